@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of the server: one TOML file, every key overridable by YIKA_<SECTION>_<KEY>.
+
+The sections are the fields of `Config`, the keys the fields of the section's class. An unknown
+key in a known section, or an unknown section in the file, is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from server.errors import ConfigError
+
+TRUE_WORDS = ("1", "true", "yes", "on")
+FALSE_WORDS = ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSection:
+    """Where the server keeps its files."""
+
+    dir: Path = Path("var/server")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSection:
+    """Where and how the server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    threads: int = 8
+    retry_after_s: int = 10
+    secure_cookies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSection:
+    """The database URL; empty means a SQLite file in the data folder."""
+
+    url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSection:
+    """The issuer key store and its passphrase (give the latter by environment only)."""
+
+    store: str = ""
+    passphrase: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySection:
+    """The server's signing identity: its number and the uncertainty of its clock."""
+
+    key_id: int = 1
+    clock_uncertainty_ms: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSection:
+    """The background thread that re-derives hours after uploads."""
+
+    enabled: bool = True
+    interval_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LogSection:
+    """Log level and form."""
+
+    level: str = "INFO"
+    json: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, immutable; sections are plain dataclasses with defaults."""
+
+    data: DataSection = field(default_factory=DataSection)
+    http: HttpSection = field(default_factory=HttpSection)
+    database: DatabaseSection = field(default_factory=DatabaseSection)
+    keys: KeysSection = field(default_factory=KeysSection)
+    identity: IdentitySection = field(default_factory=IdentitySection)
+    worker: WorkerSection = field(default_factory=WorkerSection)
+    log: LogSection = field(default_factory=LogSection)
+
+    @property
+    def database_url(self) -> str:
+        """Return the database URL, by default a SQLite file in the data folder."""
+        return self.database.url or f"sqlite:///{self.data.dir.resolve() / 'yika.db'}"
+
+    @property
+    def key_store_path(self) -> Path:
+        """Return the path of the issuer key store."""
+        return Path(self.keys.store) if self.keys.store else self.data.dir / "keys.yks"
+
+    @property
+    def identity_path(self) -> Path:
+        """Return the path of the server's private signing key (PEM)."""
+        return self.data.dir / "server-identity.pem"
+
+    @property
+    def secret_path(self) -> Path:
+        """Return the path of the secret that signs sessions and forms."""
+        return self.data.dir / "web-secret"
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the file, if one is given, then apply the environment.
+
+    Raises:
+        ConfigError: unreadable file, unknown section or key, or a value of the wrong type.
+    """
+    document: dict[str, Any] = {}
+    if path is not None:
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    sections = {f.name: f.default_factory for f in dataclasses.fields(Config)}
+    for name in document:
+        if name not in sections:
+            raise ConfigError(f"[{name}]: unknown section; known: {', '.join(sections)}")
+    env = os.environ if environ is None else environ
+    built = {
+        name: _section(name, factory, document.get(name, {}), env)  # type: ignore[arg-type]
+        for name, factory in sections.items()
+    }
+    return Config(**built)
+
+
+def _section(name: str, kind: type[Any], table: Any, env: Mapping[str, str]) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigError(f"[{name}]: must be a table")
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = dict(table)
+    prefix = f"YIKA_{name.upper()}_"
+    values.update({k[len(prefix) :].lower(): v for k, v in env.items() if k.startswith(prefix)})
+    for key in values:
+        if key not in hints:
+            raise ConfigError(f"[{name}] {key}: unknown key; known: {', '.join(hints)}")
+    return kind(**{key: _coerce(name, key, raw, hints[key]) for key, raw in values.items()})
+
+
+def _coerce(section: str, key: str, raw: Any, wanted: type[Any]) -> Any:
+    if wanted is bool and isinstance(raw, str):
+        if raw.lower() in TRUE_WORDS + FALSE_WORDS:
+            return raw.lower() in TRUE_WORDS
+    elif wanted is int and isinstance(raw, str):
+        if raw.strip().lstrip("-").isdigit():
+            return int(raw)
+    elif wanted is Path and isinstance(raw, str):
+        return Path(raw)
+    elif isinstance(raw, wanted) and (wanted is bool or not isinstance(raw, bool)):
+        return raw
+    raise ConfigError(f"[{section}] {key}: expected {wanted.__name__}, got {type(raw).__name__}")

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of people: volunteers, their cards, users of the pages, the audit trail.
+
+Personal data is sealed by the key store; only the number and the masked name are readable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Base, BigInt, Id, Millis
+
+ROLES = ("volunteer", "leader", "staff", "admin")
+SECRET_KINDS = ("code", "password")
+CARD_STATES = ("active", "lost", "blocked", "replaced", "revoked")
+
+
+class Sequence(Base):
+    """A counter row taken under lock; gaps may happen, repetition never."""
+
+    __tablename__ = "sequence"
+
+    name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    value: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Volunteer(Base):
+    """A person who serves; the number is public, name and birth date are sealed."""
+
+    __tablename__ = "volunteer"
+    __table_args__ = (sa.CheckConstraint("secret_kind in ('code', 'password')", "secret_kind"),)
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(sa.CHAR(10), unique=True)
+    sealed_name: Mapped[bytes]
+    sealed_birth: Mapped[bytes]
+    masked_name: Mapped[str] = mapped_column(sa.String(64))
+    minor_until_ms: Mapped[Millis | None]
+    guardian_id: Mapped[int | None] = mapped_column(sa.ForeignKey("volunteer.id"), index=True)
+    created_ms: Mapped[Millis]
+    secret_hash: Mapped[str] = mapped_column(sa.String(255))
+    secret_kind: Mapped[str] = mapped_column(sa.String(8))
+
+
+class Card(Base):
+    """A chip card given to a volunteer; `asn` is its application serial, 20 digits."""
+
+    __tablename__ = "card"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "state in ('active', 'lost', 'blocked', 'replaced', 'revoked')", "state"
+        ),
+    )
+
+    id: Mapped[Id]
+    asn: Mapped[str] = mapped_column(sa.CHAR(20), unique=True)
+    volunteer_id: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"), index=True)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    key_version: Mapped[int]
+    issued_ms: Mapped[Millis]
+    revoked_ms: Mapped[Millis | None]
+    reason: Mapped[str | None] = mapped_column(sa.String(200))
+
+
+class User(Base):
+    """Somebody who works with the pages: leader, staff or administrator."""
+
+    __tablename__ = "user"
+    __table_args__ = (
+        sa.CheckConstraint("role in ('volunteer', 'leader', 'staff', 'admin')", "role"),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    secret_hash: Mapped[str] = mapped_column(sa.String(255))
+    role: Mapped[str] = mapped_column(sa.String(16))
+    site_id: Mapped[int | None]
+
+
+class Audit(Base):
+    """One line of who did what to what; the database refuses to change it."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[Id]
+    at_ms: Mapped[Millis]
+    actor: Mapped[str] = mapped_column(sa.String(64))
+    action: Mapped[str] = mapped_column(sa.String(64), index=True)
+    subject: Mapped[str] = mapped_column(sa.String(64), index=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+
+
+class DirtyPerson(Base):
+    """A person whose hours must be derived again; the same person may wait several times."""
+
+    __tablename__ = "dirty_person"
+
+    id: Mapped[Id]
+    volunteer_id: Mapped[int] = mapped_column(BigInt, index=True)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP routes of people."""
+
+from __future__ import annotations
+
+from flask_openapi import OpenAPI
+
+
+def register(app: OpenAPI) -> None:
+    """Hang the routes of this feature on the application."""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Structured logs and metrics; neither carries a secret, a name or a card's serial."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+UPLOAD_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+class Metrics:
+    """The counters of one application; each application has its own registry."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.uploads = Counter(
+            "yika_uploads",
+            "Uploads by HTTP status and kind of answer.",
+            ["status", "kind"],
+            registry=self.registry,
+        )
+        self.upload_seconds = Histogram(
+            "yika_upload_seconds",
+            "Time from the whole body to the answer.",
+            buckets=UPLOAD_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.events = Counter(
+            "yika_events", "Stored events by verdict.", ["verdict"], registry=self.registry
+        )
+        self.log_size = Gauge("yika_log_size", "Leaves of the public log.", registry=self.registry)
+        self.worker_runs = Counter(
+            "yika_worker_runs",
+            "Runs of the worker by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "yika_requests", "HTTP requests.", ["method", "status"], registry=self.registry
+        )
+
+
+def configure_logging(level: str = "INFO", *, as_json: bool = True) -> None:
+    """Send structured lines to standard error, one JSON object each unless told otherwise."""
+    renderer = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

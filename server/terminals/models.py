@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of sites, activities, terminals with their keys and PSAMs, and signed notices."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Base, Id, Millis
+
+TERMINAL_STATES = ("pending", "active", "quarantined", "revoked")
+
+
+class Site(Base):
+    """A place where volunteers serve."""
+
+    __tablename__ = "site"
+
+    id: Mapped[Id]
+    name_zh: Mapped[str] = mapped_column(sa.String(64))
+    name_en: Mapped[str] = mapped_column(sa.String(64))
+    tz_q: Mapped[int]
+    config_version: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Activity(Base):
+    """A planned piece of service at a site."""
+
+    __tablename__ = "activity"
+    __table_args__ = (sa.UniqueConstraint("site_id", "code"),)
+
+    id: Mapped[Id]
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"), index=True)
+    code: Mapped[str] = mapped_column(sa.String(16))
+    name_zh: Mapped[str] = mapped_column(sa.String(64))
+    name_en: Mapped[str] = mapped_column(sa.String(64))
+    start_ms: Mapped[Millis]
+    end_ms: Mapped[Millis]
+    family: Mapped[str] = mapped_column(sa.String(32))
+
+
+class Terminal(Base):
+    """A terminal; its row is the lock under which its uploads are stored."""
+
+    __tablename__ = "terminal"
+    __table_args__ = (
+        sa.CheckConstraint("state in ('pending', 'active', 'quarantined', 'revoked')", "state"),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"), index=True)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    last_contact_ms: Mapped[Millis | None]
+    unsent: Mapped[int | None]
+    created_by: Mapped[str] = mapped_column(sa.String(64))
+    approved_by: Mapped[str | None] = mapped_column(sa.String(64))
+    bad_proofs: Mapped[int] = mapped_column(default=0)
+    config_version: Mapped[int] = mapped_column(sa.BigInteger)
+    created_ms: Mapped[Millis]
+
+
+class TerminalKey(Base):
+    """A terminal's public key; `id` is the key_id in its events."""
+
+    __tablename__ = "terminal_key"
+
+    id: Mapped[Id]
+    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
+    public_key: Mapped[bytes] = mapped_column(sa.LargeBinary(32), unique=True)
+    suite: Mapped[int]
+    valid_from_ms: Mapped[Millis | None]
+    revoked_ms: Mapped[Millis | None]
+
+
+class Psam(Base):
+    """A PSAM enrolled to one terminal from one of its sequence numbers on."""
+
+    __tablename__ = "psam"
+    __table_args__ = (
+        sa.CheckConstraint("state in ('pending', 'active', 'quarantined', 'revoked')", "state"),
+    )
+
+    number: Mapped[bytes] = mapped_column(sa.LargeBinary(6), primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
+    dpk_idx: Mapped[int]
+    hardware: Mapped[bool]
+    from_seq: Mapped[int] = mapped_column(sa.BigInteger)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    created_by: Mapped[str] = mapped_column(sa.String(64))
+    approved_by: Mapped[str | None] = mapped_column(sa.String(64))
+    gap_flags: Mapped[int] = mapped_column(default=0)
+
+
+class EnrolToken(Base):
+    """A one-time token for enrolling a terminal; only its hash is kept."""
+
+    __tablename__ = "enrol_token"
+
+    hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
+    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
+    expires_ms: Mapped[Millis]
+    used_ms: Mapped[Millis | None]
+
+
+class HotlistIssue(Base):
+    """A signed hotlist as handed out; one row a version."""
+
+    __tablename__ = "hotlist"
+
+    version: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    built_ms: Mapped[Millis]
+    body: Mapped[bytes]
+
+
+class ConfigNotice(Base):
+    """A signed configuration as handed out to one terminal."""
+
+    __tablename__ = "config_notice"
+
+    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    body: Mapped[bytes]
