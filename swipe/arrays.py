@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events in bulk: the same bytes as numpy arrays, hashed and checked without objects."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swipe.errors import WrongLength
+from swipe.event import CORE_CONTEXT, CORE_SIZE, EVENT_LAYOUT, EVENT_SIGNED, EVENT_SIZE
+from swipe.event import VERSION as EVENT_VERSION
+from swipe.kinds import (
+    FLAGS_RESERVED,
+    PROVEN_TYPES,
+    SYSTEM_FROM,
+    CardKind,
+    CgType,
+    EventType,
+    Result,
+)
+
+EVENT_DTYPE = EVENT_LAYOUT.dtype
+EventArray = NDArray[np.void]
+Mask = NDArray[np.bool_]
+Bytes2d = NDArray[np.uint8]
+# UTC-12:00 to UTC+14:00 in quarter hours.
+TZ_Q_MIN, TZ_Q_MAX = -48, 56
+
+
+def view(body: bytes | memoryview) -> EventArray:
+    """See bytes as events, without copying; raise ``WrongLength`` for a broken last one.
+
+    >>> view(bytes(448))["seq"].tolist()
+    [0, 0]
+    """
+    if len(body) % EVENT_SIZE:
+        raise WrongLength("events", len(body) // EVENT_SIZE * EVENT_SIZE, len(body))
+    return np.frombuffer(body, dtype=EVENT_DTYPE)
+
+
+def rows(events: EventArray) -> Bytes2d:
+    """See events as rows of 224 bytes."""
+    return np.ascontiguousarray(events).view(np.uint8).reshape(-1, EVENT_SIZE)
+
+
+def ordinals(events: EventArray) -> NDArray[np.int64]:
+    """Count the events from 0."""
+    return np.arange(len(events), dtype=np.int64)
+
+
+def event_hashes(events: EventArray) -> Bytes2d:
+    """Hash each event's 224 bytes: shape (n, 32)."""
+    return _hashes(rows(events), EVENT_SIZE)
+
+
+def content_hashes(events: EventArray) -> Bytes2d:
+    """Hash each event's 160 signed bytes: shape (n, 32)."""
+    return _hashes(rows(events), EVENT_SIGNED)
+
+
+def signed_messages(events: EventArray) -> list[bytes]:
+    """Give the 160 signed bytes of each event."""
+    raw = rows(events).tobytes()
+    return [raw[at : at + EVENT_SIGNED] for at in range(0, len(raw), EVENT_SIZE)]
+
+
+def core_digests(events: EventArray) -> Bytes2d:
+    """Compute h8 of each event (``event.core_digest``): shape (n, 8)."""
+    raw = rows(events).tobytes()
+    digests = b"".join(
+        hashlib.sha256(
+            CORE_CONTEXT + raw[at : at + CORE_SIZE] + raw[at + 128 : at + EVENT_SIGNED]
+        ).digest()[:8]
+        for at in range(0, len(raw), EVENT_SIZE)
+    )
+    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 8)
+
+
+def chain_ok(events: EventArray, prev: bytes | None = None) -> Mask:
+    """Say of each event whether its ``prev`` is the hash of the one before.
+
+    ``prev`` is what the first must carry; without it the first is taken as right.
+    """
+    good = np.ones(len(events), dtype=np.bool_)
+    if not len(events):
+        return good
+    good[1:] = (events["prev"][1:] == event_hashes(events[:-1])).all(axis=1)
+    if prev is not None:
+        good[0] = events["prev"][0].tobytes() == prev
+    return good
+
+
+def contiguous(events: EventArray) -> Mask:
+    """Say of each event whether it follows the one before: same terminal, next number."""
+    good = np.ones(len(events), dtype=np.bool_)
+    seq = events["seq"].astype(np.int64)
+    good[1:] = (np.diff(seq) == 1) & (events["terminal_id"][1:] == events["terminal_id"][:-1])
+    return good
+
+
+def is_proven(events: EventArray) -> Mask:
+    """Say of each event whether bytes 96 to 127 are a card's answer."""
+    return np.isin(events["type"], [int(kind) for kind in PROVEN_TYPES])
+
+
+def tap_counts(events: EventArray) -> tuple[Mask, Mask, Mask]:
+    """Say what each event adds to n_in, n_out and n_rej (``event.tap_counts``)."""
+    kind = events["type"]
+    made = np.isin(events["result"], [int(Result.OK), int(Result.TORN)])
+    switch = kind == EventType.SWITCH
+    return (
+        made & ((kind == EventType.IN) | switch),
+        made & ((kind == EventType.OUT) | switch),
+        kind == EventType.REJECTED,
+    )
+
+
+def bcd_datetimes(events: EventArray) -> tuple[Bytes2d, Bytes2d]:
+    """Give date (n, 4) and time (n, 3) in BCD, as ``keys.purse.bcd_datetime`` of each event."""
+    local = events["utc_s"].astype(np.int64) + 900 * events["tz_q"].astype(np.int64)
+    day = local.astype("datetime64[s]").astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    year = month.astype("datetime64[Y]").astype(np.int64) + 1970
+    months = month.astype(np.int64) % 12 + 1
+    days = (day - month.astype("datetime64[D]")).astype(np.int64) + 1
+    second = local % 86400
+    date = _bcd([year // 100, year % 100, months, days])
+    return date, _bcd([second // 3600, second // 60 % 60, second % 60])
+
+
+def form_faults(events: EventArray) -> dict[str, Mask]:
+    """Name the fields whose value the format does not allow, with the events that have it.
+
+    Only what no later version may change: versions, codes, reserved bits, ranges.
+    """
+    tap = events["type"] < SYSTEM_FROM
+    checks = {
+        "ver": events["ver"] != EVENT_VERSION,
+        "type": ~np.isin(events["type"], [int(kind) for kind in EventType]),
+        "flags": (events["flags"] & FLAGS_RESERVED) != 0,
+        "seq": events["seq"] == 0,
+        "up_ms": events["up_ms"] > 999,
+        "utc_ms": events["utc_ms"] > 999,
+        "tz_q": (events["tz_q"] < TZ_Q_MIN) | (events["tz_q"] > TZ_Q_MAX),
+        "card_kind": events["card_kind"] > max(CardKind),
+        "cg_type": events["cg_type"] > max(CgType),
+        "result": tap & (events["result"] > max(Result)),
+    }
+    return {name: bad for name, bad in checks.items() if bad.any()}
+
+
+def _hashes(table: Bytes2d, size: int) -> Bytes2d:
+    raw = table.tobytes()
+    digests = b"".join(
+        hashlib.sha256(raw[at : at + size]).digest() for at in range(0, len(raw), EVENT_SIZE)
+    )
+    return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+
+
+def _bcd(columns: list[NDArray[np.int64]]) -> Bytes2d:
+    table = np.stack(columns, axis=1)
+    return (table // 10 * 16 + table % 10).astype(np.uint8)

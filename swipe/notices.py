@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the server tells its terminals, signed: the hotlist and a terminal's configuration.
+
+Both begin with a magic of 8 bytes and end with a signature of 64 over all before. The magic names
+the kind and the format's version; each kind has its own signature context.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import pairwise
+
+from keys.identity import Identity
+from keys.verify import SIGNATURE_SIZE, verify
+from swipe.errors import BadSignature, FieldError, TooMany, WrongLength, WrongMagic
+
+HOTLIST_MAGIC = b"YIKAHOT1"
+HOTLIST_CONTEXT = b"yika/hotlist/1\0"
+CONFIG_MAGIC = b"YIKACFG1"
+CONFIG_CONTEXT = b"yika/config/1\0"
+SERIAL_SIZE = 8
+# 1.6 MB: one card in ten reported lost in a region of two million.
+MAX_HOTLIST = 200_000
+# A site has some dozens of activities; a terminal has little memory.
+MAX_CONFIG_SIZE = 256 * 1024
+
+# magic, version, server key id, built (ms since 1970 UTC), number of serials
+_HOTLIST_HEAD = struct.Struct(">8sIIQI")
+# magic, version, server key id, built (ms since 1970 UTC), terminal, bytes of JSON
+_CONFIG_HEAD = struct.Struct(">8sIIQQI")
+
+
+@dataclass(frozen=True, slots=True)
+class Hotlist:
+    """List the cards reported lost or revoked, by the last 8 bytes of their serial, sorted."""
+
+    version: int
+    built_ms: int
+    serials: tuple[bytes, ...]
+    key_id: int = 0
+
+    def __contains__(self, serial: bytes) -> bool:
+        """Say whether a card is listed, by its 8-byte serial."""
+        at = bisect_left(self.serials, serial)
+        return at < len(self.serials) and self.serials[at] == serial
+
+    def to_bytes(self, identity: Identity) -> bytes:
+        """Give the signed bytes."""
+        if len(self.serials) > MAX_HOTLIST:
+            raise TooMany("cards in a hotlist", MAX_HOTLIST, len(self.serials))
+        _sorted_serials(self.serials)
+        head = _HOTLIST_HEAD.pack(
+            HOTLIST_MAGIC, self.version, self.key_id, self.built_ms, len(self.serials)
+        )
+        return _signed(identity, HOTLIST_CONTEXT, head + b"".join(self.serials))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, server_public_key: bytes) -> Hotlist:
+        """Read and check; raise ``BadSignature``, ``WrongMagic``, ``WrongLength`` and others."""
+        body = _opened(data, HOTLIST_MAGIC, server_public_key, HOTLIST_CONTEXT)
+        if len(body) < _HOTLIST_HEAD.size:
+            raise WrongLength("hotlist", _HOTLIST_HEAD.size, len(body))
+        _, version, key_id, built_ms, count = _HOTLIST_HEAD.unpack_from(body)
+        if count > MAX_HOTLIST:
+            raise TooMany("cards in a hotlist", MAX_HOTLIST, count)
+        expected = _HOTLIST_HEAD.size + count * SERIAL_SIZE
+        if len(body) != expected:
+            raise WrongLength("hotlist", expected, len(body))
+        spans = range(_HOTLIST_HEAD.size, expected, SERIAL_SIZE)
+        serials = tuple(body[at : at + SERIAL_SIZE] for at in spans)
+        _sorted_serials(serials)
+        return cls(version, built_ms, serials, key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Carry one terminal's configuration as JSON bytes; what they mean is the terminal's matter."""
+
+    version: int
+    json: bytes
+    terminal_id: int = 0
+    built_ms: int = 0
+    key_id: int = 0
+
+    def to_bytes(self, identity: Identity) -> bytes:
+        """Give the signed bytes."""
+        if len(self.json) > MAX_CONFIG_SIZE:
+            raise TooMany("bytes of configuration", MAX_CONFIG_SIZE, len(self.json))
+        head = _CONFIG_HEAD.pack(
+            CONFIG_MAGIC,
+            self.version,
+            self.key_id,
+            self.built_ms,
+            self.terminal_id,
+            len(self.json),
+        )
+        return _signed(identity, CONFIG_CONTEXT, head + self.json)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, server_public_key: bytes) -> Config:
+        """Read and check; raise ``BadSignature``, ``WrongMagic``, ``WrongLength`` and others."""
+        body = _opened(data, CONFIG_MAGIC, server_public_key, CONFIG_CONTEXT)
+        if len(body) < _CONFIG_HEAD.size:
+            raise WrongLength("configuration", _CONFIG_HEAD.size, len(body))
+        _, version, key_id, built_ms, terminal_id, length = _CONFIG_HEAD.unpack_from(body)
+        if length > MAX_CONFIG_SIZE:
+            raise TooMany("bytes of configuration", MAX_CONFIG_SIZE, length)
+        if len(body) != _CONFIG_HEAD.size + length:
+            raise WrongLength("configuration", _CONFIG_HEAD.size + length, len(body))
+        return cls(version, body[_CONFIG_HEAD.size :], terminal_id, built_ms, key_id)
+
+
+def _signed(identity: Identity, context: bytes, body: bytes) -> bytes:
+    return body + identity.sign(context, body)
+
+
+def _opened(data: bytes, magic: bytes, public_key: bytes, context: bytes) -> bytes:
+    if data[:8] != magic:
+        raise WrongMagic(magic.decode(), data[:8])
+    body, signature = data[:-SIGNATURE_SIZE], data[-SIGNATURE_SIZE:]
+    if not verify(public_key, signature, context, body):
+        raise BadSignature(magic.decode())
+    return body
+
+
+def _sorted_serials(serials: tuple[bytes, ...]) -> None:
+    if any(len(serial) != SERIAL_SIZE for serial in serials):
+        raise FieldError("serials", f"each has {SERIAL_SIZE} bytes")
+    if any(a >= b for a, b in pairwise(serials)):
+        raise FieldError("serials", "not sorted, or one stands twice")
