@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.db import Base, BigInt, Id, Millis
 
 ROLES = ("volunteer", "leader", "staff", "admin")
-SECRET_KINDS = ("code", "password")
+CODE, PASSWORD = SECRET_KINDS = ("code", "password")
 CARD_STATES = ("active", "lost", "blocked", "replaced", "revoked")
 
 

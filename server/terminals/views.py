@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from flask_openapi import OpenAPI
+from flask_openapi.openapi import OpenAPI
 
 
 def register(app: OpenAPI) -> None:

@@ -28,7 +28,9 @@ def upgrade() -> None:
     for table in APPEND_ONLY:
         for statement in append_only_ddl(table, dialect):
             op.execute(statement)
-    op.execute("INSERT INTO sequence (name, value) VALUES ('volunteer', 0), ('card_listing', 0)")
+    op.execute(
+        "INSERT INTO sequence (name, value) VALUES ('volunteer', 0), ('card_listing', 0), ('card_serial', 0)"
+    )
 
 
 def _create_sequence() -> None:

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What staff do with people: take in volunteers, give and block cards, add users.
+
+Every function works inside the caller's unit of work and writes its audit line there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keys.store import FileKeyStore
+from keys.usage import KeyUsage
+from server.db import to_millis
+from server.errors import Refused
+from server.people import audit, policy, sequences, sign_in
+from server.people.models import CODE, ROLES, Card, DirtyPerson, User, Volunteer
+
+# Birthdays begin at midnight where the volunteers live.
+BIRTHDAY_ZONE = ZoneInfo("Asia/Shanghai")
+NAME_LENGTH_MAX = 64
+# States in which a card stands on the hotlist.
+LISTED_STATES = ("lost", "blocked", "replaced", "revoked")
+
+
+@dataclass(frozen=True, slots=True)
+class NewVolunteer:
+    """What is needed to take somebody in; `guardian_number` is the guardian's volunteer number."""
+
+    name: str
+    birth: dt.date
+    guardian_number: str | None = None
+
+
+def add_volunteer(
+    session: Session, store: FileKeyStore, new: NewVolunteer, actor: str, now_ms: int
+) -> tuple[Volunteer, str]:
+    """Take in a volunteer; return the row and the one-time sign-in code, shown only now."""
+    name = new.name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH_MAX:
+        raise Refused(
+            "name-length", "姓名长度不对", f"a name has 1 to {NAME_LENGTH_MAX} characters"
+        )
+    guardian = find_volunteer(session, new.guardian_number) if new.guardian_number else None
+    number = policy.volunteer_number(sequences.next_value(session, sequences.VOLUNTEER))
+    code = sign_in.new_code()
+    volunteer = Volunteer(
+        number=number,
+        sealed_name=_seal(store, number, "name", name),
+        sealed_birth=_seal(store, number, "birth", new.birth.isoformat()),
+        masked_name=policy.mask_name(name),
+        minor_until_ms=_minor_until_ms(new.birth, now_ms),
+        guardian_id=guardian.id if guardian else None,
+        created_ms=now_ms,
+        secret_hash=sign_in.hash_secret(code),
+        secret_kind=CODE,
+    )
+    session.add(volunteer)
+    session.flush()
+    audit.record(session, now_ms, actor, "volunteer.added", f"volunteer:{number}")
+    return volunteer, code
+
+
+def find_volunteer(session: Session, number: str) -> Volunteer:
+    """Return the volunteer with this number, or refuse."""
+    volunteer = session.scalar(sa.select(Volunteer).where(Volunteer.number == number))
+    if volunteer is None:
+        raise Refused("unknown-volunteer", "没有这个义工号", f"no volunteer {number}")
+    return volunteer
+
+
+def full_name(store: FileKeyStore, volunteer: Volunteer) -> str:
+    """Open the sealed name; who calls this records why in the audit trail."""
+    aad = _aad(volunteer.number, "name")
+    return store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_name, aad).decode()
+
+
+def birth_date(store: FileKeyStore, volunteer: Volunteer) -> dt.date:
+    """Open the sealed birth date; who calls this records why in the audit trail."""
+    aad = _aad(volunteer.number, "birth")
+    opened = store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_birth, aad)
+    return dt.date.fromisoformat(opened.decode())
+
+
+def link_guardian(
+    session: Session, number: str, guardian_number: str, actor: str, now_ms: int
+) -> None:
+    """Name the guardian of a volunteer."""
+    volunteer = find_volunteer(session, number)
+    guardian = find_volunteer(session, guardian_number)
+    if guardian.id == volunteer.id:
+        raise Refused("own-guardian", "监护人不能是本人", "nobody is their own guardian")
+    volunteer.guardian_id = guardian.id
+    mark_dirty(session, [volunteer.id])
+    audit.record(
+        session, now_ms, actor, "volunteer.guardian-linked", f"volunteer:{number}",
+        guardian=guardian_number,
+    )  # fmt: skip
+
+
+def next_card_serial(session: Session) -> str:
+    """Take the serial for a card that is going to be issued."""
+    return policy.card_serial(sequences.next_value(session, sequences.CARD_SERIAL))
+
+
+def register_card(
+    session: Session, number: str, asn: str, key_version: int, actor: str, now_ms: int
+) -> Card:
+    """Bind an issued card to a volunteer; doing it again changes nothing."""
+    if not policy.is_card_serial(asn):
+        raise Refused("card-serial", "卡序列号须为 20 位数字", "a card serial has 20 digits")
+    volunteer = find_volunteer(session, number)
+    known = session.scalar(sa.select(Card).where(Card.asn == asn))
+    if known is not None:
+        if known.volunteer_id == volunteer.id:
+            return known
+        raise Refused("card-taken", "此卡已属于别人", f"card {asn} belongs to somebody else")
+    card = Card(
+        asn=asn,
+        volunteer_id=volunteer.id,
+        state="active",
+        key_version=key_version,
+        issued_ms=now_ms,
+    )
+    session.add(card)
+    session.flush()
+    mark_dirty(session, [volunteer.id])
+    audit.record(session, now_ms, actor, "card.registered", f"card:{asn}", number=number)
+    return card
+
+
+@dataclass(frozen=True, slots=True)
+class CardReport:
+    """A report that a card must not be used: from when, in which state, why."""
+
+    asn: str
+    at_ms: int
+    reason: str
+    state: str = "lost"
+
+
+def report_card(session: Session, report: CardReport, actor: str, now_ms: int) -> Card:
+    """Put a card on the hotlist from the reported instant on."""
+    if report.state not in LISTED_STATES:
+        raise Refused(
+            "card-state", "卡状态不对", f"a report says one of {', '.join(LISTED_STATES)}"
+        )
+    if report.at_ms > now_ms:
+        raise Refused("future-report", "挂失时间不能晚于现在", "the report lies in the future")
+    card = find_card(session, report.asn)
+    card.state = report.state
+    card.revoked_ms = report.at_ms
+    card.reason = report.reason
+    sequences.next_value(session, sequences.CARD_LISTING)
+    mark_dirty(session, [card.volunteer_id])
+    audit.record(
+        session, now_ms, actor, f"card.{report.state}", f"card:{card.asn}",
+        from_ms=report.at_ms, reason=report.reason,
+    )  # fmt: skip
+    return card
+
+
+def restore_card(session: Session, asn: str, actor: str, now_ms: int) -> Card:
+    """Take a found card off the hotlist."""
+    card = find_card(session, asn)
+    if card.state != "lost":
+        raise Refused("not-lost", "此卡没有挂失", f"card {asn} is {card.state}, not lost")
+    card.state = "active"
+    card.revoked_ms = None
+    card.reason = None
+    sequences.next_value(session, sequences.CARD_LISTING)
+    mark_dirty(session, [card.volunteer_id])
+    audit.record(session, now_ms, actor, "card.restored", f"card:{asn}")
+    return card
+
+
+def find_card(session: Session, asn: str) -> Card:
+    """Return the card with this serial, or refuse."""
+    card = session.scalar(sa.select(Card).where(Card.asn == asn))
+    if card is None:
+        raise Refused("unknown-card", "没有这张卡", f"no card {asn}")
+    return card
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """Somebody who is going to work with the pages; a leader belongs to a site."""
+
+    name: str
+    role: str
+    site_id: int | None = None
+
+
+def add_user(session: Session, new: NewUser, password: str, actor: str, now_ms: int) -> User:
+    """Add somebody who works with the pages."""
+    if new.role not in ROLES:
+        raise Refused("role", "没有这个角色", f"a role is one of {', '.join(ROLES)}")
+    if session.scalar(sa.select(User.id).where(User.name == new.name)) is not None:
+        raise Refused("name-taken", "用户名已被使用", f"there is a user {new.name} already")
+    sign_in.check_password(password)
+    user = User(
+        name=new.name,
+        role=new.role,
+        site_id=new.site_id,
+        secret_hash=sign_in.hash_secret(password),
+    )
+    session.add(user)
+    session.flush()
+    audit.record(session, now_ms, actor, "user.added", f"user:{new.name}", role=new.role)
+    return user
+
+
+def mark_dirty(session: Session, volunteer_ids: Iterable[int]) -> None:
+    """Queue people so that their hours are derived again."""
+    rows = [{"volunteer_id": volunteer_id} for volunteer_id in sorted(set(volunteer_ids))]
+    if rows:
+        session.execute(sa.insert(DirtyPerson), rows)
+
+
+def _minor_until_ms(birth: dt.date, now_ms: int) -> int | None:
+    until_ms = to_millis(policy.minor_until(birth, BIRTHDAY_ZONE))
+    return until_ms if until_ms > now_ms else None
+
+
+def _seal(store: FileKeyStore, number: str, field: str, text: str) -> bytes:
+    return store.seal(KeyUsage.PERSONAL_DATA, text.encode(), _aad(number, field))
+
+
+def _aad(number: str, field: str) -> bytes:
+    return f"volunteer/{number}/{field}".encode()
