@@ -20,6 +20,7 @@ BODY_BYTES_MAX = 4 * 1024 * 1024  # a batch is at most 224 192 bytes
 READ_BYTES = 65_536
 IDLE_TIMEOUT_S = 60.0  # a connection without traffic for this long is given up
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0  # an answer that the server owes may be under way when the cable is taken off
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -79,6 +80,10 @@ class Link:
         finally:
             self._ended = True
             self._drop()
+            with self._lock:
+                self._held = False
+                self._lock.notify_all()
+                self._lock.wait_for(lambda: not self._open, CLOSE_TIMEOUT_S)
 
     def cut(self) -> None:
         """Cut the cable: open connections break, new ones are refused."""
@@ -124,19 +129,19 @@ class Link:
         with self._lock:
             self._whole = False
             listener, self._listener = self._listener, None
-            sockets, self._open = self._open, set()
-        if listener is not None:
-            _hang_up(listener)
-        for end in sockets:
-            _hang_up(end)
+            sockets = set(self._open)
+        # Only told to stop here: each thread closes its own sockets, so no number is used again.
+        for end in sockets | ({listener} if listener is not None else set()):
+            _shut(end)
 
     def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+        with listener:
+            while True:
+                try:
+                    near, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
 
     def _serve(self, near: socket.socket) -> None:
         """Carry the messages of one connection until either side hangs up."""
@@ -152,11 +157,12 @@ class Link:
         except (OSError, BadMessage):
             return  # the terminal sees a broken connection, as with a real cable
         finally:
-            for end in (near, far):
-                if end is not None:
-                    with self._lock:
-                        self._open.discard(end)
-                    _hang_up(end)
+            with self._lock:
+                for end in filter(None, (near, far)):
+                    self._open.discard(end)
+                    _shut(end)
+                    end.close()
+                self._lock.notify_all()
 
     def _register(self, near: socket.socket, far: socket.socket) -> bool:
         with self._lock:
@@ -228,7 +234,6 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-def _hang_up(end: socket.socket) -> None:
+def _shut(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    end.close()
