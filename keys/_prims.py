@@ -8,6 +8,7 @@ with three equal parts.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from keys.errors import BadKeyLength, BadPublicKey, BadSeal
 
+Encryptor = CipherContext
 PrivateKey = Ed25519PrivateKey
 PublicKey = Ed25519PublicKey
 
@@ -49,6 +51,20 @@ def _tdes(key: bytes) -> TripleDES:
 def des_encryptor(key: bytes) -> CipherContext:
     """Open an ECB context; its ``update`` may be called many times (8 or 16-byte key)."""
     return Cipher(_tdes(key), _ECB).encryptor()
+
+
+def des_encryptors(keys: bytes, size: int) -> Iterator[CipherContext]:
+    """Open an ECB context for each of many keys of ``size`` 8 or 16, laid end to end.
+
+    One algorithm object is given key after key: the library reads its key when a context opens,
+    and checking types and lengths anew for each key would cost as much as opening it.
+    """
+    algorithm = _tdes(bytes(range(size)))
+    cipher = Cipher(algorithm, _ECB)
+    for at in range(0, len(keys), size):
+        key = keys[at : at + size]
+        algorithm.key = key * 3 if size == BLOCK else key + key[:BLOCK]
+        yield cipher.encryptor()
 
 
 def des_ecb(key: bytes, data: bytes) -> bytes:

@@ -8,6 +8,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from keys.proof import ProofInputs
 from swipe.errors import WrongLength
 from swipe.event import CORE_CONTEXT, CORE_SIZE, EVENT_LAYOUT, EVENT_SIGNED, EVENT_SIZE
 from swipe.event import VERSION as EVENT_VERSION
@@ -128,6 +129,23 @@ def bcd_datetimes(events: EventArray) -> tuple[Bytes2d, Bytes2d]:
     second = local % 86400
     date = _bcd([year // 100, year % 100, months, days])
     return date, _bcd([second // 3600, second // 60 % 60, second % 60])
+
+
+def proof_inputs(events: EventArray) -> ProofInputs:
+    """Give what TAC, MAC2 and CG2 of these events are computed from."""
+    date, time = bcd_datetimes(events)
+    return ProofInputs(
+        asn8=events["card_asn"][:, 2:],
+        key_ver=events["key_ver"],
+        dpk_idx=events["dpk_idx"],
+        rand=events["card_rand"],
+        ctr=events["card_ctr"],
+        psam_seq=events["psam_seq"],
+        psam_no=events["psam_no"],
+        date=date,
+        time=time,
+        h8=core_digests(events),
+    )
 
 
 def form_faults(events: EventArray) -> dict[str, Mask]:
