@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the pretend hardware."""
+"""Facts about the pretend hardware that runs no other program."""

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong inside and around a virtual card.
+
+```
+CardFault
+├── Refused(sw)              the command ends with a status word other than 9000
+├── CardGone                 the card left the reader: nothing answers any more
+├── ImageDamaged(path)       a card image on disk cannot be read
+└── ImageInUse(path)         another process has this card image open
+```
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CardFault(Exception):
+    """Base of everything a virtual card raises."""
+
+
+class Refused(CardFault):
+    """A command handler ends with this status word and no data."""
+
+    def __init__(self, sw: int) -> None:
+        super().__init__(f"refused with {sw:04X}")
+        self.sw = sw
+
+
+class CardGone(CardFault):
+    """The card has no power or has left the reader; power it on to speak to it again."""
+
+
+class ImageDamaged(CardFault):
+    """A card image does not have the form it was written in; `reason` says what differs."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: damaged card image: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class ImageInUse(CardFault):
+    """Another process works with this card image: one card cannot be in two places."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: in use by another process")
+        self.path = path
