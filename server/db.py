@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
@@ -173,3 +174,10 @@ def from_millis(millis: int) -> dt.datetime:
     '2026-11-21T01:02:03.004000+00:00'
     """
     return dt.datetime.fromtimestamp(millis / 1000, tz=dt.UTC)
+
+
+def insert_new(session: Session, table: type[Base], **values: Any) -> None:
+    """Insert a row unless one with the same key is there already; never an error, never twice."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(insert(table).values(**values).on_conflict_do_nothing())

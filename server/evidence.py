@@ -8,10 +8,20 @@ no gap and no two checkpoints disagree.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from server.db import Base, Id, Millis
+from swipe import merkle
+
+STATE_ID = 1
+RECORD_CONTEXT = b"yika/record/1\0"
 
 
 class LogState(Base):
@@ -33,3 +43,45 @@ class LogRecord(Base):
     at_ms: Mapped[Millis]
     kind: Mapped[str] = mapped_column(sa.String(32))
     body: Mapped[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The tree after an append: number of the first new leaf, size, root."""
+
+    first_index: int
+    size: int
+    root: bytes
+
+
+def append(session: Session, leaves: Sequence[bytes]) -> Checkpoint:
+    """Add leaves in order; the log stays locked until the unit of work ends.
+
+    With no leaves the state is only read, under the same lock.
+    """
+    state = session.scalars(
+        sa.select(LogState).where(LogState.id == STATE_ID).with_for_update()
+    ).one()
+    tree = merkle.CompactRange.from_bytes(state.frontier) if state.size else merkle.CompactRange()
+    first_index = tree.size
+    tree.extend(leaves)
+    state.size = tree.size
+    state.frontier = tree.to_bytes()
+    return Checkpoint(first_index, tree.size, tree.root())
+
+
+def append_record(session: Session, at_ms: int, kind: str, record: Mapping[str, Any]) -> None:
+    """Add one leaf that is not an event: the SHA-256 of the record's canonical JSON.
+
+    >>> canonical("psam", {"b": 1, "a": "x"})
+    b'{"a":"x","b":1,"kind":"psam"}'
+    """
+    body = canonical(kind, record)
+    checkpoint = append(session, [hashlib.sha256(RECORD_CONTEXT + body).digest()])
+    session.add(LogRecord(leaf_index=checkpoint.first_index, at_ms=at_ms, kind=kind, body=body))
+
+
+def canonical(kind: str, record: Mapping[str, Any]) -> bytes:
+    """Return the one byte form of a record: UTF-8 JSON, keys sorted, no spaces."""
+    document = {**record, "kind": kind}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed notices to terminals: the hotlist and each terminal's configuration.
+
+A version is a counter that steps in the unit of work that changes the content, so receipts can
+name it at once; the body is built and signed when a terminal first asks for that version.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keys.identity import Identity
+from server.db import insert_new
+from server.people import sequences
+from server.people.models import Card
+from server.people.services import LISTED_STATES
+from server.terminals.models import Activity, ConfigNotice, HotlistIssue, Site, Terminal
+from swipe.notices import Config as ConfigBody
+from swipe.notices import Hotlist
+
+# The first two of the ten bytes of a serial are the issuer's prefix; cards are told by the rest.
+SERIAL_FROM = 2
+# The terminal shows activities on four lines; more than this nobody scrolls through.
+ACTIVITIES_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The server's signing identity and the number terminals know it by."""
+
+    identity: Identity
+    key_id: int
+
+
+def hotlist_version(session: Session) -> int:
+    """Return the version of the hotlist as the cards stand now."""
+    return sequences.current_value(session, sequences.CARD_LISTING)
+
+
+def config_version(session: Session, terminal: Terminal) -> int:
+    """Return the version of a terminal's configuration as site and terminal stand now."""
+    site_version = session.scalars(
+        sa.select(Site.config_version).where(Site.id == terminal.site_id)
+    ).one()
+    return max(site_version, terminal.config_version)
+
+
+def hotlist(session: Session, signer: Signer, now_ms: int) -> bytes:
+    """Return the current signed hotlist."""
+    version = hotlist_version(session)
+    issue = session.get(HotlistIssue, version)
+    if issue is None:
+        asns = session.scalars(sa.select(Card.asn).where(Card.state.in_(LISTED_STATES)))
+        serials = tuple(sorted(bytes.fromhex(asn)[SERIAL_FROM:] for asn in asns))
+        body = Hotlist(version, now_ms, serials, signer.key_id).to_bytes(signer.identity)
+        insert_new(session, HotlistIssue, version=version, built_ms=now_ms, body=body)
+        issue = session.get_one(HotlistIssue, version)
+    return issue.body
+
+
+def config_notice(session: Session, signer: Signer, terminal: Terminal, now_ms: int) -> bytes:
+    """Return a terminal's current signed configuration."""
+    version = config_version(session, terminal)
+    notice = session.get(ConfigNotice, (terminal.id, version))
+    if notice is None:
+        content = _content(session, terminal, version)
+        body = ConfigBody(version, content, terminal.id, now_ms, signer.key_id)
+        signed = body.to_bytes(signer.identity)
+        insert_new(session, ConfigNotice, terminal_id=terminal.id, version=version, body=signed)
+        notice = session.get_one(ConfigNotice, (terminal.id, version))
+    return notice.body
+
+
+def _content(session: Session, terminal: Terminal, version: int) -> bytes:
+    site = session.get_one(Site, terminal.site_id)
+    statement = (
+        sa.select(Activity)
+        .where(Activity.site_id == site.id)
+        .order_by(Activity.start_ms.desc(), Activity.id)
+        .limit(ACTIVITIES_MAX)
+    )
+    activities = sorted(session.scalars(statement), key=lambda a: (a.start_ms, a.id))
+    document = {
+        "version": version,
+        "terminal": {"id": terminal.id, "name": terminal.name},
+        "site": {
+            "id": site.id,
+            "name_zh": site.name_zh,
+            "name_en": site.name_en,
+            "tz_q": site.tz_q,
+        },
+        "activities": [
+            {
+                "id": activity.id,
+                "code": activity.code,
+                "name_zh": activity.name_zh,
+                "name_en": activity.name_en,
+                "start": activity.start_ms // 1000,
+                "end": activity.end_ms // 1000,
+            }
+            for activity in activities
+        ],
+        "params": {},
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
