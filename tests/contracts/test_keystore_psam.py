@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The software PSAM keeps the PSAM contract, and its counter survives cuts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from keys.counter import VALUE_MAX, DurableCounter, _pack
+from keys.errors import KeyStoreDamaged, KeyStoreExists, KeyStoreLocked, PsamBlocked, UnknownKey
+from keys.psam import Psam, SoftwarePsam, counter_path
+from keys.store import FileKeyStore
+from keys.usage import DPK_INDEX_SOFT, KeyUsage
+from tests.contracts import keystore_psam as contract
+from tests.factories import CHEAP, PASSPHRASE, PSAM_NO, make_store
+
+
+class Maker:
+    """Make and reopen one software PSAM."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pos1.psam"
+        self.store = make_store(folder / "issuer.keys")
+        self.card_key = self.store.card_key(KeyUsage.PURCHASE_SOFT, 1, contract.ASN8)
+
+    def __call__(self, *, again: bool = False) -> Psam:
+        if not again:
+            self.store.export_software_psam(self.path, PSAM_NO, PASSPHRASE, CHEAP)
+        return SoftwarePsam.open(self.path, PASSPHRASE)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Maker:
+    """Give the maker of one PSAM."""
+    return Maker(tmp_path)
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
+def test_software_psam_keeps_the_contract(
+    check: Callable[[contract.PsamMaker], None], make: Maker
+) -> None:
+    """Each check of the PSAM contract holds for the software PSAM."""
+    check(make)
+
+    assert make.path.exists()
+
+
+def test_it_says_that_it_is_software(make: Maker) -> None:
+    """Number, index and kind are those an event declares; the repr holds no key."""
+    psam = make()
+
+    assert (psam.number, psam.key_index, psam.hardware) == (PSAM_NO, DPK_INDEX_SOFT & 0x7F, False)
+    assert repr(psam) == f"SoftwarePsam(number={PSAM_NO.hex()}, last=0)"
+
+
+def test_it_holds_its_own_master_only(make: Maker) -> None:
+    """A software PSAM's MAC1 is not that of the hardware PSAM's key."""
+    session = make.store.card_key(KeyUsage.PURCHASE_PSAM, 1, contract.ASN8).session(
+        bytes.fromhex("584633c9"), 7, 1
+    )
+    grant = make().init_purchase(contract.request())
+
+    assert grant.mac1 != session.mac1(0, 9, PSAM_NO, contract.DATE, contract.TIME)
+
+
+def test_wrong_passphrase_and_damage_are_told_apart(make: Maker) -> None:
+    """A wrong passphrase and a changed file have different answers."""
+    make()
+    with pytest.raises(KeyStoreLocked):
+        SoftwarePsam.open(make.path, "wrong")
+    blob = make.path.read_bytes()
+    make.path.write_bytes(blob[:-1] + bytes([blob[-1] ^ 1]))
+
+    with pytest.raises(KeyStoreDamaged):
+        SoftwarePsam.open(make.path, PASSPHRASE)
+
+
+def test_a_lost_counter_is_not_zero(make: Maker) -> None:
+    """Without its counter a PSAM does not open, and is not made again over its key file."""
+    make()
+    counter_path(make.path).unlink()
+
+    with pytest.raises(KeyStoreDamaged, match="counter is missing"):
+        SoftwarePsam.open(make.path, PASSPHRASE)
+    with pytest.raises(KeyStoreExists):
+        make()
+
+
+def test_a_store_without_the_master_exports_nothing(tmp_path: Path) -> None:
+    """There is no software PSAM without its master key."""
+    store = FileKeyStore.create(tmp_path / "empty.keys", PASSPHRASE, CHEAP)
+
+    with pytest.raises(UnknownKey, match="purchase-soft"):
+        store.export_software_psam(tmp_path / "p", PSAM_NO, PASSPHRASE, CHEAP)
+
+
+def test_counter_survives_a_cut_at_every_byte(tmp_path: Path) -> None:
+    """A write torn at any byte leaves the number given out last or the one being given."""
+    path = tmp_path / "counter"
+    DurableCounter.create(path)
+    counter = DurableCounter.open(path)
+    for _ in range(4):
+        before, old = counter.value, path.read_bytes()
+        after = counter.step()
+        new = path.read_bytes()
+        for cut, junk in itertools.product(range(len(old) + 1), (old, bytes(32), b"\xaa" * 32)):
+            half = new[:cut] + old[cut:]
+            changed = [i for i in range(32) if old[i] != new[i]]
+            torn = bytearray(half)
+            for i in changed:
+                torn[i] = new[i] if i < cut else junk[i]
+            (tmp_path / "torn").write_bytes(bytes(torn))
+            reopened = DurableCounter.open(tmp_path / "torn")
+
+            assert reopened.value in (before, after)
+            reopened.close()
+    counter.close()
+
+
+def test_counter_without_a_good_slot_does_not_open(tmp_path: Path) -> None:
+    """Two bad slots are damage, never zero."""
+    path = tmp_path / "counter"
+    path.write_bytes(bytes(32))
+
+    with pytest.raises(KeyStoreDamaged, match="no readable slot"):
+        DurableCounter.open(path)
+
+
+def test_counter_ends_at_its_last_number(tmp_path: Path) -> None:
+    """After the last number of 32 bits the PSAM is at its end; nothing wraps."""
+    path = tmp_path / "counter"
+    path.write_bytes(_pack(VALUE_MAX - 1, 0, 7) + bytes(16))
+    counter = DurableCounter.open(path)
+
+    assert counter.step() == VALUE_MAX
+    with pytest.raises(PsamBlocked, match="used up"):
+        counter.step()
+    counter.close()

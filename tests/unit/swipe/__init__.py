@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about the wire format and its verifier."""
