@@ -74,7 +74,7 @@ EVENT_LAYOUT = Layout(
     ),
 )
 # Bytes 96 to 127 alone: the card's answer. A payload takes the same room.
-ANSWER_LAYOUT = Layout("card answer", EVENT_LAYOUT.fields[-12:-2])
+ANSWER_LAYOUT = Layout("card answer", EVENT_LAYOUT.fields[-11:-2])
 
 
 @dataclass(frozen=True)
