@@ -83,7 +83,7 @@ def load(written: bytes) -> PsamImage:
     """
     content = state.unseal(written)
     if content.pop("kind", None) != "psam":
-        reason = "not a PSAM"
+        reason = "a card, not a PSAM"
         raise state.NotAnImage(reason)
     for name in ("serial", "terminal", "control"):
         content[name] = bytes.fromhex(content[name])

@@ -220,9 +220,18 @@ def unseal(written: bytes) -> dict[str, Any]:
     return content
 
 
+def kind_of(written: bytes) -> str:
+    """Tell what an image is of: "card" or "psam".
+
+    Raises:
+        NotAnImage: the bytes are no image at all.
+    """
+    return str(unseal(written).get("kind"))
+
+
 def dump(image: CardImage) -> bytes:
     """Return the written form of a card."""
-    return seal(asdict(image))
+    return seal({"kind": "card", **asdict(image)})
 
 
 def load(written: bytes) -> CardImage:
@@ -236,6 +245,9 @@ def load(written: bytes) -> CardImage:
     True
     """
     content = unseal(written)
+    if content["kind"] != "card":
+        reason = f"a {content['kind']}, not a card"
+        raise NotAnImage(reason)
     mf = content["mf"]
     return CardImage(
         bytes.fromhex(content["uid"]), _directory(mf) if mf else None, content["blocked"]

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of card images and the reader slots they are put into."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hardware_mocks.cardos.cos import VirtualCard
+from hardware_mocks.cardos.errors import ImageDamaged
+from hardware_mocks.cardos.psam import VirtualPsam
+from hardware_mocks.cardos.state import NotAnImage, kind_of
+from hardware_mocks.cardos.tear import Moment, Tear
+from hardware_mocks.vpcd import Plug
+
+CARD_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+SLOT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,40})=(?P<port>\d{1,5})(?P<antenna>:contactless)?")
+SUFFIX = ".card"
+
+# pcscd opens the ports of its readers within 40 ms of its start.
+INSERT_TIMEOUT_S = 5.0
+
+DEBIT = 0x54
+TEARS = {
+    "before-debit": Tear(ins=DEBIT),
+    "debit-lost": Tear(ins=DEBIT, moment=Moment.BEFORE_ANSWER),
+    "in-debit": Tear(ins=DEBIT, moment=Moment.HALF_WRITTEN),
+    "now": Tear(),
+}
+
+
+Chip = VirtualCard | VirtualPsam
+
+
+class HostRefuses(Exception):
+    """A request cannot be met; the text names the cause and is sent to the client."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One reader slot: its vpcd port, its kind of contact, and the card in it."""
+
+    name: str
+    port: int
+    contactless: bool
+    card: str | None = None
+    plug: Plug | None = None
+    chip: Chip | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Slot:
+        """Read `name=port` or `name=port:contactless`.
+
+        >>> Slot.parse("pos-a=35965:contactless").contactless
+        True
+        """
+        match = SLOT.fullmatch(text)
+        if match is None:
+            message = f"{text}: not a slot; write NAME=PORT or NAME=PORT:contactless"
+            raise ValueError(message)
+        return cls(match["name"], int(match["port"]), match["antenna"] is not None)
+
+
+class CardHost:
+    """The folder of card images and the slots they are put into."""
+
+    def __init__(self, folder: Path, slots: list[Slot]) -> None:
+        self._folder = folder
+        self._slots = {slot.name: slot for slot in slots}
+        self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "blank": self._blank,
+            "insert": self._insert,
+            "remove": self._remove,
+            "tear": self._tear,
+            "list": self._list,
+        }
+
+    def handle(self, line: bytes) -> dict[str, Any]:
+        """Run one request line and return its answer."""
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                message = "a request is a JSON object"
+                raise HostRefuses(message)
+            action = self._actions.get(str(request.get("do")))
+            if action is None:
+                message = (
+                    f"unknown request {request.get('do')!r}; known: {', '.join(self._actions)}"
+                )
+                raise HostRefuses(message)
+            return {"ok": True, **action(request)}
+        except (HostRefuses, ImageDamaged, ValueError) as exc:
+            return {"ok": False, "error": str(exc)}
+
+    def close(self) -> None:
+        """Take every card out."""
+        for slot in self._slots.values():
+            self._empty(slot)
+
+    def _slot(self, request: dict[str, Any]) -> Slot:
+        slot = self._slots.get(str(request.get("slot")))
+        if slot is None:
+            message = f"no slot {request.get('slot')!r}; there are: {', '.join(self._slots)}"
+            raise HostRefuses(message)
+        return slot
+
+    def _path(self, request: dict[str, Any]) -> Path:
+        name = str(request.get("card"))
+        if not CARD_NAME.fullmatch(name):
+            message = f"{name!r} is no card name; use a-z, 0-9 and -"
+            raise HostRefuses(message)
+        return self._folder / (name + SUFFIX)
+
+    def _blank(self, request: dict[str, Any]) -> dict[str, Any]:
+        path = self._path(request)
+        if path.exists():
+            message = f"there is a card {path.stem} already"
+            raise HostRefuses(message)
+        kind = request.get("kind", "card")
+        if kind not in ("card", "psam"):
+            message = f"unknown kind {kind!r}; known: card, psam"
+            raise HostRefuses(message)
+        chip = VirtualPsam(path) if kind == "psam" else VirtualCard(path)
+        chip.power_off()
+        return {}
+
+    def _insert(self, request: dict[str, Any]) -> dict[str, Any]:
+        slot, path = self._slot(request), self._path(request)
+        if slot.card:
+            message = f"slot {slot.name} holds {slot.card}"
+            raise HostRefuses(message)
+        if not path.exists():
+            message = f"no card {path.stem}; make one with blank"
+            raise HostRefuses(message)
+        for other in self._slots.values():
+            if other.card == path.stem:
+                message = f"{path.stem} is in slot {other.name}"
+                raise HostRefuses(message)
+        chip = open_chip(path, contactless=slot.contactless)
+        plug = Plug(chip, slot.port, lambda plug: self._gone(slot, plug))
+        slot.card, slot.chip, slot.plug = path.stem, chip, plug
+        plug.insert()
+        if not plug.wait_connected(INSERT_TIMEOUT_S):
+            self._empty(slot)
+            message = f"nothing listens on port {slot.port}; is pcscd running with this reader?"
+            raise HostRefuses(message)
+        return {}
+
+    def _gone(self, slot: Slot, plug: Plug) -> None:
+        """Note that a planned tear has pulled the card off."""
+        if slot.plug is plug:
+            slot.card = slot.chip = slot.plug = None
+
+    def _empty(self, slot: Slot) -> None:
+        plug = slot.plug
+        slot.card = slot.chip = slot.plug = None
+        if plug:
+            plug.remove()
+
+    def _remove(self, request: dict[str, Any]) -> dict[str, Any]:
+        slot = self._slot(request)
+        card = slot.card
+        self._empty(slot)
+        return {"card": card}
+
+    def _tear(self, request: dict[str, Any]) -> dict[str, Any]:
+        slot = self._slot(request)
+        plan = TEARS.get(str(request.get("when")))
+        if plan is None:
+            message = f"unknown moment {request.get('when')!r}; known: {', '.join(TEARS)}"
+            raise HostRefuses(message)
+        chip = slot.chip
+        if chip is None:
+            message = f"slot {slot.name} is empty"
+            raise HostRefuses(message)
+        chip.tear(plan)
+        return {}
+
+    def _list(self, _request: dict[str, Any]) -> dict[str, Any]:
+        slots = {
+            slot.name: {"port": slot.port, "contactless": slot.contactless, "card": slot.card}
+            for slot in self._slots.values()
+        }
+        return {"slots": slots, "cards": sorted(p.stem for p in self._folder.glob("*" + SUFFIX))}
+
+
+def open_chip(path: Path, *, contactless: bool) -> Chip:
+    """Open a card image as what it is: a PSAM, or a card with contacts or antenna.
+
+    Raises:
+        ImageDamaged: the file is no card image.
+    """
+    try:
+        kind = kind_of(path.read_bytes())
+    except NotAnImage as exc:
+        raise ImageDamaged(path, str(exc)) from exc
+    chip = VirtualPsam(path) if kind == "psam" else VirtualCard(path, contactless=contactless)
+    chip.power_off()
+    return chip
