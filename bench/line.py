@@ -28,8 +28,13 @@ def check(
     """
     ok = value >= limit if sense == "min" else value <= limit
     return {
-        "bench": bench, "case": case, "value": value, "unit": unit,
-        "limit": limit, "sense": sense, "ok": ok,
+        "bench": bench,
+        "case": case,
+        "value": value,
+        "unit": unit,
+        "limit": limit,
+        "sense": sense,
+        "ok": ok,
     }
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A throw-away PostgreSQL cluster on a unix socket, without a TCP port.
 
-Parallel clusters do not collide. Flushing to disk is off: never for real data.
+Parallel clusters do not collide. Flushing to disk is off unless asked for: never for real data.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 BINARIES = Path("/usr/lib/postgresql/15/bin")
-SETTINGS = (
-    "-c listen_addresses='' -F -c synchronous_commit=off -c full_page_writes=off "
-    "-c shared_buffers=64MB -c max_connections=60"
-)
+DURABLE = "-c listen_addresses='' -c shared_buffers=64MB -c max_connections=60"
+SETTINGS = f"{DURABLE} -F -c synchronous_commit=off -c full_page_writes=off"
 
 
 class PostgresCluster:
     """One cluster: `start`, any number of databases, `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: str = SETTINGS) -> None:
+        self.settings = settings
         if not (BINARIES / "initdb").exists():
             message = f"{BINARIES}/initdb is missing: apt-get install postgresql-15"
             raise RuntimeError(message)
@@ -40,7 +42,7 @@ class PostgresCluster:
             "initdb", "-D", data, "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8",
             "-U", "postgres",
         )  # fmt: skip
-        options = f"-k {self.folder} {SETTINGS}"
+        options = f"-k {self.folder} {self.settings}"
         self._run(
             "pg_ctl", "-D", data, "-w", "-s", "-l", self.folder / "log", "-o", options, "start"
         )
@@ -52,19 +54,23 @@ class PostgresCluster:
 
     def create_database(self, name: str, template: str = "template0") -> str:
         """Create a database as a copy of a template and return its URL."""
-        self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self._sql(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template)))
+        )
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, ending whoever is still connected."""
-        self._sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+        self._sql(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def url(self, name: str = "postgres") -> str:
         """Return the SQLAlchemy URL of one database of the cluster."""
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
-    def _sql(self, statement: str) -> None:
-        self._run("psql", "-h", self.folder, "-U", "postgres", "-q", "-c", statement)
+    def _sql(self, statement: sql.Composed) -> None:
+        dsn = f"host={self.folder} user=postgres dbname=postgres"
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(statement)
 
     def _run(self, program: str, *arguments: object) -> None:
         command = [str(BINARIES / program), *map(str, arguments)]
