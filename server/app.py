@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy.exc
 import structlog
 from flask import Response, g, request
-from flask_openapi.models import Info
+from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.exceptions import HTTPException

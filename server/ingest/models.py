@@ -15,6 +15,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, Id, Millis
 
+EVENT_BYTES = 224
+HEADER_BYTES = 192
+
 
 class Proof(enum.IntFlag):
     """What was proven of one event."""
@@ -37,6 +40,7 @@ class Verdict(enum.IntEnum):
     UNKNOWN_PSAM = 5
     PSAM_ORDER = 6
     SYSTEM = 7
+    MALFORMED = 8
 
 
 class StoredEvent(Base):

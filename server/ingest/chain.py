@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold an upload against what is stored: what is new, what is a fork, what was signed again.
+
+A fork is a second content for a number that is stored, or a link that contradicts a stored
+neighbour. It is kept as evidence and never stored as an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from server.db import insert_new
+from server.errors import Problem
+from server.ingest import ranges
+from server.ingest.checks import Opened
+from server.ingest.models import EventFork, StoredEvent
+from server.ingest.ranges import FIRST_SEQ, Run
+from swipe.arrays import Mask
+from swipe.event import genesis_prev
+
+FORK, RESIGNED = "fork", "resigned"
+# Evidence of one terminal; beyond this more of the same proves nothing and fills the disk.
+EVIDENCE_MAX = 1_000
+PREV_FROM, PREV_TO = 128, 160
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an upload stands among what is stored."""
+
+    run: Run
+    runs: list[Run]
+    fresh: Mask
+    forks: Rows
+    resigned: Rows
+
+
+def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) -> Place:
+    """Compare an upload with the stored events it overlaps or touches.
+
+    Raises:
+        Problem: 422 when event number 1 does not start the chain of the enrolled key.
+    """
+    run = Run(opened.header.first_seq, opened.header.last_seq)
+    runs = ranges.touching(session, terminal_id, run)
+    fresh = ranges.is_new(runs, run)
+    forks = np.zeros(len(fresh), dtype=np.bool_)
+    resigned = np.zeros(len(fresh), dtype=np.bool_)
+    if not fresh.all():
+        forks, resigned = _overlap(session, opened, terminal_id)
+    if run.first == FIRST_SEQ and fresh[0]:
+        _check_start(opened, terminal_id, first_key)
+    if fresh[0] and any(run.first - 1 in stored for stored in runs):
+        before = _hash_of(session, terminal_id, run.first - 1)
+        forks[0] |= before != opened.events["prev"][0].tobytes()
+    if fresh[-1] and any(run.last + 1 in stored for stored in runs):
+        after = _prev_of(session, terminal_id, run.last + 1)
+        forks[-1] |= after != opened.event_hashes[-1].tobytes()
+    return Place(run, runs, fresh, np.flatnonzero(forks), np.flatnonzero(resigned))
+
+
+def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_ms: int) -> None:
+    """Keep events that contradict stored ones; the same one twice is kept once."""
+    terminal_id = opened.header.terminal_id
+    kept = session.scalar(
+        sa.select(sa.func.count())
+        .select_from(EventFork)
+        .where(EventFork.terminal_id == terminal_id)
+    )
+    for row in rows[: max(0, EVIDENCE_MAX - (kept or 0))].tolist():
+        insert_new(
+            session,
+            EventFork,
+            terminal_id=terminal_id,
+            seq=opened.header.first_seq + row,
+            event_hash=opened.event_hashes[row].tobytes(),
+            content_hash=opened.content_hashes[row].tobytes(),
+            kind=kind,
+            raw=opened.events[row].tobytes(),
+            received_ms=now_ms,
+            batch_no=opened.header.batch_no,
+        )
+
+
+def _overlap(session: Session, opened: Opened, terminal_id: int) -> tuple[Mask, Mask]:
+    first = opened.header.first_seq
+    statement = sa.select(StoredEvent.seq, StoredEvent.content_hash, StoredEvent.event_hash).where(
+        StoredEvent.terminal_id == terminal_id,
+        StoredEvent.seq.between(first, opened.header.last_seq),
+    )
+    forks = np.zeros(len(opened.events), dtype=np.bool_)
+    resigned = np.zeros(len(opened.events), dtype=np.bool_)
+    for seq, content_hash, event_hash in session.execute(statement):
+        row = seq - first
+        forks[row] = content_hash != opened.content_hashes[row].tobytes()
+        resigned[row] = not forks[row] and event_hash != opened.event_hashes[row].tobytes()
+    return forks, resigned
+
+
+def _check_start(opened: Opened, terminal_id: int, first_key: bytes) -> None:
+    if opened.events["prev"][0].tobytes() != genesis_prev(terminal_id, first_key):
+        raise Problem(
+            422,
+            "chain-start",
+            "第一条记录没有从入网密钥开始",
+            "event 1 does not start the chain of the enrolled key",
+        )
+
+
+def _hash_of(session: Session, terminal_id: int, seq: int) -> bytes:
+    statement = sa.select(StoredEvent.event_hash).where(
+        StoredEvent.terminal_id == terminal_id, StoredEvent.seq == seq
+    )
+    return session.scalars(statement).one()
+
+
+def _prev_of(session: Session, terminal_id: int, seq: int) -> bytes:
+    statement = sa.select(StoredEvent.raw).where(
+        StoredEvent.terminal_id == terminal_id, StoredEvent.seq == seq
+    )
+    return session.scalars(statement).one()[PREV_FROM:PREV_TO]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door of ingest: limits, header, signature, kind, chain and root, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.errors import Problem
+from server.ingest.models import EVENT_BYTES, HEADER_BYTES
+from swipe import arrays, batch
+from swipe.arrays import Bytes2d, EventArray
+from swipe.batch import BatchHeader
+from swipe.errors import TooMany, UnknownVersion, WrongLength
+from swipe.event import VERSION as EVENT_VERSION
+from swipe.kinds import BatchFlag, BatchKind
+
+FLAGS_KNOWN = sum(BatchFlag)
+KINDS = frozenset(int(kind) for kind in BatchKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A batch whose signed header binds exactly these events."""
+
+    header: BatchHeader
+    raw_header: bytes
+    events: EventArray
+    event_hashes: Bytes2d
+    content_hashes: Bytes2d
+
+
+def check_limits(body: bytes) -> None:
+    """Refuse a body whose length no batch can have, before anything is computed over it."""
+    events, rest = divmod(len(body) - HEADER_BYTES, EVENT_BYTES)
+    if rest or not 1 <= events <= batch.MAX_BATCH_EVENTS:
+        raise too_large(len(body))
+
+
+def cut(body: bytes) -> tuple[BatchHeader, EventArray]:
+    """Cut a body into header and events."""
+    try:
+        return batch.split(body)
+    except (WrongLength, TooMany) as error:
+        raise too_large(len(body)) from error
+    except UnknownVersion as error:
+        raise malformed("ver") from error
+
+
+def check_signature(header: BatchHeader, keys: Mapping[int, bytes]) -> None:
+    """Refuse a header that no valid key of the terminal signed."""
+    public_key = keys.get(header.key_id)
+    if public_key is None:
+        raise Problem(
+            401,
+            "key-unknown",
+            "终端密钥未登记、未批准或已停用，请联系管理员；数据请保留在终端",
+            "the terminal's key is not enrolled, not approved or revoked; keep the data, ask staff",
+        )
+    if not batch.verify(header, public_key):
+        raise Problem(
+            401,
+            "header-signature",
+            "批次头签名不对，请重新上传",
+            "the signature of the batch header is wrong; upload it again",
+        )
+
+
+def check_content(
+    header: BatchHeader, events: EventArray, terminal_id: int, batch_no: int
+) -> Opened:
+    """Refuse a validly signed header that does not belong here or does not bind its events."""
+    if header.kind not in KINDS or header.flags & ~FLAGS_KNOWN:
+        raise malformed("kind" if header.kind not in KINDS else "flags")
+    if header.terminal_id != terminal_id or header.batch_no != batch_no:
+        raise malformed("terminal_id" if header.terminal_id != terminal_id else "batch_no")
+    if (events["ver"] != EVENT_VERSION).any():
+        raise malformed("event.ver")
+    faults = batch.faults(header, events)
+    if faults:
+        raise Problem(
+            422,
+            "batch-broken",
+            "批次内容与批次头不一致（传输损坏？），请重新上传",
+            "the events do not fit the signed header (damaged on the way?); upload it again",
+            faults=faults,
+        )
+    return Opened(
+        header=header,
+        raw_header=header.to_bytes(),
+        events=events,
+        event_hashes=arrays.event_hashes(events),
+        content_hashes=arrays.content_hashes(events),
+    )
+
+
+def too_large(length: int) -> Problem:
+    """Return the answer to a body of a length that no batch has."""
+    return Problem(
+        413,
+        "batch-length",
+        f"批次长度不对：1 至 {batch.MAX_BATCH_EVENTS} 条记录",
+        f"wrong length: a batch has 1 to {batch.MAX_BATCH_EVENTS} whole events",
+        length=length,
+    )
+
+
+def malformed(field: str) -> Problem:
+    """Return the answer to a field that holds what the format does not allow here."""
+    return Problem(
+        422,
+        "malformed",
+        f"批次字段 {field} 不合格式",
+        f"field {field} of the batch holds what the format does not allow here",
+        field=field,
+    )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transaction numbers of PSAMs along a terminal's chain: they rise, and skip only a little.
+
+An upload is held against the nearest stored taps before and after it. Numbers are counted as
+skipped only where the chain between two taps is unbroken; a gap that an upload fills is looked at
+when it is filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.ingest import policy
+from server.ingest.chain import Place
+from server.ingest.checks import Opened
+from server.ingest.models import StoredEvent, Verdict
+from server.ingest.policy import Ints
+from server.ingest.proofs import Weighed
+from server.ingest.ranges import merge
+from swipe.arrays import Mask
+from swipe.kinds import EventType
+
+# Verdicts whose proofs were right, so that their PSAM number is no invention.
+BELIEVED = (int(Verdict.OK), int(Verdict.UNKNOWN_CARD))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A stored tap beside an upload: its sequence number and its PSAM's transaction number."""
+
+    seq: int
+    psam_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class PsamFinding:
+    """The gaps found in one PSAM's numbers by one upload."""
+
+    number: bytes
+    skipped: Ints
+
+
+def examine(
+    session: Session, opened: Opened, weighed: Weighed, place: Place
+) -> tuple[Mask, list[PsamFinding]]:
+    """Say of each event whether its PSAM number rises, and list the gaps of each PSAM."""
+    events = opened.events
+    in_order = np.ones(len(events), dtype=np.bool_)
+    findings = []
+    for number, rows in _taps_by_psam(opened, weighed):
+        neighbours = _Neighbours(session, opened.header.terminal_id, number)
+        before = neighbours.before(int(events["seq"][rows[0]]))
+        after = neighbours.after(int(events["seq"][rows[-1]]))
+        numbers = events["psam_seq"][rows].astype(np.int64)
+        ceiling = after.psam_seq if after else None
+        good = policy.rising(numbers, before.psam_seq if before else 0, ceiling)
+        in_order[rows] = good
+        skipped = _skipped(place, numbers[good], place.fresh[rows[good]], (before, after))
+        findings.append(PsamFinding(number, skipped))
+    return in_order, findings
+
+
+def _taps_by_psam(
+    opened: Opened, weighed: Weighed
+) -> Iterator[tuple[bytes, np.ndarray[tuple[int], np.dtype[np.intp]]]]:
+    # A resolved tap carries the number of a tap that came earlier, often at another terminal.
+    counted = (
+        weighed.proven
+        & weighed.signed
+        & weighed.sound
+        & weighed.psam_known
+        & (opened.events["type"] != EventType.TORN_RESOLVED)
+    )
+    numbers = np.ascontiguousarray(opened.events["psam_no"]).view("V6").ravel()
+    for number in {cell.tobytes() for cell in numbers[counted]}:
+        yield number, np.flatnonzero(counted & (numbers == np.void(number)))
+
+
+def _skipped(
+    place: Place,
+    numbers: Ints,
+    fresh: Mask,
+    beside: tuple[Neighbour | None, Neighbour | None],
+) -> Ints:
+    run = merge(place.runs, place.run)
+    before, after = (near if near and near.seq in run else None for near in beside)
+    line = [
+        np.array([before.psam_seq] if before else [], dtype=np.int64),
+        numbers,
+        np.array([after.psam_seq] if after else [], dtype=np.int64),
+    ]
+    counted = np.concatenate([[False] * len(line[0]), fresh, [False] * len(line[2])])
+    return policy.gaps(np.concatenate(line), counted.astype(np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """Look up the nearest believed taps of one PSAM at one terminal."""
+
+    session: Session
+    terminal_id: int
+    number: bytes
+
+    def before(self, seq: int) -> Neighbour | None:
+        return self._first(
+            self._taps().where(StoredEvent.seq < seq).order_by(StoredEvent.seq.desc())
+        )
+
+    def after(self, seq: int) -> Neighbour | None:
+        return self._first(self._taps().where(StoredEvent.seq > seq).order_by(StoredEvent.seq))
+
+    def _taps(self) -> sa.Select[int, int]:
+        return sa.select(StoredEvent.seq, StoredEvent.psam_seq).where(
+            StoredEvent.terminal_id == self.terminal_id,
+            StoredEvent.psam_no == self.number,
+            StoredEvent.verdict.in_(BELIEVED),
+            StoredEvent.type != int(EventType.TORN_RESOLVED),
+        )
+
+    def _first(self, statement: sa.Select[int, int]) -> Neighbour | None:
+        row = self.session.execute(statement.limit(1)).first()
+        return Neighbour(row[0], row[1]) if row else None

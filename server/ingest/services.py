@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take one upload: check it, store what is new, answer with a signed receipt.
+
+What costs time (signatures, card proofs) is done outside any unit of work; then one unit of work
+under the terminal's row lock stores events, log leaves, receipt and ranges, or nothing of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keys.store import FileKeyStore
+from server.db import Database
+from server.errors import Problem
+from server.ingest import checks, enrolled, proofs
+from server.ingest.checks import Opened
+from server.ingest.filing import Answer, Desk, Filing, Upload
+from server.ingest.models import Batch
+from server.ingest.proofs import Weighed
+from server.terminals.models import Terminal
+from server.terminals.notices import Signer
+from server.terminals.services import note_contact
+from swipe.kinds import BatchFlag
+
+__all__ = ["Answer", "Intake", "Upload", "accept_batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What taking uploads needs: database, issuer keys, the signer of receipts."""
+
+    database: Database
+    store: FileKeyStore
+    signer: Signer
+    clock_uncertainty_ms: int = 50
+
+
+def accept_batch(intake: Intake, upload: Upload) -> Answer:
+    """Take one upload.
+
+    Every answer of the upload protocol comes back as an `Answer`. Trouble with the database is
+    raised: nothing of the upload is stored then, and the terminal keeps what it has.
+    """
+    try:
+        checks.check_limits(upload.body)
+        with intake.database.reading() as session:
+            known = _replay(session, upload)
+            if known is not None:
+                return known
+            header, events = checks.cut(upload.body)
+            found = enrolled.load(session, upload.terminal_id, events)
+        checks.check_signature(header, found.keys)
+        opened = checks.check_content(header, events, upload.terminal_id, upload.batch_no)
+        weighed = proofs.weigh(intake.store, events, found)
+        with intake.database.writing() as session:
+            return _file(session, intake, upload, opened, weighed)
+    except Problem as problem:
+        return Answer(problem.status, problem=problem)
+
+
+def _replay(session: Session, upload: Upload) -> Answer | None:
+    """Return the first answer, byte for byte, if this very batch was answered before."""
+    statement = sa.select(Batch.receipt).where(
+        Batch.terminal_id == upload.terminal_id,
+        Batch.batch_no == upload.batch_no,
+        Batch.sha256 == upload.sha256,
+    )
+    stored = session.scalar(statement)
+    return None if stored is None else Answer(200, stored, replay=True)
+
+
+def _file(
+    session: Session, intake: Intake, upload: Upload, opened: Opened, weighed: Weighed
+) -> Answer:
+    terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
+    # The same upload, or a revocation, may have come between the first look and the lock.
+    known = _replay(session, upload)
+    if known is not None:
+        return known
+    found = enrolled.load(session, upload.terminal_id, opened.events)
+    checks.check_signature(opened.header, found.keys)
+    assert terminal is not None  # it has a valid key
+    note_contact(terminal, upload.now_ms, _unsent(upload, opened))
+    desk = Desk(intake.signer, intake.clock_uncertainty_ms)
+    return Filing(session, desk, terminal, upload, opened, weighed).file(found.first_key)
+
+
+def _unsent(upload: Upload, opened: Opened) -> int | None:
+    """Return how many events the terminal still holds, None when it did not say."""
+    if not opened.header.flags & BatchFlag.MORE:
+        return 0
+    return upload.unsent

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server ready for uploads: one site, one approved terminal with its PSAM, one card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask_openapi.openapi import OpenAPI
+
+from keys.identity import Identity
+from keys.store import FileKeyStore
+from keys.usage import DPK_INDEX_PSAM
+from server.app import build_app
+from server.config import Config, DatabaseSection, DataSection
+from server.db import Database
+from server.ingest.models import EventFork, StoredEvent, Verdict
+from server.ingest.services import Answer, Intake, Upload, accept_batch
+from server.people.models import Volunteer
+from server.people.services import register_card
+from server.runtime import Runtime
+from server.terminals.models import Psam, Terminal, TerminalKey
+from server.terminals.notices import Signer
+from server.terminals.services import NewSite, add_site
+from swipe.event import Event, sign
+from swipe.receipt import Receipt
+from tests.factories import (
+    CARD_ASN,
+    KEY_ID,
+    PSAM_NO,
+    TERMINAL_ID,
+    UTC_S,
+    make_batch,
+    make_chain,
+    make_identity,
+)
+
+NOW_MS = 1000 * UTC_S + 3_600_000
+
+
+@dataclass
+class FixedClock:
+    """A clock that stands still until a test moves it."""
+
+    now_ms: int = NOW_MS
+
+    def utc_ms(self) -> int:
+        """Return the set time."""
+        return self.now_ms
+
+
+@dataclass
+class Rig:
+    """An initialised database with what a first upload needs."""
+
+    database: Database
+    store: FileKeyStore
+    terminal_identity: Identity = field(default_factory=make_identity)
+    server_identity: Identity = field(default_factory=lambda: make_identity("server"))
+    clock: FixedClock = field(default_factory=FixedClock)
+
+    def populate(self) -> Rig:
+        """Enter site, terminal, key, PSAM, volunteer and card."""
+        with self.database.writing() as session:
+            site = add_site(session, NewSite("一站", "Site one"), "li", NOW_MS)
+            self._add_terminal(session, site.id)
+            session.add(psam(PSAM_NO, TERMINAL_ID))
+            session.add(volunteer("0000000014"))
+            session.flush()
+            register_card(session, "0000000014", CARD_ASN.hex(), 1, "li", NOW_MS)
+        return self
+
+    def _add_terminal(self, session: Any, site_id: int) -> None:
+        session.add(
+            Terminal(
+                id=TERMINAL_ID, name="pos-a", site_id=site_id, state="active", created_by="li",
+                approved_by="wang", config_version=1, created_ms=NOW_MS,
+            )
+        )  # fmt: skip
+        session.flush()
+        session.add(
+            TerminalKey(
+                id=KEY_ID, terminal_id=TERMINAL_ID, suite=1, valid_from_ms=NOW_MS,
+                public_key=self.terminal_identity.public_key,
+            )
+        )  # fmt: skip
+
+    @property
+    def intake(self) -> Intake:
+        """What taking uploads needs."""
+        return Intake(self.database, self.store, Signer(self.server_identity, 1))
+
+    def chain(self, count: int, **kwargs: Any) -> list[Event]:
+        """Make a chain of taps with true proofs."""
+        return make_chain(count, self.terminal_identity, self.store, **kwargs)
+
+    def batch(self, events: Sequence[Event], batch_no: int = 1, **kwargs: Any) -> bytes:
+        """Make the signed batch of some events."""
+        return make_batch(events, self.terminal_identity, batch_no=batch_no, **kwargs)
+
+    def upload(self, events: Sequence[Event], batch_no: int = 1, **kwargs: Any) -> Answer:
+        """Upload some events as one batch."""
+        return self.put(self.batch(events, batch_no, **kwargs), batch_no)
+
+    def put(self, body: bytes, batch_no: int = 1, terminal_id: int = TERMINAL_ID) -> Answer:
+        """Upload a body as it is."""
+        upload = Upload(terminal_id, batch_no, body, self.clock.now_ms)
+        return accept_batch(self.intake, upload)
+
+    def receipt(self, events: Sequence[Event], batch_no: int = 1) -> Receipt:
+        """Upload some events and read the receipt."""
+        answer = self.upload(events, batch_no)
+        assert answer.problem is None, answer.problem
+        return Receipt.from_bytes(answer.body)
+
+    def verdicts(self) -> dict[int, Verdict]:
+        """Return the stored verdict of each sequence number."""
+        with self.database.reading() as session:
+            rows = session.execute(sa.select(StoredEvent.seq, StoredEvent.verdict))
+            return {seq: Verdict(verdict) for seq, verdict in rows}
+
+    def stored(self) -> dict[int, bytes]:
+        """Return the stored bytes of each sequence number."""
+        with self.database.reading() as session:
+            rows = session.execute(sa.select(StoredEvent.seq, StoredEvent.raw))
+            return {seq: bytes(raw) for seq, raw in rows}
+
+    def forks(self) -> list[tuple[int, str]]:
+        """Return number and kind of the contradictions kept."""
+        with self.database.reading() as session:
+            rows = session.execute(sa.select(EventFork.seq, EventFork.kind))
+            return sorted((seq, kind) for seq, kind in rows)
+
+    def terminal(self) -> Terminal:
+        """Return the terminal's row, detached."""
+        with self.database.reading() as session:
+            row = session.get_one(Terminal, TERMINAL_ID)
+            session.expunge(row)
+            return row
+
+    def app(self, folder: Path) -> OpenAPI:
+        """Build the web application on this database."""
+        config = Config(
+            data=DataSection(dir=folder),
+            database=DatabaseSection(url=self.database.url.render_as_string(hide_password=False)),
+        )
+        runtime = Runtime(
+            config=config,
+            database=self.database,
+            clock=self.clock,
+            identity=self.server_identity,
+            store=self.store,
+            web_secret=b"a secret for tests only",
+        )
+        return build_app(runtime)
+
+
+def psam(number: bytes, terminal_id: int, **changes: Any) -> Psam:
+    """Return an approved hardware PSAM."""
+    values = {
+        "number": number, "terminal_id": terminal_id, "dpk_idx": DPK_INDEX_PSAM, "hardware": True,
+        "from_seq": 1, "state": "active", "created_by": "li", "approved_by": "wang",
+    }  # fmt: skip
+    return Psam(**(values | changes))
+
+
+def volunteer(number: str) -> Volunteer:
+    """Return a volunteer without the costly parts: no true seal, no true secret."""
+    return Volunteer(
+        number=number, sealed_name=b"", sealed_birth=b"", masked_name="王**", created_ms=NOW_MS,
+        secret_hash="", secret_kind="code",
+    )  # fmt: skip
+
+
+def resigned(event: Event, identity: Identity, **changes: Any) -> Event:
+    """Return an event with some fields changed and signed again."""
+    return sign(replace(event, **changes), identity)
