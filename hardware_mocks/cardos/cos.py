@@ -45,6 +45,7 @@ COMMANDS: dict[tuple[int, int], Handler] = {
     (SECURE, 0xE2): files.append_record,
     (PLAIN, 0x84): security.get_challenge,
     (PLAIN, 0x82): security.external_authenticate,
+    (PLAIN, 0x20): security.verify,
     (PLAIN, 0x88): security.internal_authenticate,
     (OWN, 0xD4): security.write_key,
     (OWN_SECURE, 0xD4): security.write_key,

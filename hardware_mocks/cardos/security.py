@@ -58,6 +58,24 @@ def external_authenticate(kernel: Kernel, command: Command) -> Answer:
     return Answer()
 
 
+def verify(kernel: Kernel, command: Command) -> Answer:
+    """VERIFY: the holder proves a PIN (key 3A); trailing FF count as nothing."""
+    if command.p1:
+        raise Refused(sw.WRONG_P1P2)
+    entered = command.body(*PIN_LENGTHS)
+    key = _key(kernel, PIN, command.p2)
+    kernel.session.require(key.use)
+    messaging.usable(key)
+    if not crypto.same(entered.rstrip(b"\xff"), key.value.rstrip(b"\xff")):
+        left = key.spend_try()
+        kernel.commit()
+        raise Refused(sw.TRIES_LEFT | left)
+    if key.restore_tries():
+        kernel.commit()
+    kernel.session.proven(key.third & 0x0F)
+    return Answer()
+
+
 def internal_authenticate(kernel: Kernel, command: Command) -> Answer:
     """INTERNAL AUTHENTICATE: the card encrypts, decrypts or MACs; its state never changes."""
     kind = INTERNAL_KINDS.get(command.p1)

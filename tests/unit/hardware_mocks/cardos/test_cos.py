@@ -28,4 +28,4 @@ def test_tap_of_issued_card(contactless: bool) -> None:
     signed = bytes(4) + b"\x09" + issuing.PSAM_NO + (1).to_bytes(4, "big")
     when = bytes.fromhex("20261121090000")
     assert crypto.purse_mac(crypto.tac_key(issuing.TAC), signed + when) == answer[:4]
-    assert (COMPOSITE, 0x9000) == session("00B2AAC800")
+    assert session("00B2AAC800") == (COMPOSITE, 0x9000)
