@@ -74,6 +74,8 @@ def check_content(
         raise malformed("kind" if header.kind not in KINDS else "flags")
     if header.terminal_id != terminal_id or header.batch_no != batch_no:
         raise malformed("terminal_id" if header.terminal_id != terminal_id else "batch_no")
+    if not header.first_seq:
+        raise malformed("first_seq")
     if (events["ver"] != EVENT_VERSION).any():
         raise malformed("event.ver")
     faults = batch.faults(header, events)

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_openapi.openapi import OpenAPI
+from sqlalchemy.orm import Session
 
 from keys.identity import Identity
 from keys.store import FileKeyStore
@@ -25,7 +26,9 @@ from server.runtime import Runtime
 from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.notices import Signer
 from server.terminals.services import NewSite, add_site
+from swipe.batch import BatchStamp, build_batch
 from swipe.event import Event, sign
+from swipe.kinds import BatchKind
 from swipe.receipt import Receipt
 from tests.factories import (
     CARD_ASN,
@@ -52,6 +55,35 @@ class FixedClock:
         return self.now_ms
 
 
+@dataclass(frozen=True)
+class Post:
+    """A terminal as a test knows it."""
+
+    terminal_id: int
+    key_id: int
+    psam_no: bytes
+    identity: Identity
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields that every event of this terminal has."""
+        return {
+            "terminal_id": self.terminal_id, "key_id": self.key_id, "psam_no": self.psam_no,
+        }  # fmt: skip
+
+    def chain(self, count: int, store: FileKeyStore, **kwargs: Any) -> list[Event]:
+        """Make a chain of taps of this terminal."""
+        given = kwargs.pop("changes", [{}] * count)
+        changes = [self.fields | change for change in given]
+        return make_chain(count, self.identity, store, changes=changes, **kwargs)
+
+    def batch(self, events: Sequence[Event], batch_no: int = 1) -> bytes:
+        """Make a signed batch of this terminal."""
+        utc_ms = events[-1].utc_total_ms + 1000
+        stamp = BatchStamp(BatchKind.LIVE, self.key_id, batch_no, utc_ms)
+        return build_batch(stamp, [event.to_bytes() for event in events], self.identity)
+
+
 @dataclass
 class Rig:
     """An initialised database with what a first upload needs."""
@@ -65,28 +97,24 @@ class Rig:
     def populate(self) -> Rig:
         """Enter site, terminal, key, PSAM, volunteer and card."""
         with self.database.writing() as session:
-            site = add_site(session, NewSite("一站", "Site one"), "li", NOW_MS)
-            self._add_terminal(session, site.id)
-            session.add(psam(PSAM_NO, TERMINAL_ID))
+            add_site(session, NewSite("一站", "Site one"), "li", NOW_MS)
+            enrol(session, Post(TERMINAL_ID, KEY_ID, PSAM_NO, self.terminal_identity))
             session.add(volunteer("0000000014"))
             session.flush()
             register_card(session, "0000000014", CARD_ASN.hex(), 1, "li", NOW_MS)
         return self
 
-    def _add_terminal(self, session: Any, site_id: int) -> None:
-        session.add(
-            Terminal(
-                id=TERMINAL_ID, name="pos-a", site_id=site_id, state="active", created_by="li",
-                approved_by="wang", config_version=1, created_ms=NOW_MS,
-            )
-        )  # fmt: skip
-        session.flush()
-        session.add(
-            TerminalKey(
-                id=KEY_ID, terminal_id=TERMINAL_ID, suite=1, valid_from_ms=NOW_MS,
-                public_key=self.terminal_identity.public_key,
-            )
-        )  # fmt: skip
+    def add_post(self, number: int) -> Post:
+        """Enrol another terminal with its own key and PSAM."""
+        post = Post(
+            terminal_id=1000 + number,
+            key_id=1000 + number,
+            psam_no=(0x8800_0000_1000 + number).to_bytes(6),
+            identity=make_identity(f"terminal {number}"),
+        )
+        with self.database.writing() as session:
+            enrol(session, post)
+        return post
 
     @property
     def intake(self) -> Intake:
@@ -156,6 +184,24 @@ class Rig:
             web_secret=b"a secret for tests only",
         )
         return build_app(runtime)
+
+
+def enrol(session: Session, post: Post) -> None:
+    """Enter an approved terminal with its key and hardware PSAM."""
+    session.add(
+        Terminal(
+            id=post.terminal_id, name=f"pos-{post.terminal_id}", site_id=1, state="active",
+            created_by="li", approved_by="wang", config_version=1, created_ms=NOW_MS,
+        )
+    )  # fmt: skip
+    session.flush()
+    session.add(
+        TerminalKey(
+            id=post.key_id, terminal_id=post.terminal_id, suite=1, valid_from_ms=NOW_MS,
+            public_key=post.identity.public_key,
+        )
+    )  # fmt: skip
+    session.add(psam(post.psam_no, post.terminal_id))
 
 
 def psam(number: bytes, terminal_id: int, **changes: Any) -> Psam:
