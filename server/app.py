@@ -31,6 +31,9 @@ FEATURES = ("server.people", "server.terminals", "server.ingest")
 # A feature that shows pages stores here a function Problem -> Response for paths outside /api.
 PAGE_ERROR = "yika.page_error"
 
+# read_only_sql_transaction: a standby, or a database set read-only for maintenance.
+READ_ONLY_SQLSTATE = "25006"
+
 log = structlog.get_logger("yika.http")
 
 
@@ -111,10 +114,18 @@ def _register_errors(app: OpenAPI) -> None:
         return _answer(app, _http_problem(error))
 
     @app.errorhandler(sqlalchemy.exc.OperationalError)
+    @app.errorhandler(sqlalchemy.exc.InternalError)
     @app.errorhandler(sqlalchemy.exc.TimeoutError)
     def database_error(error: sqlalchemy.exc.SQLAlchemyError) -> Response:
+        if isinstance(error, sqlalchemy.exc.InternalError) and not _is_read_only(error):
+            raise error
         log.warning("database_unavailable", error=type(error).__name__, path=request.path)
         return _answer(app, _database_problem(app.config["RETRY_AFTER_S"]))
+
+
+def _is_read_only(error: sqlalchemy.exc.InternalError) -> bool:
+    """Tell a PostgreSQL that only reads from other internal errors, by SQLSTATE."""
+    return getattr(error.orig, "sqlstate", None) == READ_ONLY_SQLSTATE
 
 
 def _answer(app: OpenAPI, problem: Problem) -> Response:

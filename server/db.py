@@ -91,9 +91,11 @@ def create_engine(url: URL) -> Engine:
         ValueError: for any other database.
     """
     if url.get_backend_name() == "sqlite":
-        if url.database:
+        if url.database and not url.database.startswith("file:"):
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url, pool_size=POOL_SIZE, poolclass=sa.QueuePool)
+        engine = sa.create_engine(
+            url, pool_size=POOL_SIZE, poolclass=sa.QueuePool, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -103,6 +105,7 @@ def create_engine(url: URL) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             pool_size=POOL_SIZE,
             pool_pre_ping=True,
+            hide_parameters=True,  # values never reach a log with an exception
             connect_args={"options": options},
         )
     message = f"unsupported database {url.get_backend_name()!r}: use sqlite or postgresql+psycopg"
