@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Declared byte layouts: one table of fields is codec, document and test at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import construct
+
+from card import bcd
+from card.errors import LayoutError
+from card.status_words import Text
+
+R = TypeVar("R")
+
+
+def padded_text(size: int, encoding: str) -> Any:
+    """Text of at most `size` bytes, filled up with zeros."""
+
+    def encode(text: str, _context: object) -> bytes:
+        coded = text.encode(encoding)
+        if len(coded) > size:
+            raise construct.ValidationError(f"{len(coded)} bytes of text where {size} fit")
+        return coded.ljust(size, b"\x00")
+
+    def decode(coded: bytes, _context: object) -> str:
+        return coded.rstrip(b"\x00").decode(encoding)
+
+    return construct.ExprAdapter(construct.Bytes(size), decode, encode)
+
+
+# YYYYMMDD in four bytes; four zero bytes are "no date".
+BCD_DATE = construct.ExprAdapter(
+    construct.Bytes(4),
+    lambda coded, _context: bcd.date_from_bcd(coded),
+    lambda date, _context: bcd.date_to_bcd(date),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a layout: coding and what it means. A name of None is reserved zeros."""
+
+    name: str | None
+    coding: Any
+    label: Text
+
+
+class Layout(Generic[R]):
+    """A record type and the bytes it is stored as.
+
+    Args:
+        title: What errors and documents call it.
+        record: A dataclass whose fields are the named fields of the table.
+        fields: The table, in byte order.
+        vectors: Bytes in hex and the value they stand for; a test walks them all.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        record: type[R],
+        fields: Sequence[Field],
+        vectors: Sequence[tuple[str, R]],
+    ) -> None:
+        self.title = title
+        self.record = record
+        self.fields = tuple(fields)
+        self.vectors = tuple(vectors)
+        self._struct = construct.Struct(
+            *(field.coding if field.name is None else field.name / field.coding for field in fields)
+        )
+        self._names = tuple(field.name for field in fields if field.name is not None)
+        self.size: int = self._struct.sizeof()
+
+    def parse(self, data: bytes) -> R:
+        """Read a record; bytes beyond its size are an error.
+
+        Raises:
+            LayoutError: Wrong size or a field that does not decode.
+        """
+        if len(data) != self.size:
+            raise LayoutError(self.title, f"{len(data)} bytes where {self.size} are due")
+        try:
+            found = self._struct.parse(data)
+        except (construct.ConstructError, UnicodeDecodeError) as exc:
+            raise LayoutError(self.title, _reason(exc)) from exc
+        return self.record(**{name: found[name] for name in self._names})
+
+    def build(self, value: R) -> bytes:
+        """Code a record.
+
+        Raises:
+            LayoutError: A value that does not fit its field.
+        """
+        values = {name: getattr(value, name) for name in self._names}
+        try:
+            coded: bytes = self._struct.build(values)
+        except (construct.ConstructError, UnicodeEncodeError) as exc:
+            raise LayoutError(self.title, _reason(exc)) from exc
+        return coded
+
+    def offsets(self) -> Iterator[tuple[int, int, Field]]:
+        """Yield offset, size and field in byte order."""
+        offset = 0
+        for field in self.fields:
+            size: int = field.coding.sizeof()
+            yield offset, size, field
+            offset += size
+
+    def field_names(self) -> tuple[str, ...]:
+        """Return the names of the record's own fields, for the test that compares them."""
+        return tuple(field.name for field in dataclasses.fields(self.record))  # type: ignore[arg-type]
+
+
+def _reason(exc: Exception) -> str:
+    """Say what did not fit, without the value: it may be a person's name."""
+    if isinstance(exc, UnicodeError):
+        return f"text is not {exc.args[0]}"
+    path = getattr(exc, "path", None) or ""
+    return f"{type(exc).__name__} {path}".strip()

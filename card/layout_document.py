@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/spec/card-layout.md, made from the declarations: `python -m card.layout_document`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from card.codec import Layout
+from card.directory_steps import MakeDirectory
+from card.files import (
+    AFTER_ANY_PROOF,
+    AFTER_CONTROL_KEY,
+    AFTER_DESK_KEY,
+    ALWAYS,
+    MASTER_FILE,
+    NEVER,
+    VOLUNTEER,
+    Directory,
+    FileKind,
+    FileSpec,
+    KeySpec,
+)
+from card.profile import STANDARD
+
+_RIGHTS = {
+    ALWAYS: "always",
+    AFTER_ANY_PROOF: "register ≥ 1",
+    AFTER_DESK_KEY: "register ≥ 2",
+    AFTER_CONTROL_KEY: "register = F",
+    NEVER: "never",
+    0x00: "–",
+}
+
+_HEAD = """\
+# Card layout · 卡片文件结构
+
+Made by `python -m card.layout_document` from the declarations in `card/files.py` and
+`card/layouts.py`; a test holds it equal. Numbers are hexadecimal unless they are lengths;
+multi-byte fields are big-endian. Dialect: FMCOS 2.0 (user manual chapters 4, 5, 7.12, 7.13 and
+8.9). Not tried on metal.
+
+本文由 `python -m card.layout_document` 生成，与代码一致由测试保证。
+
+Access rights XY: the directory's security register must lie between Y and X; X < Y is never.
+A right key 39/00 sets the register to F, 39/01 to 2; power-up and SELECT of another directory
+set it to 0. MAC = the write carries a MAC under key 36/00 over a fresh challenge.
+
+A serial number is opaque, but it is the same at every reader: whoever holds a reader near a card
+can recognise it again. 卡号不含个人信息，但任何读卡器都能认出同一张卡。
+"""
+
+_AFTER_FILES = """\
+0018 is written by the card itself with each purchase; its reads must carry a MAC. 0019 is changed
+by UPDATE CAPP DATA CACHE and committed by DEBIT, which a PSAM's MAC1 guards, so no terminal has
+the right to write it directly."""
+
+
+def render() -> str:
+    """Return the whole document."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield _HEAD
+    yield "## Directories · 目录"
+    yield ""
+    yield "| FID | name | space | create, erase, add key | EEPROM | CREATE FILE data |"
+    yield "|---|---|---|---|---|---|"
+    for directory in (MASTER_FILE, VOLUNTEER):
+        yield _directory_row(directory)
+    yield ""
+    yield f"Free for later applications on a 32 KB chip: {STANDARD.free_bytes} bytes."
+    for directory in (MASTER_FILE, VOLUNTEER):
+        yield from _keys(directory)
+    yield from _files(VOLUNTEER)
+    for spec in VOLUNTEER.files:
+        if spec.layout is not None:
+            yield from _layout(spec, spec.layout)
+
+
+def _directory_row(directory: Directory) -> str:
+    name = directory.name.hex().upper() or "1PAY.SYS.DDF01"
+    data = MakeDirectory(directory).control_data.hex().upper()
+    cells = (
+        f"{directory.fid:04X}",
+        f"`{name}` {directory.label.zh} {directory.label.en}",
+        f"{directory.space}" if directory.name else "all",
+        _RIGHTS[AFTER_CONTROL_KEY],
+        f"{directory.eeprom_bytes if directory.name else '–'}",
+        f"`{data}`",
+    )
+    return _row(*cells)
+
+
+def _keys(directory: Directory) -> Iterator[str]:
+    yield ""
+    yield f"## Keys in {directory.fid:04X} · {directory.label.zh}的密钥"
+    yield ""
+    control = _control(directory.key_file)
+    yield f"Key file 0000, {directory.key_file.size} bytes: `{control}`."
+    yield "All keys are 3DES, 16 bytes: used always, changed at register F, encrypted and MACed."
+    yield ""
+    yield "| type/id | usage | 用途 | header before the key (key set 1) | register after | tries |"
+    yield "|---|---|---|---|---|---|"
+    for spec in directory.keys:
+        yield _key_row(spec)
+
+
+def _key_row(spec: KeySpec) -> str:
+    return _row(
+        f"{spec.key_type:02X}/{spec.key_id:02X}",
+        spec.label.en,
+        spec.label.zh,
+        f"`{spec.header(1).hex().upper()}`",
+        "–" if spec.next_state is None else f"{spec.next_state:X}",
+        "3" if spec.counted else "–",
+    )
+
+
+def _files(directory: Directory) -> Iterator[str]:
+    yield ""
+    yield f"## Files in {directory.fid:04X} · {directory.label.zh}的文件"
+    yield ""
+    yield "| FID | what | 名称 | type | size | read | write | EEPROM | CREATE FILE data | source |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for spec in directory.files:
+        yield _file_row(spec)
+    yield ""
+    yield _AFTER_FILES
+
+
+def _file_row(spec: FileSpec) -> str:
+    counted = spec.kind in (FileKind.CYCLIC, FileKind.FIXED)
+    size = f"{spec.records} × {spec.size & 0xFF}" if counted else str(spec.size)
+    if spec.kind is FileKind.PURSE:
+        size = "–"
+    return _row(
+        f"{spec.fid:04X}",
+        spec.label.en,
+        spec.label.zh,
+        spec.kind.label.en,
+        size,
+        f"{spec.read:02X} {_RIGHTS[spec.read]}",
+        f"{spec.write:02X} {_RIGHTS[spec.write]}" + (", MAC" if spec.mac else ""),
+        str(spec.eeprom_bytes),
+        f"`{_control(spec)}`",
+        spec.source,
+    )
+
+
+def _control(spec: FileSpec) -> str:
+    return spec.control().hex().upper()
+
+
+def _layout(spec: FileSpec, layout: Layout[object]) -> Iterator[str]:
+    yield ""
+    yield f"## {spec.fid:04X} {spec.label.zh} · {spec.label.en}, {layout.size} bytes"
+    yield ""
+    yield "| offset | bytes | field | 含义 | meaning |"
+    yield "|---|---|---|---|---|"
+    for offset, size, field in layout.offsets():
+        name = "–" if field.name is None else f"`{field.name}`"
+        yield _row(str(offset), str(size), name, field.label.zh, field.label.en)
+    yield ""
+    yield "Examples, which are test vectors:"
+    yield ""
+    yield "```"
+    for coded, _ in layout.vectors:
+        yield bytes.fromhex(coded).hex().upper()
+    yield "```"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

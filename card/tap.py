@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tap: presence, a composite purchase of amount 0, and the proof of a torn one.
+
+Card commands of a normal tap, six as this SDK issues them: SELECT, READ RECORD of 0019, INTERNAL
+AUTHENTICATE, INITIALIZE FOR CAPP PURCHASE, UPDATE CAPP DATA CACHE, DEBIT FOR CAPP PURCHASE. What
+goes to the PSAM, GET RESPONSE and wrong-length repeats is counted on its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from card.bcd import bcd_datetime
+from card.commands import (
+    CAPP_INIT_BYTES,
+    CAPP_PURCHASE,
+    DEBIT_ANSWER_BYTES,
+    debit_capp,
+    get_transaction_prove,
+    initialize_capp,
+    internal_authenticate,
+    update_capp,
+)
+from card.errors import LayoutError, ProofUnavailable, ProtocolFault
+from card.files import VOLUNTEER
+from card.layouts import Composite
+from card.operation import Connection, Operation, exchange, fetch, run
+from keys.psam import Psam, PurchaseRequest
+from keys.usage import CARD_KEYS, KeyUsage
+
+AMOUNT = 0  # time is kept by the server's ledger; the purse only counts taps
+H8_BYTES = 8
+PSAM_NO_BYTES = 6
+_COMPOSITE_SFI = VOLUNTEER.file(0x0019).sfi
+_PRESENCE_KEY = CARD_KEYS[KeyUsage.PRESENCE].key_id
+
+
+@dataclass(frozen=True, slots=True)
+class CappInit:
+    """What INITIALIZE answers: counter and random of the purchase about to begin.
+
+    `card_ctr` is the value before the increment; `key_version` and `algorithm` are those of the
+    purchase key, for the PSAM.
+    """
+
+    balance: int
+    card_ctr: int
+    key_version: int
+    algorithm: int
+    rand: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DebitAnswer:
+    """The card's proof of a purchase: TAC for the server, MAC2 for the PSAM."""
+
+    tac: bytes
+    mac2: bytes
+
+
+def presence(h8: bytes) -> Operation[bytes]:
+    """Ask for CG2: eight bytes that bind `h8` to this card (INTERNAL AUTHENTICATE).
+
+    Args:
+        h8: The first eight bytes of the hash of what the tap is about.
+    """
+    if len(h8) != H8_BYTES:
+        raise LayoutError("h8", f"{len(h8)} bytes")
+    return (yield from fetch(internal_authenticate(_PRESENCE_KEY, h8), H8_BYTES))
+
+
+def initialize(key_index: int, psam_no: bytes) -> Operation[CappInit]:
+    """Begin a composite purchase of amount 0.
+
+    Args:
+        key_index: Purchase key: 1 for hardware PSAMs, 2 for software PSAMs.
+        psam_no: Terminal number of the PSAM, 6 bytes.
+
+    Raises:
+        KeyNotFound: The card has no such purchase key.
+        CounterExhausted: The card has counted to its end and must be replaced.
+    """
+    if len(psam_no) != PSAM_NO_BYTES:
+        raise LayoutError("psam_no", f"{len(psam_no)} bytes")
+    data = yield from fetch(initialize_capp(key_index, AMOUNT, psam_no), CAPP_INIT_BYTES)
+    return CappInit(
+        balance=int.from_bytes(data[0:4], "big"),
+        card_ctr=int.from_bytes(data[4:6], "big"),
+        key_version=data[9],
+        algorithm=data[10],
+        rand=data[11:15],
+    )
+
+
+def update_cache(composite: Composite) -> Operation[None]:
+    """Hand the card the composite record that DEBIT will commit with the counter."""
+    yield from exchange(update_capp(_COMPOSITE_SFI, composite.to_bytes()))
+
+
+def debit(psam_seq: int, date: bytes, time: bytes, mac1: bytes) -> Operation[DebitAnswer]:
+    """Commit the purchase: counter, log record and composite record at once.
+
+    Args:
+        psam_seq: The PSAM's transaction number.
+        date: YYYYMMDD packed, the event's own second.
+        time: hhmmss packed.
+        mac1: The PSAM's MAC1.
+
+    Raises:
+        MacRejected: MAC1 is wrong; nothing was committed.
+    """
+    data = yield from fetch(debit_capp(psam_seq, date, time, mac1), DEBIT_ANSWER_BYTES)
+    return DebitAnswer(tac=data[:4], mac2=data[4:])
+
+
+def prove(card_ctr: int) -> Operation[DebitAnswer | None]:
+    """Fetch the proof of the card's latest purchase again (GET TRANSACTION PROVE).
+
+    Args:
+        card_ctr: Its counter before the increment.
+
+    Returns:
+        The proof, or None: that purchase did not happen, or is not the latest.
+    """
+    try:
+        data = yield from fetch(get_transaction_prove(card_ctr), DEBIT_ANSWER_BYTES)
+    except ProofUnavailable:
+        return None
+    return DebitAnswer(tac=data[4:], mac2=data[:4])
+
+
+@dataclass(frozen=True, slots=True)
+class TapRequest:
+    """One tap as a caller of the facade asks for it.
+
+    Attributes:
+        psam: The PSAM, in hardware or software.
+        utc_s: The second of the tap, UTC; the card is told exactly this second.
+        tz_q: Zone in quarter hours.
+        activity: What the volunteer does.
+        h8: What the tap is bound to; eight bytes of a hash the caller chooses.
+    """
+
+    psam: Psam
+    utc_s: int
+    tz_q: int
+    activity: int
+    h8: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TapAnswer:
+    """Everything a verifier needs to recompute the proof of one tap."""
+
+    cg2: bytes
+    init: CappInit
+    psam_seq: int
+    proof: DebitAnswer
+
+
+def tap(connection: Connection, diversifier: bytes, kind: int, request: TapRequest) -> TapAnswer:
+    """Do one whole tap at a connection whose application is selected.
+
+    A terminal does the steps itself, because its journal must be durable between them; this is
+    the short way for programs without a journal.
+
+    Args:
+        connection: Where the card is.
+        diversifier: The last 8 bytes of the card's serial.
+        kind: Event type for the composite record.
+        request: PSAM, moment and purpose.
+
+    Raises:
+        Mac2Rejected: The PSAM did not accept the card's MAC2.
+        CardError: The card refused or left; fetch the proof at the next tap (`prove`).
+    """
+    psam = request.psam
+    date, time = bcd_datetime(request.utc_s, request.tz_q)
+    cg2 = run(presence(request.h8), connection)
+    init = run(initialize(psam.key_index, psam.number), connection)
+    if init.balance != 0:
+        raise ProtocolFault("the purse is not empty")
+    grant = psam.init_purchase(
+        PurchaseRequest(
+            rand=init.rand,
+            card_ctr=init.card_ctr,
+            amount=AMOUNT,
+            kind=CAPP_PURCHASE,
+            date=date,
+            time=time,
+            key_version=init.key_version,
+            algorithm=init.algorithm,
+            diversifier=diversifier,
+        )
+    )
+    record = Composite(
+        kind=kind,
+        tz_q=request.tz_q,
+        psam_no=psam.number,
+        psam_seq=grant.psam_seq,
+        card_rand=init.rand,
+        card_ctr=init.card_ctr,
+        utc_s=request.utc_s,
+        activity=request.activity,
+    )
+    run(update_cache(record), connection)
+    proof = run(debit(grant.psam_seq, date, time, grant.mac1), connection)
+    psam.credit_purchase(proof.mac2)
+    return TapAnswer(cg2, init, grant.psam_seq, proof)

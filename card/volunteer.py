@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The volunteer application: who the card belongs to, what its last tap was, and its log."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import dataclass, field
+
+from card.attempts import AttemptGuard
+from card.commands import read_record, read_record_by_tag, select_fid, select_name
+from card.errors import (
+    BlankCard,
+    FileNotFound,
+    ForeignCard,
+    NotSupported,
+    ProtocolFault,
+    RecordNotFound,
+)
+from card.files import MF_FID, VOLUNTEER, VOLUNTEER_AID
+from card.layouts import (
+    COMPOSITE,
+    COMPOSITE_TAG,
+    ISSUER_ID,
+    LOG_RECORD,
+    PUBLIC_DATA,
+    Composite,
+    LogRecord,
+    PublicData,
+)
+from card.operation import Connection, Operation, exchange, fetch, run
+from card.secure_messaging import MacKey, Proof, ProofKey, authenticate, read_maced
+from card.status_words import OK
+from card.tap import TapAnswer, TapRequest, tap
+from emv.errors import EmvError
+from emv.tlv import parse_one
+from keys.usage import CARD_KEYS, KeyUsage
+
+ENABLED = 0x01
+KIND_IN = 0x01
+KIND_OUT = 0x02
+
+_FCI, _PROPRIETARY, _ISSUER_DATA = 0x6F, 0xA5, 0x9F0C
+_LOG = VOLUNTEER.file(0x0018)
+_COMPOSITE = VOLUNTEER.file(0x0019)
+
+
+@dataclass(frozen=True, slots=True)
+class CardFace:
+    """What a card says of itself to anybody: the part of file 0015 that a tap needs.
+
+    Attributes:
+        asn: Application serial number, 10 bytes; opaque, the card's identity.
+        valid_from: First day of validity, in the site's local calendar.
+        valid_to: Last day of validity.
+        birth_date: The holder's birthday if the rules for minors need it.
+        masked_name: A name fit for a screen.
+        enabled: Whether personalisation was finished.
+        key_version: Version of the card's key set.
+        flags: Bit 0: the rules for minors apply.
+    """
+
+    asn: bytes
+    valid_from: dt.date | None
+    valid_to: dt.date | None
+    birth_date: dt.date | None
+    masked_name: str = field(repr=False)
+    enabled: bool
+    key_version: int
+    flags: int
+
+    @property
+    def diversifier(self) -> bytes:
+        """Return what the card's keys are diversified by: the last 8 bytes of the serial."""
+        return self.asn[2:]
+
+    def validity(self, today: dt.date) -> Validity:
+        """Return whether the card may be used on a day."""
+        if not self.enabled:
+            return Validity.NOT_ENABLED
+        if self.valid_from is not None and today < self.valid_from:
+            return Validity.NOT_YET
+        if self.valid_to is not None and today > self.valid_to:
+            return Validity.EXPIRED
+        return Validity.VALID
+
+
+class Validity(enum.Enum):
+    """Whether a card may be used."""
+
+    VALID = "valid"
+    NOT_YET = "not valid yet"
+    EXPIRED = "expired"
+    NOT_ENABLED = "not enabled"
+
+
+def select(issuer: bytes = ISSUER_ID) -> Operation[CardFace]:
+    """Select the volunteer application and return what the card says of itself.
+
+    One command on a volunteer card; one more on any other, to tell a blank from a foreign card.
+
+    Raises:
+        BlankCard: There is no master file yet, or the application was never filled.
+        ForeignCard: There is no volunteer application, or it is another issuer's.
+        LayoutError: File 0015 does not decode.
+    """
+    try:
+        response = yield from exchange(select_name(VOLUNTEER_AID))
+    except (FileNotFound, NotSupported) as exc:
+        master_file = yield select_fid(MF_FID)
+        raise (ForeignCard if master_file.sw == OK else BlankCard)() from exc
+    public = public_data(response.data)
+    if public.issuer != issuer:
+        raise ForeignCard
+    return CardFace(
+        public.asn,
+        public.valid_from,
+        public.valid_to,
+        public.birth_date,
+        public.masked_name,
+        public.application_type == ENABLED,
+        public.key_version,
+        public.flags,
+    )
+
+
+def public_data(fci: bytes) -> PublicData:
+    """Read the content of file 0015 out of the answer to SELECT.
+
+    Raises:
+        BlankCard: The file is missing or was never written.
+        LayoutError: It does not decode.
+        ProtocolFault: The answer is not file control information.
+    """
+    try:
+        template = parse_one(fci)
+    except EmvError as exc:
+        raise ProtocolFault("FCI") from exc
+    found = template.find(_PROPRIETARY, _ISSUER_DATA)
+    if template.tag != _FCI:
+        raise ProtocolFault("FCI")
+    if found is None or not found.value.strip(b"\xff"):
+        raise BlankCard
+    return PUBLIC_DATA.parse(found.value)
+
+
+def read_composite() -> Operation[Composite]:
+    """Read the composite record: the inputs of the card's latest tap, kind 0 if there was none."""
+    size = COMPOSITE.size
+    data = yield from fetch(read_record_by_tag(_COMPOSITE.sfi, COMPOSITE_TAG, size), size)
+    return Composite.from_bytes(data)
+
+
+def read_log(
+    desk: ProofKey, maintenance: MacKey, guard: AttemptGuard
+) -> Operation[list[LogRecord]]:
+    """Read the card's own log, newest first, with MACs so that nobody else can have made it up.
+
+    The application must be selected. The keys are a desk's or a server's, never a terminal's.
+
+    Args:
+        desk: The card's desk reading key.
+        maintenance: The card's maintenance key, which makes and checks the MACs.
+        guard: Where attempts left are remembered.
+    """
+    slot = CARD_KEYS[KeyUsage.DESK_READ]
+    yield from authenticate(Proof(slot.key_id, desk, "39-01"), guard)
+    records: list[LogRecord] = []
+    for number in range(1, _LOG.records + 1):
+        try:
+            data = yield from read_maced(read_record(_LOG.sfi, number), maintenance)
+        except RecordNotFound:
+            break
+        records.append(LOG_RECORD.parse(data))
+    return records
+
+
+class VolunteerCard:
+    """A volunteer card at a connection, in one object.
+
+    Every method is a shell around an operation of this package; use those where the bytes do not
+    go straight to a reader.
+
+    Args:
+        connection: Where the card is. Its application is selected at once.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._face = run(select(), connection)
+
+    def identity(self) -> CardFace:
+        """Return what the card says of itself."""
+        return self._face
+
+    def validity(self, today: dt.date) -> Validity:
+        """Return whether the card may be used on a day."""
+        return self._face.validity(today)
+
+    def open_service(self) -> Composite | None:
+        """Return the latest tap if it was a clock-in: the service that is still open."""
+        composite = run(read_composite(), self._connection)
+        return composite if composite.kind == KIND_IN else None
+
+    def log(self, desk: ProofKey, maintenance: MacKey) -> list[LogRecord]:
+        """Return the card's own log, newest first; the keys are a desk's or a server's."""
+        return run(read_log(desk, maintenance, AttemptGuard()), self._connection)
+
+    def clock_in(self, request: TapRequest) -> TapAnswer:
+        """Tap in and return the card's proof."""
+        return tap(self._connection, self._face.diversifier, KIND_IN, request)
+
+    def clock_out(self, request: TapRequest) -> TapAnswer:
+        """Tap out and return the card's proof."""
+        return tap(self._connection, self._face.diversifier, KIND_OUT, request)
