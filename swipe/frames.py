@@ -51,7 +51,7 @@ class FrameKind(enum.IntEnum):
     BATCH = 5
 
 
-_FIXED_SIZE: dict[int, int] = {
+FIXED_SIZES: dict[int, int] = {
     FrameKind.EVENT: EVENT_SIZE,
     FrameKind.INTENT: EVENT_SIGNED,
     FrameKind.RECEIPT: RECEIPT_SIZE,
@@ -129,7 +129,7 @@ def body_size_fits(kind: int, size: int) -> bool:
     if kind == FrameKind.BATCH:
         events = size - BATCH_HEADER_SIZE
         return events % EVENT_SIZE == 0 and 0 < events <= MAX_BATCH_EVENTS * EVENT_SIZE
-    return _FIXED_SIZE.get(kind) == size
+    return FIXED_SIZES.get(kind) == size
 
 
 class FrameReader:

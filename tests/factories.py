@@ -8,7 +8,7 @@ store, as card and PSAM would.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from keys.envelope import KdfCost
 from keys.identity import Identity
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_PSAM, PURCHASE_USAGE, KeyUsage
-from swipe.batch import BatchStamp, build_batch
+from swipe.batch import BatchStamp, build_batch, split
 from swipe.event import (
     Event,
     core_digest,
@@ -26,7 +26,10 @@ from swipe.event import (
     sign,
     tap_counts,
 )
+from swipe.frames import EXPORT, FileHeader, FrameKind, frame
 from swipe.kinds import BatchKind, CardKind, CgType, EventType
+from swipe.receipt import NO_RECEIPT, Receipt
+from swipe.receipt import sign as sign_receipt
 
 TERMINAL_ID = 0x5949_4B41_0000_0001
 KEY_ID = 7
@@ -165,3 +168,40 @@ def make_batch(
     )
     raw = [event.to_bytes() for event in events]
     return build_batch(stamp, raw, identity or make_identity())
+
+
+def make_receipt(
+    batch: bytes,
+    server: Identity | None = None,
+    *,
+    before: Receipt | None = None,
+    **fields: Any,
+) -> Receipt:
+    """Make the server's signed receipt for a batch, following the one before."""
+    header, _ = split(batch)
+    values: dict[str, Any] = {
+        "terminal_id": header.terminal_id,
+        "batch_no": header.batch_no,
+        "up_to_seq": header.last_seq,
+        "head": header.head,
+        "log_size": header.last_seq,
+        "log_root": hashlib.sha256(header.head).digest(),
+        "srv_utc_ms": header.utc_ms + 500,
+        "key_id": 1,
+        "prev_receipt": before.anchor if before else NO_RECEIPT,
+    }
+    return sign_receipt(Receipt(**(values | fields)), server or make_identity("server"))
+
+
+def make_file(
+    frames: Iterable[bytes], identity: Identity | None = None, *, flags: int = EXPORT
+) -> bytes:
+    """Make the bytes of a journal or export with these frames."""
+    public_key = (identity or make_identity()).public_key
+    head = FileHeader(TERMINAL_ID, KEY_ID, public_key, flags)
+    return head.to_bytes() + b"".join(frames)
+
+
+def event_frames(events: Iterable[Event]) -> list[bytes]:
+    """Make one frame for each event."""
+    return [frame(FrameKind.EVENT, event.to_bytes()) for event in events]
