@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import json
 import os
 import select
@@ -10,7 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +33,9 @@ from hardware_mocks.pcsc.errors import (
 )
 from hardware_mocks.pcsc.plan import SOCKET, START_TIMEOUT_S, STOP_TIMEOUT_S, Plan
 from hardware_mocks.pcsc.readers import DEMO_READERS, installation, slots_of, write_configuration
+
+# libpcsclite looks here before it takes /run/pcscd/pcscd.comm.
+SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,11 +89,11 @@ class PcscStack:
         Raises:
             PcscError: it cannot; the text ends with what to type.
         """
-        self.cards.mkdir(parents=True, exist_ok=True)
         if self._system:
             self._check_system()
         else:
             self._check_own()
+        self.cards.mkdir(parents=True, exist_ok=True)
         self._launch()
         return self
 
@@ -114,7 +121,32 @@ class PcscStack:
         """What a client needs in its environment; empty unless the stack is private."""
         if not self._private or self._process is None:
             return {}
-        return {"PCSCLITE_CSOCK_NAME": f"/proc/{self._process.pid}/root{SOCKET}"}
+        return {SOCKET_VARIABLE: f"/proc/{self._process.pid}/root{SOCKET}"}
+
+    @contextlib.contextmanager
+    def adopted(self) -> Iterator[None]:
+        """Make this very process a client of a private stack, its later children included.
+
+        libpcsclite reads the name of the socket once in the life of a process; so the name is
+        a link that stays, and each stack that is adopted re-points it.
+        """
+        target = self.environment.get(SOCKET_VARIABLE)
+        if target is None:
+            yield
+            return
+        link = _socket_link()
+        fresh = link.with_name("fresh")
+        fresh.symlink_to(target)
+        fresh.replace(link)
+        before = os.environ.get(SOCKET_VARIABLE)
+        os.environ[SOCKET_VARIABLE] = str(link)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[SOCKET_VARIABLE]
+            else:
+                os.environ[SOCKET_VARIABLE] = before
 
     def inside(self, argv: Sequence[str]) -> list[str]:
         """Return a command line that runs a client where it sees the readers."""
@@ -223,6 +255,13 @@ class PcscStack:
         if answer != "ok":
             reason = answer.removeprefix("error ") or "it ended without a word"
             raise StackFailed(reason, self.workdir / "stack.log")
+
+
+@functools.cache
+def _socket_link() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="yika-pcsc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "pcscd.comm"
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
