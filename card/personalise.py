@@ -25,7 +25,6 @@ from card.errors import (
     LayoutError,
     ReadBackMismatch,
     WrongCard,
-    status_error,
 )
 from card.files import Directory, FileKind, KeySpec
 from card.layouts import PUBLIC_DATA, PublicData
@@ -56,12 +55,16 @@ __all__ = [
 _PUBLIC = 0x0015
 _SWITCH_OFFSET = 8  # application type, the byte that enables
 _NO_MF = (0x6A81, 0x6A82)
-_NO_FILE = 0x6A82
 _TEST_PSAM = bytes(6)  # a purchase begun with it and never finished leaves no trace
 
 
 class CardState(enum.Enum):
-    """How far a card is."""
+    """How far a card is: no master file, no filled application, not switched on yet, in use.
+
+    A card of somebody else, or one whose application is blocked, looks STARTED too: it has a
+    master file and does not let the application be selected. No key of it is known to us, and
+    one wrong attempt ends the run.
+    """
 
     BLANK = "blank"
     STARTED = "started"
@@ -156,12 +159,9 @@ def inspect(profile: Profile = STANDARD) -> Operation[Finding]:
     response = yield select_fid(profile.master_file.fid)
     if response.sw in _NO_MF:
         return Finding(CardState.BLANK)
-    select = select_name(profile.application.name)
-    response = yield select
-    if response.sw == _NO_FILE:
-        return Finding(CardState.STARTED)
+    response = yield select_name(profile.application.name)
     if response.sw != OK:
-        raise status_error(response.sw, select.ins)
+        return Finding(CardState.STARTED)
     try:
         public = public_data(response.data)
     except (BlankCard, LayoutError):

@@ -11,11 +11,11 @@ from card.attempts import AttemptGuard
 from card.commands import read_record, read_record_by_tag, select_fid, select_name
 from card.errors import (
     BlankCard,
-    FileNotFound,
+    Blocked,
     ForeignCard,
-    NotSupported,
     ProtocolFault,
     RecordNotFound,
+    StatusError,
 )
 from card.files import MF_FID, VOLUNTEER, VOLUNTEER_AID
 from card.layouts import (
@@ -30,7 +30,7 @@ from card.layouts import (
 )
 from card.operation import Connection, Operation, exchange, fetch, run
 from card.secure_messaging import MacKey, Proof, ProofKey, authenticate, read_maced
-from card.status_words import OK
+from card.status_words import OK, Outcome
 from card.tap import TapAnswer, TapRequest, tap
 from emv.errors import EmvError
 from emv.tlv import parse_one
@@ -40,6 +40,8 @@ ENABLED = 0x01
 KIND_IN = 0x01
 KIND_OUT = 0x02
 
+# "Not supported" where the master file answers: only this application is blocked.
+_APPLICATION_BLOCKED = 0x6A81
 _FCI, _PROPRIETARY, _ISSUER_DATA = 0x6F, 0xA5, 0x9F0C
 _LOG = VOLUNTEER.file(0x0018)
 _COMPOSITE = VOLUNTEER.file(0x0019)
@@ -102,13 +104,20 @@ def select(issuer: bytes = ISSUER_ID) -> Operation[CardFace]:
     Raises:
         BlankCard: There is no master file yet, or the application was never filled.
         ForeignCard: There is no volunteer application, or it is another issuer's.
+        Blocked: The application was blocked.
         LayoutError: File 0015 does not decode.
     """
     try:
         response = yield from exchange(select_name(VOLUNTEER_AID))
-    except (FileNotFound, NotSupported) as exc:
+    except StatusError as exc:
+        if exc.outcome not in (Outcome.REFUSED, Outcome.OUR_FAULT):
+            raise
         master_file = yield select_fid(MF_FID)
-        raise (ForeignCard if master_file.sw == OK else BlankCard)() from exc
+        if master_file.sw != OK:
+            raise BlankCard from exc
+        if exc.sw == _APPLICATION_BLOCKED:
+            raise Blocked(exc.sw, exc.ins) from exc
+        raise ForeignCard from exc
     public = public_data(response.data)
     if public.issuer != issuer:
         raise ForeignCard
