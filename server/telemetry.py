@@ -8,6 +8,7 @@ import sys
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from structlog.tracebacks import ExceptionDictTransformer
 
 UPLOAD_SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -33,10 +34,16 @@ class Metrics:
             "yika_events", "Stored events by verdict.", ["verdict"], registry=self.registry
         )
         self.log_size = Gauge("yika_log_size", "Leaves of the public log.", registry=self.registry)
-        self.worker_runs = Counter(
-            "yika_worker_runs",
-            "Runs of the worker by outcome.",
+        self.worker_people = Counter(
+            "yika_worker_people",
+            "People derived in the background by outcome.",
             ["outcome"],
+            registry=self.registry,
+        )
+        self.worker_failures = Counter(
+            "yika_worker_failures",
+            "Turns of the worker that failed as a whole.",
+            ["reason"],
             registry=self.registry,
         )
         self.requests = Counter(
@@ -55,7 +62,8 @@ def configure_logging(level: str = "INFO", *, as_json: bool = True) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            # Without the values of local variables: they hold names, codes and keys.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -24,7 +24,8 @@ from server.people.models import CODE, ROLES, Card, DirtyPerson, User, Volunteer
 # Birthdays begin at midnight where the volunteers live.
 BIRTHDAY_ZONE = ZoneInfo("Asia/Shanghai")
 NAME_LENGTH_MAX = 64
-# States in which a card stands on the hotlist.
+# Who may order and approve; states in which a card stands on the hotlist.
+STAFF_ROLES = ("staff", "admin")
 LISTED_STATES = ("lost", "blocked", "replaced", "revoked")
 
 
@@ -215,9 +216,20 @@ def add_user(session: Session, new: NewUser, password: str, actor: str, now_ms: 
     return user
 
 
+def require_staff(session: Session, name: str) -> User:
+    """Return the user of this name who is staff or administrator, or refuse."""
+    user = session.scalar(sa.select(User).where(User.name == name))
+    if user is None or user.role not in STAFF_ROLES:
+        raise Refused("not-staff", f"{name} 不是工作人员", f"{name} is no staff user")
+    return user
+
+
 def mark_dirty(session: Session, volunteer_ids: Iterable[int]) -> None:
-    """Queue people so that their hours are derived again."""
-    rows = [{"volunteer_id": volunteer_id} for volunteer_id in sorted(set(volunteer_ids))]
+    """Queue people, and those they are guardians of, so that their hours are derived again."""
+    named = set(volunteer_ids)
+    wards = sa.select(Volunteer.id).where(Volunteer.guardian_id.in_(named))
+    named |= set(session.scalars(wards)) if named else set()
+    rows = [{"volunteer_id": volunteer_id} for volunteer_id in sorted(named)]
     if rows:
         session.execute(sa.insert(DirtyPerson), rows)
 

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve the application with gunicorn: one process with threads, and the worker thread in it.
+
+One process, because the worker that derives hours lives inside it and two would only wait for
+each other; the threads share the signatures' work, which runs outside the interpreter lock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from server.app import build_app
+from server.clock import Clock
+from server.config import Config
+from server.runtime import EXTENSION, Runtime, open_runtime
+from server.worker import Worker
+
+# Longer than the slowest batch under a busy database; a silent worker is replaced after it.
+TIMEOUT_S = 60
+# What is in flight at the end may finish within this.
+GRACEFUL_TIMEOUT_S = 10
+# Between two uploads of one terminal in a row.
+KEEPALIVE_S = 5
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with our settings instead of a command line."""
+
+    def __init__(self, config: Config, clock: Clock | None) -> None:
+        self.config = config
+        self.clock = clock
+        self.worker: Worker | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults."""
+        http = self.config.http
+        settings: dict[str, Any] = {
+            "bind": f"{http.host}:{http.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": http.threads,
+            "timeout": TIMEOUT_S,
+            "graceful_timeout": GRACEFUL_TIMEOUT_S,
+            "keepalive": KEEPALIVE_S,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+            "post_worker_init": self._start_worker,
+            "worker_exit": self._stop_worker,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Build the application, in the process that serves it."""
+        return build_app(open_runtime(self.config, self.clock))
+
+    def _start_worker(self, process: Any) -> None:
+        runtime: Runtime = process.wsgi.extensions[EXTENSION]
+        if self.config.worker.enabled:
+            self.worker = Worker(runtime)
+            self.worker.start()
+
+    def _stop_worker(self, _arbiter: Any, process: Any) -> None:
+        if self.worker is not None:
+            self.worker.stop()
+        application = getattr(process, "wsgi", None)
+        if application is not None:
+            application.extensions[EXTENSION].close()
+
+
+def serve(config: Config, clock: Clock | None = None) -> None:
+    """Serve until the process is told to end (SIGTERM, SIGINT)."""
+    Server(config, clock).run()

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands about sites, activities, terminals and PSAMs.
+
+What brings a key into the system takes two people: both are named, both must be staff.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
+from server.console import Console, example, json_option, show
+from server.db import from_millis
+from server.people.cli import by_option, instant_ms
+from server.people.services import require_staff
+from server.terminals import enrolment, services
+from server.terminals.enrolment import NewPsam
+from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
+
+staff_option = click.option("--by", "actor", required=True, help="staff user who does it")
+
+
+@click.group()
+def site() -> None:
+    """服务点 Sites."""
+
+
+@site.command("add", epilog=example("yika-server site add 莲花山公园 'Lianhuashan Park'"))
+@click.argument("name_zh")
+@click.argument("name_en")
+@click.option("--tz-q", default=SHANGHAI_TZ_Q, show_default=True, help="quarter hours from UTC")
+@by_option
+@json_option
+@click.pass_obj
+def site_add(
+    console: Console, name_zh: str, name_en: str, tz_q: int, actor: str, as_json: bool
+) -> None:
+    """添加服务点 Add a site."""
+    with console.writing() as session:
+        new = NewSite(name_zh, name_en, tz_q)
+        added = services.add_site(session, new, actor, console.clock.utc_ms())
+        document = {"id": added.id, "name_zh": name_zh, "name_en": name_en}
+    show(document, f"服务点 site {document['id']}", as_json=as_json)
+
+
+@click.group()
+def activity() -> None:
+    """活动 Activities."""
+
+
+@activity.command(
+    "add",
+    epilog=example(
+        "yika-server activity add 1 GUIDE 公园导览 'Park guide' 2026-11-21T09:00 2026-11-21T12:00"
+    ),
+)
+@click.argument("site_id", type=int)
+@click.argument("code")
+@click.argument("name_zh")
+@click.argument("name_en")
+@click.argument("start")
+@click.argument("end")
+@click.option("--family", default="", help="activities of one family count as one")
+@by_option
+@json_option
+@click.pass_obj
+def activity_add(
+    console: Console, /, start: str, end: str, actor: str, as_json: bool, **named: Any
+) -> None:
+    """安排活动 Plan an activity; its terminals hear of it by themselves."""
+    new = NewActivity(start_ms=instant_ms(start), end_ms=instant_ms(end), **named)
+    with console.writing() as session:
+        added = services.add_activity(session, new, actor, console.clock.utc_ms())
+        document = {"id": added.id, "code": new.code}
+    show(document, f"活动 activity {document['id']}", as_json=as_json)
+
+
+@click.group()
+def terminal() -> None:
+    """终端 Terminals."""
+
+
+@terminal.command("add", epilog=example("yika-server terminal add pos-a --site 1 --by li"))
+@click.argument("name")
+@click.option("--site", "site_id", type=int, required=True)
+@staff_option
+@json_option
+@click.pass_obj
+def terminal_add(console: Console, name: str, site_id: int, actor: str, as_json: bool) -> None:
+    """登记终端 Order a terminal; its one-time token is shown only now."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        now_ms = console.clock.utc_ms()
+        added, token = enrolment.add_terminal(session, name, site_id, actor, now_ms)
+        document = {"id": added.id, "name": name, "token": token}
+    text = f"终端 terminal {document['id']} {name} 入网口令 token {token}"
+    show(document, text, as_json=as_json)
+
+
+@terminal.command("approve", epilog=example("yika-server terminal approve 1 --by wang"))
+@click.argument("terminal_id", type=int)
+@staff_option
+@click.pass_obj
+def terminal_approve(console: Console, terminal_id: int, actor: str) -> None:
+    """批准终端 Let an enrolled terminal in; not by the person who ordered it."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        enrolment.approve(session, terminal_id, actor, console.clock.utc_ms())
+
+
+@terminal.command("list", epilog=example("yika-server terminal list --json"))
+@json_option
+@click.pass_obj
+def terminal_list(console: Console, as_json: bool) -> None:
+    """列出终端 Name every terminal: state, last contact, what it still holds."""
+    with console.reading() as session:
+        found = services.overview(session, console.clock.utc_ms())
+    rows = [asdict(status) for status in found]
+    show({"terminals": rows}, "\n".join(map(_status_line, found)), as_json=as_json)
+
+
+@terminal.command("revoke", epilog=example("yika-server terminal revoke 1 --reason stolen --by li"))
+@click.argument("terminal_id", type=int)
+@click.option("--reason", required=True)
+@staff_option
+@click.pass_obj
+def terminal_revoke(console: Console, terminal_id: int, reason: str, actor: str) -> None:
+    """停用终端 End a terminal, its keys and its PSAMs, for good."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        services.revoke(session, terminal_id, reason, actor, console.clock.utc_ms())
+
+
+@terminal.command("release", epilog=example("yika-server terminal release 1 --by li"))
+@click.argument("terminal_id", type=int)
+@staff_option
+@click.pass_obj
+def terminal_release(console: Console, terminal_id: int, actor: str) -> None:
+    """解除隔离 End a quarantine after somebody has looked."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        services.release(session, terminal_id, actor, console.clock.utc_ms())
+
+
+@click.group()
+def psam() -> None:
+    """PSAM 卡 Further PSAMs of a terminal."""
+
+
+@psam.command("add", epilog=example("yika-server psam add 1 880000000002 --from-seq 1200 --by li"))
+@click.argument("terminal_id", type=int)
+@click.argument("number")
+@click.option("--software", is_flag=True, help="a PSAM in a file, with its own key index")
+@click.option("--from-seq", type=click.IntRange(1), required=True, help="first event it may prove")
+@staff_option
+@click.pass_obj
+def psam_add(
+    console: Console, terminal_id: int, number: str, software: bool, from_seq: int, actor: str
+) -> None:
+    """登记 PSAM Order a further PSAM for a terminal."""
+    new = NewPsam(
+        number=_psam_number(number),
+        terminal_id=terminal_id,
+        hardware=not software,
+        dpk_idx=DPK_INDEX_SOFT if software else DPK_INDEX_PSAM,
+        from_seq=from_seq,
+    )
+    with console.writing() as session:
+        require_staff(session, actor)
+        enrolment.propose_psam(session, new, actor, console.clock.utc_ms())
+
+
+@psam.command("approve", epilog=example("yika-server psam approve 880000000002 --by wang"))
+@click.argument("number")
+@staff_option
+@click.pass_obj
+def psam_approve(console: Console, number: str, actor: str) -> None:
+    """批准 PSAM Let a further PSAM in; not by the person who ordered it."""
+    with console.writing() as session:
+        _approve_psam(session, _psam_number(number), actor, console.clock.utc_ms())
+
+
+def _approve_psam(session: Session, number: bytes, actor: str, now_ms: int) -> None:
+    require_staff(session, actor)
+    enrolment.approve_psam(session, number, actor, now_ms)
+
+
+def _psam_number(text: str) -> bytes:
+    if len(text) != 12 or not set(text.lower()) <= set("0123456789abcdef"):
+        raise click.BadParameter("12 hex digits", param_hint="NUMBER")
+    return bytes.fromhex(text)
+
+
+def _status_line(status: TerminalStatus) -> str:
+    contact = "–"
+    if status.last_contact_ms is not None:
+        contact = from_millis(status.last_contact_ms).isoformat(timespec="seconds")
+    unsent = "?" if status.unsent is None else status.unsent
+    silent = " 失联 silent" if status.silent else ""
+    return (
+        f"{status.id} {status.name} {status.site_zh} {status.state} "
+        f"最近 last {contact} 待传 unsent {unsent}{silent}"
+    )
+
+
+COMMANDS = [site, activity, terminal, psam]

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The background worker: derive the hours of queued people and post what changed.
+
+Uploads only queue people. One thread takes them piece by piece, each piece in one unit of work:
+derive, post the differences, cross out. If it fails, the piece stays in the queue.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import sqlalchemy.exc
+import structlog
+from sqlalchemy.orm import Session
+
+from server.db import Database
+from server.people import queue
+from server.people.queue import Piece
+from server.runtime import Runtime
+
+# Rows taken at once: short enough not to keep an upload waiting on SQLite.
+PIECE_MAX = 500
+# The first wait after a failure; it doubles up to the last.
+RETRY_FIRST_S, RETRY_LAST_S = 1.0, 60.0
+STOP_TIMEOUT_S = 10.0
+
+# Derives the hours of some people at an instant (ms) and posts the differences.
+Derive = Callable[[Session, Collection[int], int], None]
+
+log = structlog.get_logger("yika.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How many people were derived, and how many could not be and wait on."""
+
+    done: int
+    failed: int
+
+
+def drain(database: Database, derive: Derive, now_ms: int) -> Drained:
+    """Go through the queue once.
+
+    A person whose derivation fails is logged, waits on, and keeps nobody else waiting.
+    """
+    done = failed = after = 0
+    while True:
+        with database.reading() as session:
+            piece = queue.take(session, after, PIECE_MAX)
+        if not piece.rows:
+            return Drained(done, failed)
+        after = piece.last
+        good = _derived(database, derive, piece, now_ms)
+        done += good
+        failed += len(piece.people) - good
+
+
+def _derived(database: Database, derive: Derive, piece: Piece, now_ms: int) -> int:
+    """Derive a piece as a whole or, if that fails, person by person; return how many were."""
+    try:
+        with database.writing() as session:
+            derive(session, piece.people, now_ms)
+            queue.cross_out(session, piece)
+    except sqlalchemy.exc.OperationalError:
+        raise  # the database is busy or gone: no person's fault
+    except Exception:  # one person's data must not keep the others waiting
+        if len(piece.people) > 1:
+            parts = (piece.only(person) for person in sorted(piece.people))
+            return sum(_derived(database, derive, part, now_ms) for part in parts)
+        log.exception("derivation_failed", volunteer_id=min(piece.people))
+        return 0
+    return len(piece.people)
+
+
+class Worker(threading.Thread):
+    """The thread that drains the queue while the server runs."""
+
+    def __init__(self, runtime: Runtime, derive: Derive | None = None) -> None:
+        super().__init__(name="yika-worker", daemon=True)
+        self._runtime = runtime
+        self._derive = derive or derive_and_post
+        self._ended = threading.Event()
+        self._retry_s = RETRY_FIRST_S
+
+    def run(self) -> None:
+        """Drain, wait, again, until stopped."""
+        interval_s = self._runtime.config.worker.interval_ms / 1000
+        while not self._ended.wait(interval_s):
+            self._turn()
+
+    def stop(self) -> None:
+        """End after the piece in hand."""
+        self._ended.set()
+        self.join(STOP_TIMEOUT_S)
+
+    def _turn(self) -> None:
+        runtime = self._runtime
+        try:
+            drained = drain(runtime.database, self._derive, runtime.clock.utc_ms())
+        except sqlalchemy.exc.OperationalError as error:
+            log.warning("database_busy", error=type(error.orig).__name__)
+            self._failed("busy")
+        except Exception:  # the main loop of this thread must not end silently
+            log.exception("worker_failed")
+            self._failed("failed")
+        else:
+            runtime.metrics.worker_people.labels("done").inc(drained.done)
+            runtime.metrics.worker_people.labels("failed").inc(drained.failed)
+            if drained.failed:
+                self._pause()
+            else:
+                self._retry_s = RETRY_FIRST_S
+
+    def _failed(self, outcome: str) -> None:
+        self._runtime.metrics.worker_failures.labels(outcome).inc()
+        self._pause()
+
+    def _pause(self) -> None:
+        self._ended.wait(self._retry_s)
+        self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
+
+
+def derive_and_post(session: Session, volunteer_ids: Collection[int], now_ms: int) -> None:
+    """Derive the hours of some people and post the differences to the ledger."""
+    reconcile = importlib.import_module("server.reconciliation.services").reconcile
+    post_differences = importlib.import_module("server.timebank.services").post_differences
+    reconcile(session, volunteer_ids, now_ms)
+    post_differences(session, volunteer_ids, now_ms)
