@@ -83,6 +83,10 @@ class Layout:
             at += field.size
         return spans
 
+    @cached_property
+    def _byte_sizes(self) -> tuple[tuple[str, int], ...]:
+        return tuple((field.name, field.size) for field in self.fields if field.is_bytes)
+
     def span(self, name: str) -> tuple[int, int]:
         """Give the first byte of a field and the one after its last."""
         return self._spans[name]
@@ -116,10 +120,9 @@ class Layout:
 
     def pack(self, values: Mapping[str, Any]) -> bytes:
         """Give the bytes of a record; raise ``FieldError`` for what does not fit."""
-        for field in self.fields:
-            if field.is_bytes and len(values[field.name]) != field.size:
-                detail = f"{len(values[field.name])} bytes, expected {field.size}"
-                raise FieldError(field.name, detail)
+        for name, size in self._byte_sizes:  # struct would pad or cut in silence
+            if len(values[name]) != size:
+                raise FieldError(name, f"{len(values[name])} bytes, expected {size}")
         try:
             return self.struct.pack(*(values[name] for name in self.names))
         except struct.error as exc:
