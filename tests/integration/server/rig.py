@@ -156,6 +156,14 @@ class Rig:
             rows = session.execute(sa.select(StoredEvent.seq, StoredEvent.raw))
             return {seq: bytes(raw) for seq, raw in rows}
 
+    def stored_of(self, terminal_ids: Sequence[int]) -> dict[tuple[int, int], bytes]:
+        """Return the stored bytes by terminal and sequence number."""
+        statement = sa.select(StoredEvent.terminal_id, StoredEvent.seq, StoredEvent.raw).where(
+            StoredEvent.terminal_id.in_(terminal_ids)
+        )
+        with self.database.reading() as session:
+            return {(row[0], row[1]): bytes(row[2]) for row in session.execute(statement)}
+
     def forks(self) -> list[tuple[int, str]]:
         """Return number and kind of the contradictions kept."""
         with self.database.reading() as session:

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server killed at random moments loses no event that it acknowledged, and doubles none."""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from werkzeug.serving import make_server
+
+from keys.store import FileKeyStore
+from server.db import Database
+from swipe.event import Event
+from swipe.receipt import Receipt
+from tests.integration.server.rig import Post, Rig
+
+KILLS = 50
+LIFE_S = (0.02, 0.25)
+EVENTS = 900
+BATCH = 3
+ANSWER_TIMEOUT_S = 5.0
+
+
+def serve(url: str, store: FileKeyStore, folder: Path, listening: socket.socket) -> None:
+    """Serve the real application from an inherited socket until killed."""
+    app = Rig(Database(url), store).app(folder)
+    server = make_server("127.0.0.1", 0, app, threaded=True, fd=listening.fileno())
+    server.serve_forever()
+
+
+@contextmanager
+def server_process(
+    url: str, store: FileKeyStore, folder: Path, listening: socket.socket
+) -> Iterator[None]:
+    """Run one server process and kill it with SIGKILL at the end."""
+    process = multiprocessing.get_context("fork").Process(
+        target=serve, args=(url, store, folder, listening), daemon=True
+    )
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+@dataclass
+class Uploader(threading.Thread):
+    """A terminal that uploads its chain batch by batch and lets go only of what is receipted."""
+
+    post: Post
+    events: list[Event]
+    port: int
+    acknowledged: int = 0
+    tries: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Make the thread."""
+        super().__init__(daemon=True)
+
+    def __hash__(self) -> int:
+        """Threads are kept in sets by the library."""
+        return id(self)
+
+    def run(self) -> None:
+        """Upload until everything is acknowledged or the test ends."""
+        number = 1
+        while self.acknowledged < len(self.events) and not self.stopped.is_set():
+            part = self.events[self.acknowledged : self.acknowledged + BATCH]
+            receipt = self._put(number, self.post.batch(part, number))
+            if receipt is not None:
+                assert receipt.up_to_seq == part[-1].seq
+                self.acknowledged = receipt.up_to_seq
+                number += 1
+
+    def _put(self, number: int, body: bytes) -> Receipt | None:
+        self.tries += 1
+        path = f"/api/v1/terminals/{self.post.terminal_id}/batches/{number}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_TIMEOUT_S)
+        try:
+            connection.request("PUT", path, body)
+            answer = connection.getresponse()
+            data = answer.read()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return Receipt.from_bytes(data) if answer.status == 200 else None
+
+
+@pytest.mark.slow
+def test_no_acknowledged_event_is_lost(
+    sqlite_rig: Rig, key_store: FileKeyStore, tmp_path: Path
+) -> None:
+    """Fifty times SIGKILL during uploads: all that was receipted is stored, once, unbroken."""
+    rig = sqlite_rig
+    url = f"sqlite:///{rig.database.url.database}"
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    posts = [rig.add_post(number) for number in (1, 2)]
+    uploaders = [Uploader(post, post.chain(EVENTS, rig.store), port) for post in posts]
+    rig.database.close()
+    dice = random.Random(20261121)
+    for uploader in uploaders:
+        uploader.start()
+
+    for _ in range(KILLS):
+        with server_process(url, key_store, tmp_path, listening):
+            time.sleep(dice.uniform(*LIFE_S))
+    with server_process(url, key_store, tmp_path, listening):
+        time.sleep(1)
+    for uploader in uploaders:
+        uploader.stopped.set()
+    listening.close()
+    for uploader in uploaders:
+        uploader.join()
+
+    stored = rig.stored_of([post.terminal_id for post in posts])
+    for uploader in uploaders:
+        assert uploader.acknowledged > BATCH
+        for event in uploader.events[: uploader.acknowledged]:
+            assert stored[uploader.post.terminal_id, event.seq] == event.to_bytes()
+    assert sum(uploader.tries for uploader in uploaders) > KILLS
