@@ -41,6 +41,8 @@ EF_KINDS = frozenset(
         state.KEY_FILE,
     )
 )
+# An answer has at most 239 bytes (user manual 6.1); names and tags around the file take 28.
+FCI_CONTENT_MAX = 208
 # What the application-file byte of a directory means: 000xxxxx names the DIR file of a DDF,
 # 100xxxxx the file that SELECT returns in 9F0C.
 FCI_FILE = 0x80
@@ -95,7 +97,7 @@ def _fci(df: Df) -> bytes:
     if df.application_file & ~SFI_MASK == FCI_FILE:
         ef = df.files.get(sfi)
         if ef and ef.kind == state.TRANSPARENT:
-            own = _tlv(b"\x9f\x0c", content(ef))
+            own = _tlv(b"\x9f\x0c", content(ef)[:FCI_CONTENT_MAX])
     elif df.application_file & ~SFI_MASK == 0:
         own = _tlv(b"\x88", bytes((sfi,)))
     return _tlv(b"\x6f", _tlv(b"\x84", df.name) + _tlv(b"\xa5", own))

@@ -20,6 +20,10 @@ MODE_MASK = 0x07
 SFI_RESERVED = 0x1F
 CYCLIC_APPENDS = (BY_TAG_NEXT, BY_TAG_PREVIOUS)
 
+READ_MAX = 256
+# A protected answer also holds LD, padding and the MAC, and stays below 256 with them.
+PROTECTED_READ_MAX = 232
+
 RECORD_KINDS = (state.LINEAR_FIXED, state.LINEAR_VARIABLE, state.CYCLIC)
 TLV_HEADER = 2
 
@@ -78,11 +82,14 @@ def _incoming(kernel: Kernel, ef: Ef, command: Command) -> bytes:
 def _cut(available: bytes, command: Command) -> bytes:
     """Cut to Le bytes; 6Cxx where there are fewer. Le of a MACed read counts the MAC too."""
     wanted = command.le or 0
-    if command.secure and wanted:
-        wanted = max(wanted - crypto.MAC_LENGTH, 0)
+    if not command.secure:
+        limit = READ_MAX
+    else:
+        limit = PROTECTED_READ_MAX
+        wanted = min(max(wanted - crypto.MAC_LENGTH, 0), limit)
     if wanted > len(available):
         raise Refused(sw.WRONG_LE | len(available))
-    return available[:wanted] if wanted else available[:256]
+    return available[: wanted or limit]
 
 
 def _protected(kernel: Kernel, ef: Ef, data: bytes, iv: bytes | None) -> bytes:

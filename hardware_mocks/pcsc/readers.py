@@ -18,8 +18,8 @@ DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 
 DEMO_READERS = ("Yika Desk", "Yika POS A", "Yika POS B")
 
-# The port of Debian's own vpcd stanza; ours follow it two by two.
-FIRST_PORT = 35963
+# Clear of 35963 and 35964, which Debian's own vpcd stanza takes in a pcscd of the system.
+FIRST_PORT = 36001
 SLOTS_PER_READER = 2
 POS_PREFIX = "pos-"
 

@@ -80,8 +80,15 @@ class PcscStack:
         self._process: subprocess.Popen[str] | None = None
 
     def needs(self) -> tuple[str, ...]:
-        """Say what will need root, in Chinese and English; nothing with the system's pcscd."""
-        return () if self._system else NEEDS
+        """Say beforehand, in Chinese and English, what needs root or leaves something open."""
+        if not self._system:
+            return NEEDS
+        ports = sorted(slot.port for slot in self.slots.values())
+        span = f"{ports[0]}–{ports[-1]}"
+        return (
+            f"注意:系统的 vpcd 在所有网卡上监听端口 {span},请用防火墙挡住。",
+            f"Note: the system's vpcd listens on all addresses; keep ports {span} firewalled.",
+        )
 
     def start(self) -> Self:
         """Bring everything up; when it returns, clients see the readers.

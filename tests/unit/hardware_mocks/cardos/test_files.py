@@ -190,3 +190,27 @@ def test_other_line_keys_are_named_by_the_header(session: issuing.Session) -> No
 
     assert session.protected(LINE_KEY, header, b"\x01") == (b"", 0x6988)
     assert session.protected(other, header, b"\x01") == (b"", 0x9000)
+
+
+def test_long_files_are_read_in_pieces(session: issuing.Session) -> None:
+    """An answer holds 256 bytes at most, 232 of a protected one; offsets reach the rest."""
+    session.ok("80E000050728012CF0F0FFFF")
+    session.ok("80E000060728012CF0F0FF7F")
+    session.ok("00D685000159")
+    session.ok("00D686000159")
+
+    assert len(session.ok("00B0850000")) == 256
+    session.ok("00A40000020005")
+    assert len(session.ok("00B0010000")) == 44
+    protected, _ = session.protected(LINE_KEY, bytes.fromhex("04B08600"))
+    assert len(protected) == 232 + 4
+
+
+def test_long_fci_file_is_cut(session: issuing.Session) -> None:
+    """SELECT shows the front of a file 0015 that no answer could hold."""
+    session.ok("80E03F010E38FFFFFFFF95FFFF" + issuing.AID.hex())
+    session.ok("00A4040006" + issuing.AID.hex())
+    session.ok("80E000150728012CF0F0FFFF")
+
+    fci = session.ok("00A4040006" + issuing.AID.hex())
+    assert fci.endswith(b"\x9f\x0c\x81\xd0" + b"\xff" * 208)
