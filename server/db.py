@@ -8,8 +8,9 @@ that two writers queue at the start and never fail half-way with a stale snapsho
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,9 @@ class Database:
         self.url = make_url(url)
         self.engine = create_engine(self.url)
         self._reader = self.engine.execution_options(yika_begin="DEFERRED")
+        # SQLite's own way to wait for a writer is to sleep and try again; threads of one process
+        # wait better for each other here.
+        self._turn = nullcontext() if self.is_postgresql else _Turn()
 
     @property
     def is_postgresql(self) -> bool:
@@ -67,7 +71,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a unit of work that commits at its end and rolls back on any exception."""
-        with Session(self.engine) as session, session.begin():
+        with self._turn, Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
@@ -82,6 +86,21 @@ class Database:
     def close(self) -> None:
         """Give every pooled connection back to the database."""
         self.engine.dispose()
+
+
+class _Turn:
+    """A lock that gives up like the database does, when a writer takes too long."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            message = "another writer of this process did not finish in time"
+            raise sa.exc.TimeoutError(message)
+
+    def __exit__(self, *_exc: object) -> None:
+        self._lock.release()
 
 
 def create_engine(url: URL) -> Engine:
