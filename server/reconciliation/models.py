@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of reconciliation: derived intervals, the exception queue, leaders' corrections.
+
+Intervals and exceptions are derived: a new derivation adds rows and takes `current` from the old
+ones, so that what was believed before stays readable. Corrections are decisions and append-only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Base, Id, Millis
+
+INTERVAL_STATES = ("credited", "zero", "held", "open", "exception")
+EXCEPTION_STATES = ("open", "approved", "rejected", "closed")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} in ({listed})", column)
+
+
+class ServiceInterval(Base):
+    """One service of one person as last derived; `rules` lists the rules that had a part."""
+
+    __tablename__ = "service_interval"
+    __table_args__ = (
+        _one_of("state", INTERVAL_STATES),
+        sa.CheckConstraint("credited_minutes >= 0", "credited"),
+        sa.Index("ix_service_interval_person", "person", "current", "start_ms"),
+        sa.Index("ix_service_interval_site", "site", "current", "start_ms"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
+    # What stays the same when the interval is derived again: in:T:S, out:T:S or correction:N.
+    key: Mapped[str] = mapped_column(sa.String(64))
+    in_terminal: Mapped[int | None] = mapped_column(sa.BigInteger)
+    in_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    out_terminal: Mapped[int | None] = mapped_column(sa.BigInteger)
+    out_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    correction_id: Mapped[int | None] = mapped_column(sa.ForeignKey("correction.id"))
+    start_ms: Mapped[Millis]
+    end_ms: Mapped[Millis | None]
+    raw_ms: Mapped[Millis | None]
+    credited_minutes: Mapped[int]
+    grade: Mapped[str] = mapped_column(sa.String(1))
+    state: Mapped[str] = mapped_column(sa.String(16))
+    rules: Mapped[str] = mapped_column(sa.String(120))
+    site: Mapped[int | None] = mapped_column(sa.BigInteger)
+    activity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    service_day: Mapped[dt.date]
+    engine_version: Mapped[int]
+    made_ms: Mapped[Millis]
+    current: Mapped[bool]
+
+
+class ReconException(Base):
+    """One matter that a person must settle before minutes count."""
+
+    __tablename__ = "recon_exception"
+    __table_args__ = (
+        _one_of("state", EXCEPTION_STATES),
+        sa.Index("ix_recon_exception_person", "person", "current"),
+        sa.Index("ix_recon_exception_queue", "state", "current"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
+    rule: Mapped[int]
+    terminal: Mapped[int] = mapped_column(sa.BigInteger)
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
+    other_terminal: Mapped[int | None] = mapped_column(sa.BigInteger)
+    other_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    detail_zh: Mapped[str] = mapped_column(sa.String(200))
+    detail_en: Mapped[str] = mapped_column(sa.String(200))
+    proposed_start_ms: Mapped[Millis | None]
+    proposed_end_ms: Mapped[Millis | None]
+    state: Mapped[str] = mapped_column(sa.String(16))
+    made_ms: Mapped[Millis]
+    current: Mapped[bool]
+
+
+class Correction(Base):
+    """A leader's decision; it refers to what it corrects and is never edited."""
+
+    __tablename__ = "correction"
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"), index=True)
+    exception_id: Mapped[int | None] = mapped_column(sa.ForeignKey("recon_exception.id"))
+    rule: Mapped[int]
+    terminal: Mapped[int | None] = mapped_column(sa.BigInteger)
+    seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    decision: Mapped[str] = mapped_column(sa.String(16))
+    start_ms: Mapped[Millis | None]
+    end_ms: Mapped[Millis | None]
+    minutes: Mapped[int]
+    grade: Mapped[str] = mapped_column(sa.String(1))
+    leader: Mapped[str] = mapped_column(sa.String(64))
+    approved_by: Mapped[str | None] = mapped_column(sa.String(64))
+    at_ms: Mapped[Millis]
+    reason: Mapped[str] = mapped_column(sa.String(200))

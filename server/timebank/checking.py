@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check the whole ledger against itself and against the current intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.reconciliation.models import ServiceInterval
+from server.timebank.models import VOLUNTEER, Account, Entry, Transfer
+from server.timebank.policy import difference
+from server.timebank.services import posted_transfers, wanted_transfers
+
+FAULTS_SHOWN = 20  # the first ones are enough to know where to look
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCheck:
+    """What the check found; the ledger is sound when `faults` is empty."""
+
+    ledger_sum: int
+    accounts: int
+    transfers: int
+    credited_minutes: int
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Say whether nothing is wrong."""
+        return not self.faults
+
+
+def check(session: Session) -> LedgerCheck:
+    """Recompute the ledger: sums, limits, and each interval's minutes against what is posted."""
+    total = int(session.scalar(sa.select(sa.func.coalesce(sa.func.sum(Entry.minutes), 0))) or 0)
+    faults = [] if total == 0 else [f"the ledger sums to {total} minutes, not to 0"]
+    faults += _unbalanced(session) + _below_limit(session) + _out_of_line(session)
+    return LedgerCheck(
+        ledger_sum=total,
+        accounts=_count(session, Account),
+        transfers=_count(session, Transfer),
+        credited_minutes=_credited(session),
+        faults=faults[:FAULTS_SHOWN],
+    )
+
+
+def _count(session: Session, table: type[Account] | type[Transfer]) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def _credited(session: Session) -> int:
+    minutes = sa.func.coalesce(sa.func.sum(ServiceInterval.credited_minutes), 0)
+    return int(session.scalar(sa.select(minutes).where(ServiceInterval.current)) or 0)
+
+
+def _unbalanced(session: Session) -> list[str]:
+    sums = (
+        sa.select(Entry.transfer_id, sa.func.sum(Entry.minutes))
+        .group_by(Entry.transfer_id)
+        .having(sa.func.sum(Entry.minutes) != 0)
+        .limit(FAULTS_SHOWN)
+    )
+    return [f"transfer {number} sums to {left}" for number, left in session.execute(sums)]
+
+
+def _below_limit(session: Session) -> list[str]:
+    sums = (
+        sa.select(Account.owner, sa.func.sum(Entry.minutes))
+        .join(Entry, Entry.account_id == Account.id)
+        .where(Account.kind == VOLUNTEER)
+        .group_by(Account.owner)
+        .having(sa.func.sum(Entry.minutes) < 0)
+        .limit(FAULTS_SHOWN)
+    )
+    return [f"volunteer {owner} stands at {minutes}" for owner, minutes in session.execute(sums)]
+
+
+def _out_of_line(session: Session) -> list[str]:
+    found = difference(wanted_transfers(session, None), posted_transfers(session, None))
+    late = [f"interval {item.key}: {item.minutes} minutes not posted" for item in found.post]
+    return late + [f"interval {item.key}: {item.minutes} stand too much" for item in found.reverse]
