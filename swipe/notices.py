@@ -27,9 +27,9 @@ MAX_HOTLIST = 200_000
 MAX_CONFIG_SIZE = 256 * 1024
 
 # magic, version, server key id, built (ms since 1970 UTC), number of serials
-_HOTLIST_HEAD = struct.Struct(">8sIIQI")
+HOTLIST_HEAD = struct.Struct(">8sIIQI")
 # magic, version, server key id, built (ms since 1970 UTC), terminal, bytes of JSON
-_CONFIG_HEAD = struct.Struct(">8sIIQQI")
+CONFIG_HEAD = struct.Struct(">8sIIQQI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Hotlist:
         if len(self.serials) > MAX_HOTLIST:
             raise TooMany("cards in a hotlist", MAX_HOTLIST, len(self.serials))
         _sorted_serials(self.serials)
-        head = _HOTLIST_HEAD.pack(
+        head = HOTLIST_HEAD.pack(
             HOTLIST_MAGIC, self.version, self.key_id, self.built_ms, len(self.serials)
         )
         return _signed(identity, HOTLIST_CONTEXT, head + b"".join(self.serials))
@@ -60,15 +60,15 @@ class Hotlist:
     def from_bytes(cls, data: bytes, server_public_key: bytes) -> Hotlist:
         """Read and check; raise ``BadSignature``, ``WrongMagic``, ``WrongLength`` and others."""
         body = _opened(data, HOTLIST_MAGIC, server_public_key, HOTLIST_CONTEXT)
-        if len(body) < _HOTLIST_HEAD.size:
-            raise WrongLength("hotlist", _HOTLIST_HEAD.size, len(body))
-        _, version, key_id, built_ms, count = _HOTLIST_HEAD.unpack_from(body)
+        if len(body) < HOTLIST_HEAD.size:
+            raise WrongLength("hotlist", HOTLIST_HEAD.size, len(body))
+        _, version, key_id, built_ms, count = HOTLIST_HEAD.unpack_from(body)
         if count > MAX_HOTLIST:
             raise TooMany("cards in a hotlist", MAX_HOTLIST, count)
-        expected = _HOTLIST_HEAD.size + count * SERIAL_SIZE
+        expected = HOTLIST_HEAD.size + count * SERIAL_SIZE
         if len(body) != expected:
             raise WrongLength("hotlist", expected, len(body))
-        spans = range(_HOTLIST_HEAD.size, expected, SERIAL_SIZE)
+        spans = range(HOTLIST_HEAD.size, expected, SERIAL_SIZE)
         serials = tuple(body[at : at + SERIAL_SIZE] for at in spans)
         _sorted_serials(serials)
         return cls(version, built_ms, serials, key_id)
@@ -88,7 +88,7 @@ class Config:
         """Give the signed bytes."""
         if len(self.json) > MAX_CONFIG_SIZE:
             raise TooMany("bytes of configuration", MAX_CONFIG_SIZE, len(self.json))
-        head = _CONFIG_HEAD.pack(
+        head = CONFIG_HEAD.pack(
             CONFIG_MAGIC,
             self.version,
             self.key_id,
@@ -102,14 +102,14 @@ class Config:
     def from_bytes(cls, data: bytes, server_public_key: bytes) -> Config:
         """Read and check; raise ``BadSignature``, ``WrongMagic``, ``WrongLength`` and others."""
         body = _opened(data, CONFIG_MAGIC, server_public_key, CONFIG_CONTEXT)
-        if len(body) < _CONFIG_HEAD.size:
-            raise WrongLength("configuration", _CONFIG_HEAD.size, len(body))
-        _, version, key_id, built_ms, terminal_id, length = _CONFIG_HEAD.unpack_from(body)
+        if len(body) < CONFIG_HEAD.size:
+            raise WrongLength("configuration", CONFIG_HEAD.size, len(body))
+        _, version, key_id, built_ms, terminal_id, length = CONFIG_HEAD.unpack_from(body)
         if length > MAX_CONFIG_SIZE:
             raise TooMany("bytes of configuration", MAX_CONFIG_SIZE, length)
-        if len(body) != _CONFIG_HEAD.size + length:
-            raise WrongLength("configuration", _CONFIG_HEAD.size + length, len(body))
-        return cls(version, body[_CONFIG_HEAD.size :], terminal_id, built_ms, key_id)
+        if len(body) != CONFIG_HEAD.size + length:
+            raise WrongLength("configuration", CONFIG_HEAD.size + length, len(body))
+        return cls(version, body[CONFIG_HEAD.size :], terminal_id, built_ms, key_id)
 
 
 def _signed(identity: Identity, context: bytes, body: bytes) -> bytes:

@@ -12,6 +12,11 @@ FOLDER = Path(__file__).parent
 
 def load(name: str) -> list[dict[str, Any]]:
     """Read the vectors of a file by its name without ending."""
-    content = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    vectors: list[dict[str, Any]] = content["vectors"]
+    vectors: list[dict[str, Any]] = content(name)["vectors"]
     return vectors
+
+
+def content(name: str) -> dict[str, Any]:
+    """Read a whole file by its name without ending."""
+    whole: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return whole
