@@ -32,9 +32,8 @@ def holdings(session: Session) -> dict[int, Holding]:
         sa.func.max(StoredRange.last_seq),
         sa.func.sum(StoredRange.last_seq - StoredRange.first_seq + 1),
     ).group_by(StoredRange.terminal_id)
-    forks = dict(
-        session.execute(sa.select(ChainState.terminal_id, ChainState.forked_from)).tuples().all()
-    )
+    states = session.execute(sa.select(ChainState.terminal_id, ChainState.forked_from))
+    forks = {row.terminal_id: row.forked_from for row in states}
     return {
         terminal_id: _holding(session, terminal_id, highest, int(events), forks)
         for terminal_id, highest, events in session.execute(statement)

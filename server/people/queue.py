@@ -40,7 +40,7 @@ def take(session: Session, after: int, limit: int) -> Piece:
         .order_by(DirtyPerson.id)
         .limit(limit)
     )
-    return Piece(dict(session.execute(statement).tuples().all()))
+    return Piece({row.id: row.volunteer_id for row in session.execute(statement)})
 
 
 def cross_out(session: Session, piece: Piece) -> None:
