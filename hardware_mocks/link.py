@@ -12,6 +12,7 @@ import contextlib
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ BODY_BYTES_MAX = 4 * 1024 * 1024  # a batch is at most 224 192 bytes
 READ_BYTES = 65_536
 IDLE_TIMEOUT_S = 60.0  # a connection without traffic for this long is given up
 CONNECT_TIMEOUT_S = 5.0
+POLL_S = 0.05
 CLOSE_TIMEOUT_S = 5.0  # an answer that the server owes may be under way when the cable is taken off
 _HEAD_END = b"\r\n\r\n"
 
@@ -59,6 +61,7 @@ class Link:
         self._whole = True
         self._held = False
         self._busy = 0
+        self._still_since = time.monotonic()
         self._open: set[socket.socket] = set()
         self._ended = False
         self._listener: socket.socket | None = None
@@ -95,21 +98,34 @@ class Link:
             self._listen()
 
     @contextlib.contextmanager
-    def quiet(self, timeout_s: float) -> Iterator[None]:
+    def quiet(self, timeout_s: float, *, still_s: float = 0.0) -> Iterator[None]:
         """Let no message start while the block runs, and enter it when none is under way.
+
+        Args:
+            timeout_s: how long to wait for the cable to be quiet.
+            still_s: for how long nothing may have gone over it: longer than a talk's pauses.
 
         Raises:
             TimeoutError: the cable was not quiet within `timeout_s` seconds.
         """
+        limit = time.monotonic() + timeout_s
         with self._lock:
+            while (wait_s := self._unrest_s(still_s)) > 0:
+                if time.monotonic() > limit:
+                    raise TimeoutError(f"the cable was not quiet within {timeout_s} s")
+                self._lock.wait(wait_s)
             self._held = True
             try:
-                if not self._lock.wait_for(lambda: self._busy == 0, timeout_s):
-                    raise TimeoutError(f"a message is under way for more than {timeout_s} s")
                 yield
             finally:
                 self._held = False
                 self._lock.notify_all()
+
+    def _unrest_s(self, still_s: float) -> float:
+        """Return how long to wait before looking again whether the cable is quiet; 0 if it is."""
+        if self._busy:
+            return POLL_S
+        return max(0.0, self._still_since + still_s - time.monotonic())
 
     def sent(self, method: str) -> list[Exchange]:
         """Return the exchanges so far that began with this method."""
@@ -195,6 +211,7 @@ class Link:
         finally:
             with self._lock:
                 self._busy -= 1
+                self._still_since = time.monotonic()
                 self._lock.notify_all()
         return True
 

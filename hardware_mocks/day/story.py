@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from hardware_mocks.day.document import DocumentError, Row, instant_ms
 
 
-class Tone(enum.Enum):
-    """What the terminal must answer to a card, told by its tone; the values stand on the page."""
+class Answer(enum.Enum):
+    """What the terminal must answer to a card: the page's words, the tone, words on the display."""
 
-    IN = "in"
-    OUT = "out"
-    ALREADY = "already"
-    AGAIN = "again"
-    GUARDIAN = "guardian"
-    LOST_IN = "lost in"
-    LOST_OUT = "lost out"
-    REFUSED = "refused"
+    IN = ("in", "i", ("签到 IN",))
+    OUT = ("out", "o", ("签退 OUT",))
+    ALREADY = ("already", "d", ("ALREADY",))
+    AGAIN = ("again", "a", ("AGAIN",))
+    GUARDIAN = ("guardian", "i", ("监护人 GUARDIAN",))
+    ALONE_IN = ("alone in", "i", ("GUARDIAN NEEDED", "签到 IN"))
+    ALONE_OUT = ("alone out", "i", ("GUARDIAN NEEDED", "签退 OUT"))
+    LOST_IN = ("lost in", "x", ("CARD REPORTED LOST", "签到 IN"))
+    LOST_OUT = ("lost out", "x", ("CARD REPORTED LOST", "签退 OUT"))
+
+    def __init__(self, said: str, tone: str, words: tuple[str, ...]) -> None:
+        self.said = said
+        self.tone = tone
+        self.words = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Tap:
     """A person presents a card; keys may be pressed before and after."""
 
     who: str
-    shows: Tone
+    shows: Answer
     keys_before: str = ""
     keys_after: str = ""
     pulled_off: bool = False
@@ -74,6 +80,7 @@ class Outcome:
 
 
 POSTS = {"A": ("A",), "B": ("B",), "both": ("A", "B"), "": ("",)}
+_ANSWERS = {answer.said: answer for answer in Answer}
 _DEEDS = {deed.value: deed for deed in Deed}
 
 
@@ -137,7 +144,7 @@ def _tap(who: str, does: str, shows: str) -> Tap:
             raise DocumentError(f"nobody knows how to {word!r}")
     if not tapped:
         raise DocumentError(f"nobody knows how to {does!r}")
-    return Tap(who, Tone(shows), before, after, pulled)
+    return Tap(who, _ANSWERS[shows], before, after, pulled)
 
 
 def _list(cell: str, separator: str) -> tuple[str, ...]:

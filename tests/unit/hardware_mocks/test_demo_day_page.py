@@ -11,11 +11,11 @@ import pytest
 from hardware_mocks.day.cast import Cast, read_cast
 from hardware_mocks.day.document import PAGE, DocumentError, read_tables
 from hardware_mocks.day.story import (
+    Answer,
     Deed,
     Outcome,
     Step,
     Tap,
-    Tone,
     moments,
     read_outcomes,
     read_steps,
@@ -63,11 +63,11 @@ def test_credited_minutes_are_whole_minutes_between_taps() -> None:
         spans = [
             (out_ms - in_ms) // 60_000
             for (in_ms, first), (out_ms, last) in itertools.pairwise(mine)
-            if first.shows is Tone.IN and (last.shows is Tone.OUT or last.pulled_off)
+            if first.shows is Answer.IN and (last.shows is Answer.OUT or last.pulled_off)
         ] + [
             (mine[2][0] - mine[0][0]) // 60_000
             for first in mine[1:2]
-            if first[1].shows is Tone.ALREADY
+            if first[1].shows is Answer.ALREADY
         ]
 
         for part in outcome.intervals:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -157,9 +158,20 @@ def test_quiet_waits_for_what_is_under_way() -> None:
         sender = threading.Thread(target=_put, args=(link, b"abc"))
         sender.start()
         going.wait(5)
-        with pytest.raises(TimeoutError, match="under way"), link.quiet(0.01):
+        with pytest.raises(TimeoutError, match="not quiet"), link.quiet(0.01):
             pass
         release.set()
         with link.quiet(5):
             assert len(link.exchanges) == 1
         sender.join(5)
+
+
+def test_quiet_may_ask_for_a_pause() -> None:
+    """With a stillness asked for, the block begins that long after the last message ended."""
+    with _cable() as link:
+        _put(link, b"abc")
+        ended = time.monotonic()
+        with link.quiet(5, still_s=0.1):
+            entered = time.monotonic()
+
+    assert entered - ended >= 0.05

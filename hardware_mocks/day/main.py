@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command behind `script/run`: play the day, tell how it went, clear everything away."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from typing import NoReturn
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from card.errors import CardError
+from hardware_mocks.cardhost.client import HandError
+from hardware_mocks.day.course import Options, play_day
+from hardware_mocks.day.document import DocumentError
+from hardware_mocks.day.ground import NotOurs
+from hardware_mocks.day.programs import ProgramEnded
+from hardware_mocks.day.stage import PortTaken
+from hardware_mocks.lcd import NothingShown
+from hardware_mocks.pcsc import PcscError
+from server.errors import ServerError
+from terminal.errors import TerminalError
+
+EXPECTED_FAILURES = (
+    CardError, DocumentError, HandError, NothingShown, OSError, PcscError, ProgramEnded,
+    ServerError, TerminalError, TimeoutError, NotOurs, PortTaken, OperationalError,
+)  # fmt: skip
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+@click.command(add_help_option=False)
+@click.option("--exit", "leave", is_flag=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8000)
+@click.option("--database", default="")
+@click.option("--keys", type=click.Choice(["file", "pkcs11"]), default="file")
+@click.option("--system-pcscd", is_flag=True)
+def main(
+    *, leave: bool, as_json: bool, port: int, database: str, keys: str, system_pcscd: bool
+) -> None:
+    """Play the demonstration day; `script/run --help` tells the options."""
+    if keys == "pkcs11":
+        _fail("--keys pkcs11: 此版本没有 / not in this version; the file key store: --keys file")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = Options(port, database, system_pcscd)
+    try:
+        with contextlib.ExitStack() as clear_away:
+            clear_away.callback(say, "已全部结束 / every process has been ended")
+            met = _show(options, clear_away, leave=leave, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except EXPECTED_FAILURES as exc:
+        _fail(str(exc))
+    sys.exit(0 if met else 1)
+
+
+def _show(
+    options: Options, clear_away: contextlib.ExitStack, *, leave: bool, as_json: bool
+) -> bool:
+    """Play, tell, and stay until interrupted; what was started ends with `clear_away`."""
+    try:
+        ending = play_day(options, clear_away, say)
+        click.echo(ending.table, err=as_json)
+        for sentence in ending.differences:
+            say(f"✗ {sentence}")
+        met = not ending.differences
+        say("✓ 全部符合 docs/demo-day.md / everything as the page says" if met else "✗")
+        if as_json:
+            click.echo(ending.summary)
+        if not leave:
+            say(ending.invitation)
+            signal.pause()
+        return met
+    finally:
+        # From here on only the clearing away counts: a second Ctrl-C must not cut it short.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def say(text: str) -> None:
+    """Tell people how it goes, on standard error."""
+    click.echo(text, err=True)
+
+
+def _fail(text: str) -> NoReturn:
+    say(f"script/run: {text}")
+    sys.exit(1)
