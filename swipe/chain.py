@@ -107,8 +107,11 @@ class Chain:
         # None: the record before is unknown or altered, so nothing can be said about the link.
         self._last_hash: bytes | None = None
         self._gaps: list[tuple[int, int, int]] = []
+        # Hash heads of the records in rising order, and of those that came too late.
         self._seqs = array("Q")
         self._heads = array("Q")
+        self._late: dict[int, int] = {}
+        self._first_seq = 0
         self._totals = Totals()
         self._psam: tuple[bytes, int] | None = None
 
@@ -145,7 +148,7 @@ class Chain:
     @property
     def run(self) -> tuple[int, int]:
         """Give the first and the last number seen."""
-        return (self._seqs[0], self._last_seq) if self._seqs else (0, 0)
+        return self._first_seq, self._last_seq
 
     def _find(self, cause: Cause, record: Record, **facts: int | str | None) -> None:
         self._report.add(cause, record.offset, record.event.seq, **facts)
@@ -210,24 +213,33 @@ class Chain:
 
     def _place_late(self, record: Record) -> None:
         """Judge a record whose number was passed already."""
-        seq = record.event.seq
-        if self._fill_gap(seq):
-            self._find(Cause.ORDER, record, after=self._last_seq)
+        seq, head = record.event.seq, int.from_bytes(record.hash[:8])
+        if seq < self._first_seq:
+            if seq + 1 < self._first_seq:
+                self._open_gap(seq + 1, self._first_seq - 1, record.offset)
+            self._first_seq = seq
+        elif not self._fill_gap(seq):
+            self._judge_double(record, self._seen(seq), head)
             return
-        seen = self._seen(seq)
-        if seen is None and seq < self._seqs[0]:
-            self._find(Cause.ORDER, record, after=self._last_seq)
-        elif seen in (None, 0) or seen == int.from_bytes(record.hash[:8]):
-            if not record.in_batch:
-                self._find(Cause.REPEATED, record)
-        else:
+        self._late[seq] = head
+        self._find(Cause.ORDER, record, after=self._last_seq)
+
+    def _judge_double(self, record: Record, seen: int | None, head: int) -> None:
+        """Tell a repeated record from a fork; overlapping batches repeat by right."""
+        if seen not in (None, 0, head):
             self._find(Cause.FORK, record)
+        elif not record.in_batch:
+            self._find(Cause.REPEATED, record)
 
     def _remember(self, seq: int, head: int) -> None:
+        if not self._seqs:
+            self._first_seq = seq
         self._seqs.append(seq)
         self._heads.append(head)
 
     def _seen(self, seq: int) -> int | None:
+        if seq in self._late:
+            return self._late[seq]
         at = bisect_left(self._seqs, seq)
         return self._heads[at] if at < len(self._seqs) and self._seqs[at] == seq else None
 
