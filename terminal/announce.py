@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From outcomes to screens: what stands on the display, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swipe.event import Event
+from swipe.kinds import EventType
+from terminal import courier, screen
+from terminal.desk import local_time
+from terminal.display import Display
+from terminal.policy import Mode, Say
+from terminal.screen import Note, Screen, Standing, Tone
+from terminal.station import Station
+from terminal.tap import Outcome
+
+# An answer stays this long, unless the next card comes first.
+HOLD_MS = 3_000
+_DIRECTIONS = {
+    EventType.IN: Mode.IN,
+    EventType.SWITCH: Mode.IN,
+    EventType.OUT: Mode.OUT,
+}
+
+
+class Announcer:
+    """Show one thing after the other; the idle screen when nothing else is to be said."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._held_until_ms: int | None = None
+
+    def say(self, say: Say) -> None:
+        """Show a message that needs no details."""
+        self._display.show(screen.message(say, Note()))
+
+    def reading(self) -> None:
+        """Show that the card is at work."""
+        self._display.show(screen.reading())
+
+    def outcome(self, outcome: Outcome, station: Station) -> None:
+        """Answer a presentation."""
+        self._hold(screen.message(outcome.say, note_of(outcome, station)), station)
+
+    def key(self, say: Say, station: Station) -> None:
+        """Answer a key."""
+        if say is Say.MODE:
+            self._hold(screen.mode_changed(station.journal.state.mode), station)
+        else:
+            self._hold(screen.message(say, Note()), station)
+
+    def idle(self, station: Station, link: courier.Standing, problem: Say | None) -> None:
+        """Show the idle screen or a standing problem, once the last answer has been read."""
+        now_ms = station.chain.time.uptime_ms()
+        if self._held_until_ms is not None and now_ms < self._held_until_ms:
+            return
+        self._held_until_ms = None
+        if station.journal.failed:
+            problem = Say.NOT_SAVED
+        if problem is None:
+            self._display.show(screen.idle(standing_of(station, link)))
+        else:  # it stands there until it is mended; the tone was for the moment it came
+            self._display.show(replace(screen.message(problem, Note()), tone=Tone.NONE))
+
+    def _hold(self, shown: Screen, station: Station) -> None:
+        self._held_until_ms = station.chain.time.uptime_ms() + HOLD_MS
+        self._display.show(shown)
+
+
+def note_of(outcome: Outcome, station: Station) -> Note:
+    """Gather the changing parts of a message."""
+    utc_s = outcome.utc_s or station.chain.time.now().utc_s
+    return Note(
+        clock=clock_text(utc_s, station),
+        name="" if outcome.face is None else outcome.face.masked_name,
+        place=_place(outcome.event, station),
+        stay_s=outcome.stay_s,
+        code=outcome.code,
+        direction=_DIRECTIONS.get(EventType(outcome.kind), Mode.AUTO)
+        if outcome.kind
+        else Mode.AUTO,
+    )
+
+
+def standing_of(station: Station, link: courier.Standing) -> Standing:
+    """Gather what the idle screen tells."""
+    state = station.journal.state
+    reading = station.chain.time.now()
+    unsent = state.unsent
+    problem = link.short
+    if station.uplink.gap_unfilled:
+        problem = "流水有缺 请报告"
+    return Standing(
+        clock=clock_text(reading.utc_s, station),
+        mode=state.mode,
+        site=station.site_name,
+        unsent=unsent,
+        oldest_s=_oldest_s(station, reading.utc_s) if unsent else 0,
+        online=link.online,
+        problem=problem,
+    )
+
+
+def clock_text(utc_s: int, station: Station) -> str:
+    """Return the site's wall time in hours and minutes."""
+    return local_time(utc_s, station.chain.around.tz_q).strftime("%H:%M")
+
+
+def _place(event: Event | None, station: Station) -> str:
+    activities = station.notices.config.activities
+    names = {activity.id: activity.name_zh for activity in activities}
+    if event is not None and event.activity in names:
+        return names[event.activity]
+    return station.site_name
+
+
+def _oldest_s(station: Station, now_s: int) -> int:
+    state = station.journal.state
+    for seq in range(state.covered + 1, state.last_seq + 1):
+        if state.kinds[seq - 1]:
+            oldest = Event.from_bytes(station.journal.event(seq))
+            return max(0, now_s - oldest.utc_s)
+    return 0

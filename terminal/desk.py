@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything one presentation of a card needs to know about its terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+from card.layouts import Composite
+from card.volunteer import CardFace
+from keys.psam import Psam
+from swipe.event import Event
+from swipe.kinds import EventType, Flag, OutageKind
+from terminal.chain import Chain
+from terminal.clock import Reading
+from terminal.notices import Activity, Notices
+from terminal.policy import CardView, Hint, Rules, Situation
+
+# The guardian's key waits this long for a card, then it was pressed by mistake.
+GUARDIAN_KEY_S = 60
+MINOR_FLAG = 0x01  # bit 0 of the card's flags
+SOFTWARE_PSAM = 0x80  # bit 7 of dpk_idx
+
+
+@dataclass(slots=True)
+class Desk:
+    """The terminal as a tap sees it; one object for the life of the program."""
+
+    chain: Chain
+    psam: Psam
+    notices: Notices
+    online: Callable[[], bool] = lambda: False
+    training: bool = False
+    guardian_key_ms: int | None = None
+    guardian_ms: int | None = None
+    psam_seen: int | None = None
+    _later: list[Callable[[], Event]] = field(default_factory=list)
+    _outages: dict[OutageKind, int] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Rules:
+        """Return the rules of the configuration in use."""
+        rules = self.notices.config.rules
+        return rules if not self.training else _training(rules)
+
+    @property
+    def dpk_idx(self) -> int:
+        """Return the purchase key index as an event states it."""
+        return dpk_idx(self.psam)
+
+    def activity(self, reading: Reading) -> Activity | None:
+        """Return the activity of this moment; with an unknown clock there is none."""
+        return self.notices.config.activity_at(reading.utc_s) if reading.known else None
+
+    def situation(self, face: CardFace, composite: Composite, reading: Reading) -> Situation:
+        """Gather what the decision looks at."""
+        state = self.chain.journal.state
+        trace = state.trace(face.asn)
+        return Situation(
+            mode=state.mode,
+            utc_s=reading.utc_s,
+            clock_known=reading.known,
+            today=local_date(reading.utc_s, self.chain.around.tz_q),
+            card=card_view(face),
+            hint=hint(composite),
+            own_psam_no=self.psam.number,
+            last=trace.as_last(self.chain.boot, reading.uptime_ms, reading.utc_s),
+            hotlisted=self.notices.is_listed(face.asn),
+            activity_known=self.activity(reading) is not None,
+            service_open=state.service_open,
+            guardian_key=self.guardian_key_pressed(reading.uptime_ms),
+            guardian_age_s=_seconds_since(self.guardian_ms, reading.uptime_ms),
+            offline=not self.online(),
+            clock_stepped=reading.stepped,
+        )
+
+    def guardian_key_pressed(self, uptime_ms: int) -> bool:
+        """Say whether the next tap is a guardian's."""
+        age = _seconds_since(self.guardian_key_ms, uptime_ms)
+        return age is not None and age < GUARDIAN_KEY_S
+
+    def tapped(self, kind: EventType, flags: int, reading: Reading) -> None:
+        """Remember what an accepted tap means for the next ones."""
+        if kind is EventType.GUARDIAN:
+            self.guardian_key_ms = None
+            if not flags & (Flag.MINOR | Flag.HOTLISTED | Flag.EXPIRED):
+                self.guardian_ms = reading.uptime_ms
+
+    def note_later(self, kind: EventType, /, **payload: int | bytes) -> None:
+        """Keep an event of the terminal itself until no tap needs its place in the chain."""
+        self._later.append(partial(self.chain.record, kind, durable=False, **payload))
+
+    def write_notes(self) -> bool:
+        """Append what was kept; return whether there was anything. Not while a card is at work.
+
+        Raises:
+            NotSaved: What is not durable is kept for the next time.
+        """
+        if not self._later:
+            return False
+        while self._later:
+            self._later[0]()
+            del self._later[0]
+        self.chain.journal.add()
+        return True
+
+    def outage_began(self, kind: OutageKind, utc_s: int) -> None:
+        """Record that a part has failed; only once until it is back."""
+        if kind not in self._outages:
+            self._outages[kind] = utc_s
+            self.note_later(EventType.OUTAGE, kind=kind, started=utc_s, ended=0)
+
+    def outage_ended(self, kind: OutageKind, utc_s: int) -> None:
+        """Record that a part works again, if it had failed."""
+        started = self._outages.pop(kind, None)
+        if started is not None:
+            self.note_later(EventType.OUTAGE, kind=kind, started=started, ended=utc_s)
+
+    def psam_hole(self, psam_seq: int) -> tuple[int, int] | None:
+        """Return (expected, found) if the PSAM's number is not the next one we know of."""
+        known = self.psam_seen or self.chain.journal.state.psam_last
+        self.psam_seen = psam_seq
+        return (known + 1, psam_seq) if known and psam_seq != known + 1 else None
+
+
+def dpk_idx(psam: Psam) -> int:
+    """Return a PSAM's purchase key index, with bit 7 set if it is software."""
+    return psam.key_index | (0 if psam.hardware else SOFTWARE_PSAM)
+
+
+def card_view(face: CardFace) -> CardView:
+    """Return the part of the card's face that decides."""
+    return CardView(
+        asn=face.asn,
+        enabled=face.enabled,
+        valid_from=face.valid_from,
+        valid_to=face.valid_to,
+        birth_date=face.birth_date,
+        minor_flag=bool(face.flags & MINOR_FLAG),
+    )
+
+
+def hint(composite: Composite) -> Hint:
+    """Return the part of the composite record that decides."""
+    return Hint(
+        composite.kind, composite.utc_s, composite.psam_no, composite.psam_seq, composite.card_ctr
+    )
+
+
+def local_time(utc_s: int, tz_q: int) -> datetime:
+    """Return the wall time of a site.
+
+    >>> local_time(0, 32).isoformat()
+    '1970-01-01T08:00:00+00:00'
+    """
+    return datetime.fromtimestamp(utc_s, UTC) + timedelta(minutes=15 * tz_q)
+
+
+def local_date(utc_s: int, tz_q: int) -> date:
+    """Return the date at a site.
+
+    >>> local_date(57_600, 32).isoformat()
+    '1970-01-02'
+    """
+    return local_time(utc_s, tz_q).date()
+
+
+def _seconds_since(moment_ms: int | None, uptime_ms: int) -> float | None:
+    return None if moment_ms is None else (uptime_ms - moment_ms) / 1000
+
+
+def _training(rules: Rules) -> Rules:
+    return replace(rules, training=True)

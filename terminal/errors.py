@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of the terminal: facts in attributes, the text derived, in words a site leader knows.
+
+TerminalError
+├── ConfigError             a key, value or file of the configuration
+├── NotProvisioned          the terminal has no identity yet
+├── AlreadyRunning          another process holds the data folder
+├── JournalError
+│   ├── NotSaved            the storage refused a record: red, siren, no beep
+│   └── JournalForeign      the file belongs to another terminal
+├── ServerError
+│   ├── Unreachable         no answer
+│   ├── Refused             an answer other than 200
+│   └── BadAnswer           200, but not what was asked for
+├── ReceiptRefused          a receipt that proves nothing to this terminal
+└── NoticeRefused           a hotlist or configuration that must not be taken
+"""
+
+from __future__ import annotations
+
+
+class TerminalError(Exception):
+    """Base of all errors; `advice` is (Chinese, English), `short` fits one line of the display."""
+
+    advice = ("请联系管理员", "call the administrator")
+    short = "故障 请联系管理员"
+
+    def diagnostics(self) -> str:
+        """Say what happened and what the person at the terminal can do, in both languages."""
+        return f"{self}; {self.advice[0]} · {self.advice[1]}"
+
+
+class ConfigError(TerminalError):
+    """Report a configuration that cannot be used."""
+
+    advice = ("请改正配置文件", "correct the configuration file")
+
+    def __init__(self, where: str, detail: str) -> None:
+        self.where = where
+        self.detail = detail
+        super().__init__(where, detail)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.detail}"
+
+
+class NotProvisioned(TerminalError):
+    """Report a data folder without an identity."""
+
+    advice = ("请先运行 yika-terminal provision", "run `yika-terminal provision` first")
+
+    def __init__(self, data_dir: str) -> None:
+        self.data_dir = data_dir
+        super().__init__(data_dir)
+
+    def __str__(self) -> str:
+        return f"{self.data_dir}: 终端尚未入网 · this terminal is not enrolled"
+
+
+class AlreadyRunning(TerminalError):
+    """Report that another process writes this journal: one writer only."""
+
+    advice = ("请先停止终端程序，或按 9 结算", "stop that program first, or press 9 to settle")
+
+    def __init__(self, data_dir: str) -> None:
+        self.data_dir = data_dir
+        super().__init__(data_dir)
+
+    def __str__(self) -> str:
+        return f"{self.data_dir}: 终端程序正在运行 · the terminal program is running"
+
+
+class JournalError(TerminalError):
+    """Base of what the journal can report."""
+
+
+class NotSaved(JournalError):
+    """Report that a record is not durable; nothing may be shown as accepted."""
+
+    short = "未保存 NOT SAVED"
+    advice = ("请清理磁盘或更换存储卡", "free some space or replace the storage card")
+
+    def __init__(self, cause: str, *, unknown_end: bool = False) -> None:
+        self.cause = cause
+        self.unknown_end = unknown_end  # what the file now ends with must be read again
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        return f"未保存 · not saved ({self.cause})"
+
+
+class JournalForeign(JournalError):
+    """Report a journal that was not written by this terminal."""
+
+    advice = ("请恢复本终端的流水文件", "put back the journal of this terminal")
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path = path
+        self.detail = detail
+        super().__init__(path, detail)
+
+    def __str__(self) -> str:
+        return f"{self.path}: 流水不属于本终端 · not this terminal's journal ({self.detail})"
+
+
+class ServerError(TerminalError):
+    """Base of what an exchange with the server can meet."""
+
+    short = "服务器回答异常"
+
+
+class Unreachable(ServerError):
+    """Report that the server gave no answer; taps go on, the upload comes later."""
+
+    short = ""  # the display says off line already, and taps go on
+    advice = ("照常刷卡，稍后自动补传", "keep tapping, the upload is repeated by itself")
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        return f"连不上服务器 · the server does not answer ({self.cause})"
+
+
+# What each refusal means at the site: status → (Chinese, English, advice in both).
+_REFUSALS = {
+    401: ("终端未获准", "this terminal is not admitted", "请管理员核准", "have it approved"),
+    403: ("终端未获准", "this terminal is not admitted", "请管理员核准", "have it approved"),
+    404: ("服务器没有此终端", "the server does not know this", "请检查网址", "check the address"),
+    409: ("批次号已用过", "this batch number was used", "将换号重传", "a new number is taken"),
+    413: ("批次太大", "the batch is too large", "将分批重传", "it is sent in parts"),
+    422: ("批次未通过检查", "the batch failed its checks", "请管理员查看", "have it looked at"),
+    429: ("请求太多", "too many requests", "稍后自动重试", "repeated by itself"),
+    503: ("服务器忙", "the server is busy", "稍后自动重试", "repeated by itself"),
+}
+_REFUSAL_OTHER = ("服务器出错", "the server failed", "稍后自动重试", "repeated by itself")
+
+
+class Refused(ServerError):
+    """Report an answer that is no success: its status, title and the wait it asks for."""
+
+    def __init__(self, status: int, title: str = "", retry_after_s: float | None = None) -> None:
+        self.status = status
+        self.short = _REFUSALS.get(status, _REFUSAL_OTHER)[0]
+        self.title = title
+        self.retry_after_s = retry_after_s
+        super().__init__(status, title)
+
+    def __str__(self) -> str:
+        zh, en, advice_zh, advice_en = _REFUSALS.get(self.status, _REFUSAL_OTHER)
+        title = f": {self.title}" if self.title else ""
+        return f"{zh} · {en} ({self.status}{title}); {advice_zh} · {advice_en}"
+
+    def diagnostics(self) -> str:
+        """Give the text: the advice depends on the status and is in it already."""
+        return str(self)
+
+
+class BadAnswer(ServerError):
+    """Report an answer of the right status and the wrong content."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        return f"服务器的回答无法识别 · the server's answer is not understood ({self.detail})"
+
+
+class ReceiptRefused(TerminalError):
+    """Report a receipt that lets the terminal advance by nothing."""
+
+    short = "回执不可信 请报告"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"回执不可信 · the receipt is not trusted ({self.reason})"
+
+
+class NoticeRefused(TerminalError):
+    """Report a hotlist or configuration that is not taken into use."""
+
+    short = "通知不可信 请报告"
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        super().__init__(kind, reason)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: 通知不可信 · the notice is not trusted ({self.reason})"

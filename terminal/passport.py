@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What enrolment gave the terminal: its number, its key's number, and the server's pinned key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from terminal.errors import NotProvisioned
+from terminal.files import PASSPORT, write_whole
+from terminal.receipts import ServerKey
+
+PUBLIC_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Passport:
+    """The enrolment, as `terminal.json` holds it; keys and serials in hex."""
+
+    terminal_id: int
+    key_id: int
+    server_key_id: int
+    server_public_key: str
+    site: int
+    site_zh: str
+    site_en: str
+    tz_q: int
+
+    @property
+    def server_key(self) -> ServerKey:
+        """Return the key that receipts and notices must be signed with."""
+        return ServerKey(self.server_key_id, bytes.fromhex(self.server_public_key))
+
+    def save(self, data_dir: Path) -> None:
+        """Write the file."""
+        text = json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True)
+        write_whole(data_dir / PASSPORT, text.encode())
+
+    @classmethod
+    def load(cls, data_dir: Path) -> Passport:
+        """Read the file.
+
+        Raises:
+            NotProvisioned: There is none, or it is damaged.
+        """
+        try:
+            document = json.loads((data_dir / PASSPORT).read_bytes())
+            passport = cls(**document)
+            key = bytes.fromhex(passport.server_public_key)
+        except (OSError, ValueError, TypeError) as exc:
+            raise NotProvisioned(str(data_dir)) from exc
+        if len(key) != PUBLIC_KEY_BYTES:
+            raise NotProvisioned(str(data_dir))
+        return passport

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tap means: card, clock, list and keys in, one decision out. No clock, no I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from swipe.kinds import EventType, Flag, RejectReason, Result
+
+
+class Mode(enum.IntEnum):
+    """The key the leader pressed last; the numbers are the keys and the OPEN event's mode."""
+
+    AUTO = 0
+    IN = 1
+    OUT = 3
+
+
+class Say(enum.Enum):
+    """What the person at the terminal is told; the words are in `terminal.wording_table`."""
+
+    IN = enum.auto()
+    OUT = enum.auto()
+    RECORDED = enum.auto()
+    TRAINING = enum.auto()
+    GUARDIAN = enum.auto()
+    DUPLICATE = enum.auto()
+    HOTLISTED = enum.auto()
+    EXPIRED = enum.auto()
+    MINOR_ALONE = enum.auto()
+    FOREIGN = enum.auto()
+    NOT_YET_VALID = enum.auto()
+    CARD_BLOCKED = enum.auto()
+    NO_ACTIVITY = enum.auto()
+    NO_OPEN_SERVICE = enum.auto()
+    PSAM_FAILED = enum.auto()
+    NOT_GENUINE = enum.auto()
+    BLANK = enum.auto()
+    MUTE = enum.auto()
+    AGAIN = enum.auto()
+    CARD_FAULT = enum.auto()
+    WORN_OUT = enum.auto()
+    NOT_SAVED = enum.auto()
+    NO_READER = enum.auto()
+    NO_SERVICE = enum.auto()
+    VOIDED = enum.auto()
+    NOTHING_TO_VOID = enum.auto()
+    MODE = enum.auto()
+    GUARDIAN_KEY = enum.auto()
+    SETTLING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The limits a decision uses; a configuration notice may change those a site may change."""
+
+    duplicate_s: int = 60  # rule 5: the nervous second tap
+    open_in_max_s: int = 16 * 3600  # an IN older than the longest shift was forgotten
+    guardian_s: int = 120  # how long an attestation waits for the minor
+    undo_s: int = 10  # key 2
+    minor_years: int = 14  # rule 52
+    require_activity: bool = False
+    require_open: bool = False
+    training: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """What the card says of itself, as file 0015 holds it."""
+
+    asn: bytes
+    enabled: bool = True
+    valid_from: date | None = None
+    valid_to: date | None = None
+    birth_date: date | None = None
+    minor_flag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """The composite record: what the card believes its last tap was."""
+
+    kind: int = 0
+    utc_s: int = 0
+    psam_no: bytes = bytes(6)
+    psam_seq: int = 0
+    card_ctr: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LastTap:
+    """The last tap of this card in this terminal's own journal, `age_s` seconds ago."""
+
+    seq: int
+    kind: int
+    result: int
+    age_s: float
+    psam_seq: int
+    voided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything a decision may look at."""
+
+    mode: Mode
+    utc_s: int
+    clock_known: bool
+    today: date
+    card: CardView
+    hint: Hint
+    own_psam_no: bytes
+    last: LastTap | None = None
+    hotlisted: bool = False
+    activity_known: bool = True
+    service_open: bool = True
+    guardian_key: bool = False
+    guardian_age_s: float | None = None
+    offline: bool = False
+    clock_stepped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Tap with this type and these flags, or refuse for `reason`; and what to say."""
+
+    kind: EventType
+    flags: Flag
+    say: Say
+    reason: RejectReason | None = None
+    of_seq: int = 0
+
+
+# Types that are a volunteer's own presence; GUARDIAN is a statement about somebody else.
+PRESENCE = frozenset({EventType.IN, EventType.OUT, EventType.AUTO, EventType.SWITCH})
+# The terminal's own book-keeping after a receipt: nobody waits for these to be uploaded.
+BOOK_KEEPING = frozenset({EventType.ACK_ANCHOR, EventType.TIME_SET})
+
+_REFUSALS = {
+    RejectReason.CARD_BLOCKED: Say.CARD_BLOCKED,
+    RejectReason.NOT_YET_VALID: Say.NOT_YET_VALID,
+    RejectReason.DUPLICATE: Say.DUPLICATE,
+    RejectReason.NO_OPEN_SERVICE: Say.NO_OPEN_SERVICE,
+    RejectReason.NO_ACTIVITY: Say.NO_ACTIVITY,
+}
+_ACCEPTED = {
+    EventType.IN: Say.IN,
+    EventType.OUT: Say.OUT,
+    EventType.AUTO: Say.RECORDED,
+    EventType.SWITCH: Say.IN,
+    EventType.TRAINING: Say.TRAINING,
+    EventType.GUARDIAN: Say.GUARDIAN,
+}
+
+
+def decide(situation: Situation, rules: Rules) -> Decision:
+    """Decide what one presentation is.
+
+    A card on the hotlist, expired, or of a minor alone makes a full tap: it is recorded with its
+    proof and a flag, and the volunteer is told whom to see.
+    """
+    flags = _flags(situation, rules)
+    reason = _refusal(situation, rules)
+    if reason is not None:
+        return _refuse(situation, flags, reason)
+    kind = _kind(situation, rules)
+    return Decision(kind, flags, _say(kind, flags))
+
+
+def accepted(kind: int) -> Say:
+    """Return what an accepted tap of this type is answered with.
+
+    >>> accepted(EventType.OUT).name
+    'OUT'
+    """
+    return _ACCEPTED.get(EventType(kind), Say.RECORDED)
+
+
+def is_minor(card: CardView, today: date, rules: Rules) -> bool:
+    """Say whether the holder is younger than the age at which a guardian is no longer needed.
+
+    >>> is_minor(CardView(bytes(10), birth_date=date(2012, 5, 2)), date(2026, 5, 1), Rules())
+    True
+    >>> is_minor(CardView(bytes(10), birth_date=date(2012, 5, 2)), date(2026, 5, 2), Rules())
+    False
+    """
+    born = card.birth_date
+    if born is None:
+        return card.minor_flag
+    age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return age < rules.minor_years
+
+
+def must_recall(
+    hint: Hint, own_psam_no: bytes, last: LastTap | None, resolved: tuple[bytes, int] | None
+) -> bool:
+    """Say whether the card's last proof must be fetched before this tap.
+
+    True when its last tap was elsewhere, or here without our having seen the answer, unless that
+    very tap was resolved before. A torn tap that the composite record does not show was never
+    committed by the card.
+    """
+    if hint.kind == 0 or resolved == (hint.psam_no, hint.psam_seq):
+        return False
+    if hint.psam_no != own_psam_no:
+        return True
+    if last is None or last.psam_seq < hint.psam_seq:
+        return True
+    return last.psam_seq == hint.psam_seq and last.result == Result.TORN
+
+
+def completes_presentation(hint: Hint, own_psam_no: bytes, last: LastTap, rules: Rules) -> bool:
+    """Say whether a tap just resolved *is* this presentation: here, and moments ago.
+
+    The volunteer was asked to tap again; the first tap turned out to have counted.
+    """
+    recent = 0 <= last.age_s < rules.duplicate_s
+    return recent and hint.psam_no == own_psam_no and last.psam_seq == hint.psam_seq
+
+
+def may_void(last: LastTap | None, rules: Rules) -> bool:
+    """Say whether key 2 still undoes the terminal's last tap (rule 5)."""
+    if last is None or last.voided or last.kind not in PRESENCE:
+        return False
+    return last.result == Result.OK and 0 <= last.age_s < rules.undo_s
+
+
+def wants_anchor(kinds: Iterable[int]) -> bool:
+    """Say whether a receipt for events of these types is answered by an ACK_ANCHOR event.
+
+    Only if one of them was more than book-keeping: an anchor for an anchor would never end.
+
+    >>> wants_anchor([EventType.ACK_ANCHOR, EventType.TIME_SET])
+    False
+    >>> wants_anchor([EventType.IN, EventType.ACK_ANCHOR])
+    True
+    """
+    return any(kind not in BOOK_KEEPING for kind in kinds)
+
+
+def _refusal(situation: Situation, rules: Rules) -> RejectReason | None:
+    """Name the reason that stands against a tap, the gravest first."""
+    card = situation.card
+    if not card.enabled:
+        return RejectReason.CARD_BLOCKED
+    if _before(card.valid_from, situation):
+        return RejectReason.NOT_YET_VALID
+    if situation.guardian_key:
+        return None
+    if _is_duplicate(situation, rules):
+        return RejectReason.DUPLICATE
+    if rules.require_open and not situation.service_open:
+        return RejectReason.NO_OPEN_SERVICE
+    if rules.require_activity and not situation.activity_known:
+        return RejectReason.NO_ACTIVITY
+    return None
+
+
+def _before(valid_from: date | None, situation: Situation) -> bool:
+    """An unknown clock refuses nobody."""
+    return valid_from is not None and situation.clock_known and situation.today < valid_from
+
+
+def _is_duplicate(situation: Situation, rules: Rules) -> bool:
+    last = situation.last
+    if last is None or last.voided or last.result not in (Result.OK, Result.RESOLVED):
+        return False
+    is_tap = last.kind in PRESENCE or last.kind == EventType.TRAINING
+    return is_tap and 0 <= last.age_s < rules.duplicate_s
+
+
+def _refuse(situation: Situation, flags: Flag, reason: RejectReason) -> Decision:
+    of_seq = 0
+    if reason is RejectReason.DUPLICATE and situation.last is not None:
+        flags |= Flag.DUPLICATE
+        of_seq = situation.last.seq
+    return Decision(EventType.REJECTED, flags, _REFUSALS[reason], reason, of_seq)
+
+
+def _flags(situation: Situation, rules: Rules) -> Flag:
+    card = situation.card
+    expired = card.valid_to is not None and situation.clock_known
+    guardian = situation.guardian_age_s
+    minor = is_minor(card, situation.today, rules)
+    present = guardian is not None and 0 <= guardian < rules.guardian_s
+    choices = (
+        (Flag.CLOCK_UNKNOWN, not situation.clock_known),
+        (Flag.CLOCK_STEPPED, situation.clock_stepped),
+        (Flag.HOTLISTED, situation.hotlisted),
+        (Flag.MINOR, minor),
+        (Flag.GUARDIAN_PRESENT, minor and present),
+        (Flag.OFFLINE, situation.offline),
+        (Flag.EXPIRED, bool(expired and card.valid_to and situation.today > card.valid_to)),
+        (Flag.TRAINING_MODE, rules.training),
+        (Flag.NO_ACTIVITY, not situation.activity_known),
+    )
+    flags = Flag(0)
+    for flag, holds in choices:
+        if holds:
+            flags |= flag
+    return flags
+
+
+def _kind(situation: Situation, rules: Rules) -> EventType:
+    if situation.guardian_key:
+        return EventType.GUARDIAN
+    if rules.training:
+        return EventType.TRAINING
+    if situation.mode is Mode.IN:
+        return EventType.IN
+    if situation.mode is Mode.OUT:
+        return EventType.OUT
+    return _direction(situation, rules)
+
+
+def _direction(situation: Situation, rules: Rules) -> EventType:
+    """Read the direction from the composite record: an open IN is left, anything else entered.
+
+    Where the record cannot tell (clock unknown, another kind of tap in between), the type is AUTO
+    and the server decides from all events.
+    """
+    kind = _effective_kind(situation)
+    if kind in (0, EventType.OUT) and not _repeats_elsewhere(situation, rules):
+        return EventType.IN
+    if not situation.clock_known:
+        return EventType.AUTO
+    age = situation.utc_s - situation.hint.utc_s
+    if age >= rules.open_in_max_s:
+        return EventType.IN
+    if age <= -rules.open_in_max_s or kind not in (EventType.IN, EventType.OUT, EventType.SWITCH):
+        return EventType.AUTO
+    if _repeats_elsewhere(situation, rules):
+        return EventType.OUT if kind == EventType.OUT else EventType.IN
+    return EventType.OUT
+
+
+def _effective_kind(situation: Situation) -> int:
+    """Return the last tap's type, turned round when key 2 has undone it here."""
+    hint, last = situation.hint, situation.last
+    ours = hint.psam_no == situation.own_psam_no
+    if ours and last is not None and last.psam_seq == hint.psam_seq and last.voided:
+        return EventType.IN if hint.kind == EventType.OUT else EventType.OUT
+    return hint.kind
+
+
+def _repeats_elsewhere(situation: Situation, rules: Rules) -> bool:
+    """Say whether the card tapped at another terminal a moment ago.
+
+    Nobody serves for less than a minute: it is the same tap again, most likely after a torn one,
+    so it keeps its direction.
+    """
+    hint = situation.hint
+    elsewhere = hint.kind != 0 and hint.psam_no != situation.own_psam_no
+    recent = abs(situation.utc_s - hint.utc_s) < rules.duplicate_s
+    return elsewhere and recent and situation.clock_known
+
+
+def _say(kind: EventType, flags: Flag) -> Say:
+    if kind is EventType.GUARDIAN:
+        return Say.GUARDIAN
+    if flags & Flag.HOTLISTED:
+        return Say.HOTLISTED
+    if flags & Flag.EXPIRED:
+        return Say.EXPIRED
+    if flags & Flag.MINOR and not flags & Flag.GUARDIAN_PRESENT:
+        return Say.MINOR_ALONE
+    return _ACCEPTED[kind]

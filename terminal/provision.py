@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Enrol a terminal: its own key, its PSAM's number, one token; and an empty journal.
+
+Every step looks first whether it was done, so a run that was cut short is simply repeated: the
+same key is shown again, and the server answers the same token and key with the same enrolment.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from keys.identity import Identity
+from keys.psam import Psam
+from swipe.frames import FileHeader
+from terminal.desk import dpk_idx
+from terminal.errors import BadAnswer
+from terminal.files import IDENTITY, JOURNAL
+from terminal.journal import Journal
+from terminal.passport import PUBLIC_KEY_BYTES, Passport
+from terminal.transport import Request, Transport
+
+ENROL_PATH = "/api/v1/terminals/enrol"
+DATA_DIR_MODE = 0o700
+
+
+def provision(data_dir: Path, psam: Psam, token: str, transport: Transport) -> tuple[Passport, str]:
+    """Enrol and return the passport with the state the server reports (pending or active).
+
+    Raises:
+        ServerError: No answer, or the token, key or PSAM number is refused.
+    """
+    data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
+    identity = own_identity(data_dir)
+    answer = transport.send(
+        Request("POST", ENROL_PATH, _body(identity, psam, token), "application/json")
+    )
+    passport, state = _passport(answer)
+    passport.save(data_dir)
+    journal = data_dir / JOURNAL
+    if not journal.exists():
+        header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
+        Journal.create(journal, header)
+    return passport, state
+
+
+def own_identity(data_dir: Path) -> Identity:
+    """Return the terminal's identity, made at the first call; its private half stays here."""
+    path = data_dir / IDENTITY
+    if path.exists():
+        return Identity.load(path)
+    identity = Identity.generate()
+    identity.save(path)
+    return identity
+
+
+def _body(identity: Identity, psam: Psam, token: str) -> bytes:
+    return json.dumps(
+        {
+            "token": token,
+            "public_key": identity.public_key.hex(),
+            "psam_no": psam.number.hex(),
+            "psam_kind": "hardware" if psam.hardware else "software",
+            "dpk_idx": dpk_idx(psam),
+        }
+    ).encode()
+
+
+def _passport(answer: bytes) -> tuple[Passport, str]:
+    try:
+        document: dict[str, Any] = json.loads(answer)
+        site = document["site"]
+        passport = Passport(
+            terminal_id=int(document["terminal_id"]),
+            key_id=int(document["key_id"]),
+            server_key_id=int(document["server_key_id"]),
+            server_public_key=str(document["server_public_key"]),
+            site=int(site["id"]),
+            site_zh=str(site["name_zh"]),
+            site_en=str(site["name_en"]),
+            tz_q=int(document["tz"]),
+        )
+        fits = len(bytes.fromhex(passport.server_public_key)) == PUBLIC_KEY_BYTES
+        state = str(document["state"])
+    except (ValueError, TypeError, KeyError) as exc:
+        raise BadAnswer("enrolment") from exc
+    if not fits:
+        raise BadAnswer("the server's key")
+    return passport, state

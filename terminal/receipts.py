@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which receipts a terminal believes: signature, its own batch, its own past, and the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swipe import receipt as receipts
+from swipe.batch import BatchHeader
+from swipe.errors import SwipeError
+from swipe.kinds import ReceiptStatus
+from swipe.receipt import NO_RECEIPT, RECEIPT_SIZE, Receipt
+from terminal.clock import Fix, drift_ms
+from terminal.errors import ReceiptRefused
+
+# A server's clock is slewed and stepped a little by its own time service.
+SERVER_SLACK_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """The server's identity, pinned at enrolment."""
+
+    key_id: int
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch that went out: its header, the uptimes of the exchange, the last number in use.
+
+    `first_sent_ms` is when these very bytes went out for the first time in this start; None if
+    that was in an earlier one. A repeated answer may be as old as that.
+    """
+
+    header: BatchHeader
+    first_sent_ms: int | None
+    sent_ms: int
+    received_ms: int
+    last_seq: int
+    # The server knows a batch that we have forgotten, so its receipts point at one we never saw.
+    past_unknown: bool = False
+
+    def fix(self, receipt: Receipt) -> Fix | None:
+        """Return the time the receipt tells, bounded by the whole wait for it.
+
+        None if the wait began in an earlier start: the time may then be of any moment before.
+        """
+        if self.first_sent_ms is None:
+            return None
+        return Fix(receipt.srv_utc_ms, receipt.srv_unc_ms, self.first_sent_ms, self.received_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The last receipt, and the uptimes of its exchange if that was in this start."""
+
+    receipt: Receipt
+    sent_ms: int | None = None
+    received_ms: int | None = None
+
+
+def check(
+    raw: bytes, sent: Sent, before: Before | None, key: ServerKey, drift_ppm: int
+) -> Receipt:
+    """Return the receipt if it lets the terminal advance.
+
+    Raises:
+        ReceiptRefused: With the reason; nothing of the receipt may be used.
+    """
+    receipt = _signed(raw, key)
+    header = sent.header
+    _require(receipt.terminal_id == header.terminal_id, "for another terminal")
+    _require(receipt.batch_no == header.batch_no, "for another batch")
+    _require(receipt.head == header.head, "for events we did not send")
+    _progress(receipt, sent)
+    _past(receipt, sent, before)
+    if before is not None:
+        _time(receipt, sent, before, drift_ppm)
+    return receipt
+
+
+def _require(holds: bool, reason: str) -> None:
+    if not holds:
+        raise ReceiptRefused(reason)
+
+
+def _signed(raw: bytes, key: ServerKey) -> Receipt:
+    _require(len(raw) == RECEIPT_SIZE, f"{len(raw)} bytes, expected {RECEIPT_SIZE}")
+    try:
+        receipt = Receipt.from_bytes(raw)
+    except SwipeError as exc:
+        raise ReceiptRefused(str(exc)) from exc
+    _require(receipt.ver == receipts.VERSION, f"version {receipt.ver} is unknown")
+    _require(receipt.key_id == key.key_id, "signed with another key than the server's")
+    _require(receipts.verify(receipt, key.public_key), "the signature does not verify")
+    return receipt
+
+
+def _progress(receipt: Receipt, sent: Sent) -> None:
+    """The server confirms no number we never used, and with OK at least this batch."""
+    header = sent.header
+    _require(receipt.up_to_seq <= sent.last_seq, "confirms events we never made")
+    if receipt.status == ReceiptStatus.OK:
+        _require(receipt.up_to_seq >= header.last_seq, "does not cover its own batch")
+        return
+    _require(receipt.status == ReceiptStatus.GAP, f"status {receipt.status} is unknown")
+    _require(receipt.up_to_seq < header.last_seq, "reports a gap behind its own batch")
+    _require(receipt.flags > 0, "reports a gap of no length")
+
+
+def _past(receipt: Receipt, sent: Sent, before: Before | None) -> None:
+    """Receipts to one terminal are chained, and the server's log only grows."""
+    anchor = NO_RECEIPT if before is None else before.receipt.anchor
+    _require(sent.past_unknown or receipt.prev_receipt == anchor, "does not follow the last one")
+    if before is not None:
+        _require(receipt.log_size >= before.receipt.log_size, "the server's log has shrunk")
+
+
+def _time(receipt: Receipt, sent: Sent, before: Before, drift_ppm: int) -> None:
+    """The server's time may not run back, nor leave what our own uptime allows.
+
+    Both receipts were signed while we waited for them, so the time between them lies between the
+    shortest and the longest distance of the two waits.
+    """
+    passed = receipt.srv_utc_ms - before.receipt.srv_utc_ms
+    _require(passed >= 0, "its time runs back")
+    if before.sent_ms is None or before.received_ms is None:
+        return  # the last receipt is of an earlier start: uptimes cannot be compared
+    longest = sent.received_ms - before.sent_ms
+    first = before.received_ms if sent.first_sent_ms is None else sent.first_sent_ms
+    shortest = max(0, first - before.received_ms)
+    slack = SERVER_SLACK_MS + receipt.srv_unc_ms + before.receipt.srv_unc_ms
+    slack += drift_ms(longest, drift_ppm)
+    _require(shortest - slack <= passed <= longest + slack, "its time and our uptime disagree")

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Torn taps: close what a crash left open, and fetch the proof of a tap whose answer was lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from card.layouts import Composite
+from card.tap import DebitAnswer
+from card.volunteer import CardFace
+from swipe.event import NO_POSITION, Event
+from swipe.frames import FrameKind
+from swipe.kinds import (
+    BootCause,
+    CardKind,
+    ConfigKind,
+    EventType,
+    JournalState,
+    Result,
+    TamperKind,
+)
+from swipe.receipt import Receipt
+from terminal.chain import Chain
+from terminal.clock import UNKNOWN_UNCERTAINTY_MS, Reading
+from terminal.journal import Repair
+
+# Boot numbers skipped when the journal has lost events: none of those may be used twice.
+BOOT_SKIP = 1_000
+UINT16_MAX = 0xFFFF
+
+
+def close_open_intent(chain: Chain) -> Event | None:
+    """Turn an INTENT without event into the torn event it already describes.
+
+    The card may have committed or not: only its next tap can tell.
+
+    Raises:
+        NotSaved: The event is not durable; the INTENT stays open.
+    """
+    intent = chain.journal.state.intent
+    if intent is None:
+        return None
+    return chain.put(chain.sign_bytes(intent))
+
+
+def note_damaged_intent(chain: Chain, repair: Repair) -> Event | None:
+    """Record what can still be read of an INTENT whose CRC is wrong: card and PSAM number."""
+    lost = repair.damaged_intent
+    if lost is None:
+        return None
+    core = {"card_kind": CardKind.PBOC_PURSE, "card_asn": lost.card_asn, "psam_no": lost.psam_no}
+    return chain.record(
+        EventType.TORN, core, durable=False, psam_seq=lost.psam_seq, result=Result.TORN
+    )
+
+
+def skip_lost(chain: Chain, stored: tuple[Receipt, bytes] | None) -> bool:
+    """Go on after the numbers the server confirmed, if the journal has lost its end.
+
+    A receipt kept beside the journal confirms more events than the journal holds: somebody put
+    back an older copy. Using those numbers again would be a fork.
+    """
+    if stored is None or stored[0].missing is not None:
+        return False
+    receipt, raw = stored
+    if receipt.up_to_seq <= chain.journal.state.last_seq:
+        return False
+    chain.journal.add((FrameKind.RECEIPT, raw), durable=False)
+    chain.boot += BOOT_SKIP
+    return True
+
+
+def start_up(chain: Chain, firmware: bytes, stored: tuple[Receipt, bytes] | None) -> None:
+    """Bring the journal to order and record the start: BOOT, and what was found.
+
+    Raises:
+        NotSaved: Nothing may be accepted before this is durable.
+    """
+    journal, repair = chain.journal, chain.journal.repair
+    cause, state, held = _cause(chain), journal.state, journal.state.last_seq
+    rolled_back = skip_lost(chain, stored)
+    if not rolled_back:
+        close_open_intent(chain)
+        note_damaged_intent(chain, repair)
+    chain.record(
+        EventType.BOOT,
+        durable=False,
+        psam_last=state.psam_last,
+        journal_events=state.events,
+        fw_hash=firmware,
+        cause=cause,
+        journal_state=JournalState.ROLLED_BACK if rolled_back else repair.state,
+        torn=min(state.torn, UINT16_MAX),
+    )
+    if rolled_back:
+        chain.record(
+            EventType.TAMPER,
+            durable=False,
+            kind=TamperKind.ROLLBACK,
+            expected=state.last_seq - 1,
+            found=held,
+        )
+    if state.own_psam_no != chain.around.psam_no:
+        note_config(chain, ConfigKind.PSAM, bytes(8))
+    journal.add()
+
+
+def note_config(chain: Chain, kind: ConfigKind, digest: bytes) -> Event:
+    """Record that a configuration, hotlist or PSAM is now in use."""
+    around = chain.around
+    return chain.record(
+        EventType.CONFIG,
+        durable=False,
+        cfg_ver=around.cfg_ver,
+        hot_ver=around.hot_ver,
+        psam_no=around.psam_no,
+        dpk_idx=around.dpk_idx,
+        kind=kind,
+        config_hash=digest,
+    )
+
+
+def resolved_event(
+    chain: Chain, face: CardFace, composite: Composite, answer: DebitAnswer, reading: Reading
+) -> Event:
+    """Return the signed TORN_RESOLVED event: the original tap with the proof now fetched.
+
+    Second, zone, PSAM number, counters and activity are those of the tap, because the card's
+    proof is over them; boot and uptime tell when it was resolved, and the place is left out.
+    """
+    utc_ms, unc_ms = _original_time(chain, face.asn, composite)
+    draft = chain.core(
+        EventType.TORN_RESOLVED,
+        reading,
+        tz_q=composite.tz_q,
+        site=0,
+        lat=NO_POSITION,
+        lon=NO_POSITION,
+        card_kind=CardKind.PBOC_PURSE,
+        card_asn=face.asn,
+        psam_no=composite.psam_no,
+        activity=composite.activity,
+    )
+    return chain.close_intent(
+        replace(draft, utc_s=composite.utc_s, utc_ms=utc_ms, unc_ms=unc_ms),
+        card_ctr=composite.card_ctr,
+        card_rand=composite.card_rand,
+        psam_seq=composite.psam_seq,
+        tac=answer.tac,
+        mac2=answer.mac2,
+        card_acc=composite.kind << 24,
+        key_ver=face.key_version,
+        result=Result.RESOLVED,
+    )
+
+
+def _original_time(chain: Chain, asn: bytes, composite: Composite) -> tuple[int, int]:
+    """Return milliseconds and uncertainty of the tap, if it was ours; elsewhere nobody knows."""
+    trace = chain.journal.state.trace(asn)
+    ours = composite.psam_no == chain.around.psam_no and trace.psam_seq == composite.psam_seq
+    if not ours or trace.result != Result.TORN:
+        return 0, UNKNOWN_UNCERTAINTY_MS
+    torn = Event.from_bytes(chain.journal.event(trace.seq))
+    return torn.utc_ms, torn.unc_ms
+
+
+def _cause(chain: Chain) -> BootCause:
+    """Uptime goes on over a restart of the program and begins anew with the power."""
+    before = chain.journal.state.up_ms
+    restarted = 0 < before <= chain.time.uptime_ms()
+    return BootCause.RESTART if restarted else BootCause.POWER_ON

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the journal says, held in memory: rebuilt by reading it, kept up by the same function.
+
+Nothing here is stored on its own. `State.apply` is fed every frame, at the start from the file and
+later as frames become part of it, so that a restart knows exactly what the running program knew.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+from swipe import payloads
+from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
+from swipe.frames import FrameKind
+from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, Result
+from swipe.receipt import NO_RECEIPT, Receipt
+from terminal.clock import STEP_MIN_MS
+from terminal.policy import LastTap, Mode
+
+Key = tuple[bytes, int]  # PSAM number and its transaction number: names one tap for ever
+_PSAM_SEQ = slice(*EVENT_LAYOUT.span("psam_seq"))
+HEAD_PREFIX = 8  # bytes kept of each event's hash, to find the event a receipt names
+
+
+@dataclass(slots=True)
+class CardTrace:
+    """The last tap of one card at this terminal, and the last tap resolved for it."""
+
+    seq: int = 0
+    kind: int = 0
+    result: int = 0
+    boot: int = 0
+    up_ms: int = 0
+    utc_s: int = 0
+    psam_seq: int = 0
+    voided: bool = False
+    resolved: Key | None = None
+
+    def as_last(self, boot: int, uptime_ms: int, utc_s: int) -> LastTap | None:
+        """Return the trace as a decision sees it; its age by uptime where that is possible."""
+        if not self.seq:
+            return None
+        age = (uptime_ms - self.up_ms) / 1000 if self.boot == boot else utc_s - self.utc_s
+        return LastTap(self.seq, self.kind, self.result, age, self.psam_seq, self.voided)
+
+
+@dataclass(slots=True)
+class Period:
+    """What happened since the last CLOSE; the totals of the next one."""
+
+    first_seq: int = 1
+    n_in: int = 0
+    n_out: int = 0
+    n_rej: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """The terminal as its journal describes it."""
+
+    head: bytes
+    own_psam_no: bytes = bytes(6)
+    last_seq: int = 0
+    boot: int = 0
+    n_in: int = 0
+    n_out: int = 0
+    n_rej: int = 0
+    n_resolved: int = 0
+    psam_last: int = 0
+    cfg_ver: int = 0
+    hot_ver: int = 0
+    floor_ms: int = 0
+    up_ms: int = 0
+    covered: int = 0
+    batch_no: int = 0
+    receipts: int = 0
+    receipt: Receipt | None = None
+    anchor: bytes = NO_RECEIPT
+    intent: bytes | None = None
+    service_open: bool = False
+    mode: Mode = Mode.AUTO
+    last_asn: bytes = b""
+    period: Period = field(default_factory=Period)
+    cards: dict[bytes, CardTrace] = field(default_factory=dict)
+    device_clock_good: bool = False
+    kinds: bytearray = field(default_factory=bytearray)
+    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    _heads: bytearray = field(default_factory=bytearray)
+    _stepped_boot: int = 0
+
+    @property
+    def next_seq(self) -> int:
+        """Return the number of the next event."""
+        return self.last_seq + 1
+
+    @property
+    def events(self) -> int:
+        """Return how many events the journal holds."""
+        return len(self.kinds) - self.kinds.count(0)
+
+    @property
+    def unsent(self) -> int:
+        """Return how many events no receipt covers yet."""
+        return len(self.kinds[self.covered :]) - self.kinds[self.covered :].count(0)
+
+    @property
+    def has_open_period(self) -> bool:
+        """Say whether the service is open, or anybody tapped since the last CLOSE."""
+        period = self.period
+        return self.service_open or bool(period.n_in or period.n_out or period.n_rej)
+
+    @property
+    def torn(self) -> int:
+        """Return how many cards have a torn tap that nobody has resolved here."""
+        return sum(trace.result == Result.TORN for trace in self.cards.values())
+
+    def kinds_between(self, first: int, last: int) -> bytes:
+        """Return the types of events `first` to `last`, one byte each; 0 where there is none."""
+        return bytes(self.kinds[first - 1 : last])
+
+    def seq_of_head(self, head: bytes) -> int:
+        """Return the number of the event with this hash, or 0; the newest are looked at first."""
+        prefix, end = head[:HEAD_PREFIX], len(self._heads)
+        while (at := self._heads.rfind(prefix, 0, end)) >= 0:
+            if at % HEAD_PREFIX == 0:
+                return at // HEAD_PREFIX + 1
+            end = at + HEAD_PREFIX - 1
+        return 0
+
+    def trace(self, asn: bytes) -> CardTrace:
+        """Return what is known of a card; an empty trace if nothing is."""
+        return self.cards.get(asn) or CardTrace()
+
+    def apply(self, kind: int, body: bytes, offset: int) -> None:
+        """Take one frame that stands at `offset` of the journal."""
+        if kind == FrameKind.EVENT:
+            self.apply_event(Event.from_bytes(body), body, offset)
+        elif kind == FrameKind.INTENT:
+            self.intent = body
+            self.psam_last = max(self.psam_last, int.from_bytes(body[_PSAM_SEQ]))
+        elif kind == FrameKind.RECEIPT:
+            self._receipt(Receipt.from_bytes(body))
+        elif kind == FrameKind.ABANDON:
+            self.intent = None
+
+    def _go_on_after(self, receipt: Receipt) -> None:
+        """Skip numbers the server holds and this journal has lost: none is used twice."""
+        while len(self.kinds) < receipt.up_to_seq:
+            self._note(0, 0, bytes(32))
+        self.last_seq, self.head, self.intent = receipt.up_to_seq, receipt.head, None
+
+    def apply_event(self, event: Event, raw: bytes, offset: int) -> None:
+        """Take one event whose frame stands at `offset`."""
+        while len(self.kinds) < event.seq - 1:  # a hole: the numbers before were lost
+            self._note(0, 0, bytes(32))
+        self.head = event_hash(raw)
+        self._note(event.type, offset, self.head)
+        self.last_seq = event.seq
+        self.intent = None
+        self.boot = event.boot
+        self.up_ms = event.up_total_ms
+        self._count(event)
+        if event.type in PROVEN_TYPES or event.type == EventType.TORN:
+            self._tap(event)
+        else:
+            self._system(event)
+
+    def _note(self, kind: int, offset: int, head: bytes) -> None:
+        self.kinds.append(kind)
+        self.offsets.append(offset)
+        self._heads += head[:HEAD_PREFIX]
+
+    def _count(self, event: Event) -> None:
+        n_in, n_out = tap_counts(event)
+        rejected = event.type == EventType.REJECTED
+        self.n_in += n_in
+        self.n_out += n_out
+        self.n_rej += rejected
+        self.period.n_in += n_in
+        self.period.n_out += n_out
+        self.period.n_rej += rejected
+        if event.type != EventType.TORN_RESOLVED:
+            self.floor_ms = max(self.floor_ms, event.utc_total_ms)
+
+    def _tap(self, event: Event) -> None:
+        trace = self.cards.setdefault(event.card_asn, CardTrace())
+        if event.type == EventType.TORN_RESOLVED:
+            self._resolved(event, trace)
+            return
+        self.psam_last = max(self.psam_last, event.psam_seq)
+        if event.type == EventType.TORN:
+            return
+        trace.seq, trace.kind, trace.result = event.seq, event.type, event.result
+        trace.boot, trace.up_ms, trace.utc_s = event.boot, event.up_total_ms, event.utc_s
+        trace.psam_seq, trace.voided = event.psam_seq, False
+        self.last_asn = event.card_asn
+
+    def _resolved(self, event: Event, trace: CardTrace) -> None:
+        self.n_resolved += 1
+        trace.resolved = (event.psam_no, event.psam_seq)
+        if event.psam_no != self.own_psam_no:
+            return
+        if trace.psam_seq == event.psam_seq:
+            trace.result = Result.RESOLVED
+        elif trace.psam_seq < event.psam_seq:  # a tap of ours that the journal has lost
+            trace.seq, trace.kind, trace.result = event.seq, event.card_acc >> 24, Result.RESOLVED
+            trace.boot, trace.utc_s, trace.psam_seq = 0, event.utc_s, event.psam_seq
+
+    def _system(self, event: Event) -> None:
+        if event.type == EventType.REJECTED:
+            return
+        values: dict[str, Any] = payloads.parse(event.type, event.payload)
+        if event.type == EventType.VOID_LAST:
+            trace = self.cards.get(event.card_asn)
+            if trace is not None and trace.seq == values["voided_seq"]:
+                trace.voided = True
+        elif event.type == EventType.OPEN:
+            self.service_open, self.mode = True, Mode(values["mode"])
+        elif event.type == EventType.CLOSE:
+            self.service_open, self.period = False, Period(first_seq=event.seq + 1)
+        elif event.type == EventType.CONFIG:
+            self._config(values)
+        elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR):
+            self._time(event, values)
+
+    def _config(self, values: dict[str, Any]) -> None:
+        if values["kind"] == ConfigKind.PSAM and values["psam_no"] != self.own_psam_no:
+            self.own_psam_no, self.psam_last = values["psam_no"], 0
+        self.cfg_ver = max(self.cfg_ver, values["cfg_ver"])
+        self.hot_ver = max(self.hot_ver, values["hot_ver"])
+
+    def _time(self, event: Event, values: dict[str, Any]) -> None:
+        """Learn from a correction whether the device's clock can be believed at the next start."""
+        if event.type == EventType.TIME_SET:
+            step = abs(values["new_utc_ms"] - values["old_utc_ms"])
+            self._stepped_boot = event.boot if step >= STEP_MIN_MS else self._stepped_boot
+        else:
+            self.device_clock_good = event.boot != self._stepped_boot
+
+    def _receipt(self, receipt: Receipt) -> None:
+        self.receipts += 1
+        self.receipt, self.anchor = receipt, receipt.anchor
+        self.batch_no = max(self.batch_no, receipt.batch_no)
+        # Events before it may have been too late by a wrong clock; this time is the server's.
+        self.floor_ms = receipt.srv_utc_ms
+        missing = receipt.missing
+        if missing is None:
+            self.covered = max(self.covered, receipt.up_to_seq)
+            if self.last_seq < receipt.up_to_seq:
+                self._go_on_after(receipt)
+        elif any(self.kinds[missing.start - 1 : missing.stop - 1]):
+            self.covered = receipt.up_to_seq  # send again from the gap on; repeats harm nobody
+        else:
+            self.covered = max(self.covered, self.seq_of_head(receipt.head))

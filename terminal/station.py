@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put the parts of a terminal together: the one place that knows them all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from keys.identity import Identity
+from keys.psam import Psam
+from terminal.chain import Chain, Surroundings
+from terminal.clock import STEP_MIN_MS, Clock, Earlier, TerminalTime
+from terminal.config import Config
+from terminal.desk import Desk, dpk_idx
+from terminal.errors import JournalForeign
+from terminal.fetch import NoticeFetcher
+from terminal.files import IDENTITY, JOURNAL
+from terminal.journal import Journal
+from terminal.notices import Notices
+from terminal.passport import Passport
+from terminal.recover import start_up
+from terminal.state import State
+from terminal.transport import Transport
+from terminal.uplink import Uplink, stored_receipt
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Station:
+    """An opened terminal: journal in order, start recorded, ready to tap and to talk."""
+
+    passport: Passport
+    chain: Chain
+    notices: Notices
+    uplink: Uplink
+    fetcher: NoticeFetcher
+
+    @property
+    def journal(self) -> Journal:
+        """Return the journal."""
+        return self.chain.journal
+
+    def desk(self, psam: Psam, *, training: bool) -> Desk:
+        """Return what a presentation needs."""
+        return Desk(self.chain, psam, self.notices, training=training)
+
+    @property
+    def site_name(self) -> str:
+        """Return the site's name for the display."""
+        return self.notices.config.name_zh or self.passport.site_zh
+
+
+def open_journal(config: Config) -> tuple[Passport, Identity, Journal]:
+    """Open what provisioning made.
+
+    Raises:
+        NotProvisioned: It was never made.
+        JournalForeign: The journal belongs to another terminal or key.
+        NotSaved: The storage does not take data.
+    """
+    data_dir = config.data_dir
+    passport = Passport.load(data_dir)
+    identity = Identity.load(data_dir / IDENTITY)
+    journal = Journal.open(data_dir / JOURNAL)
+    header = journal.header
+    if (header.terminal_id, header.public_key) != (passport.terminal_id, identity.public_key):
+        journal.close()
+        raise JournalForeign(str(data_dir / JOURNAL), f"terminal {header.terminal_id}")
+    return passport, identity, journal
+
+
+def open_station(
+    config: Config, clock: Clock, transport: Transport, psam: Psam | None
+) -> Station:
+    """Open a terminal and record its start.
+
+    Raises:
+        NotSaved: The start is not durable.
+    """
+    passport, identity, journal = open_journal(config)
+    try:
+        return _assemble(config, clock, transport, (passport, identity, journal, psam))
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _assemble(
+    config: Config,
+    clock: Clock,
+    transport: Transport,
+    parts: tuple[Passport, Identity, Journal, Psam | None],
+) -> Station:
+    passport, identity, journal, psam = parts
+    key, firmware = passport.server_key, firmware_hash()
+    notices = Notices(config.data_dir, key, passport.terminal_id)
+    for complaint in notices.load(journal.state.cfg_ver, journal.state.hot_ver):
+        _LOG.warning("%s", complaint)
+    time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
+    chain = Chain(journal, identity, time, journal.state.boot + 1)
+    chain.around = _surroundings(config, passport, notices, journal.state, psam)
+    start_up(chain, firmware, stored_receipt(config.data_dir, key, passport.terminal_id))
+    uplink = Uplink(config.data_dir, chain, key, transport, firmware)
+    fetcher = NoticeFetcher(chain, notices, transport)
+    return Station(passport, chain, notices, uplink, fetcher)
+
+
+def earlier_time(state: State) -> Earlier:
+    """Return what the journal knows of the time: the device's clock counts if it was right then."""
+    receipt = state.receipt
+    if receipt is None or not state.device_clock_good:
+        return Earlier(state.floor_ms)
+    return Earlier(state.floor_ms, receipt.srv_utc_ms, receipt.srv_unc_ms + STEP_MIN_MS)
+
+
+def _surroundings(
+    config: Config, passport: Passport, notices: Notices, state: State, psam: Psam | None
+) -> Surroundings:
+    site = notices.config
+    around = Surroundings(
+        site=site.site or passport.site,
+        tz_q=passport.tz_q if site.tz_q is None else site.tz_q,
+        lat=config.site.lat,
+        lon=config.site.lon,
+        cfg_ver=site.version,
+        hot_ver=notices.hotlist.version,
+        psam_no=state.own_psam_no,
+    )
+    if psam is None:
+        return around
+    return replace(around, psam_no=psam.number, dpk_idx=dpk_idx(psam))
+
+
+def firmware_hash() -> bytes:
+    """Return SHA-256 over this program's own source files, left 8: what runs, not what it says."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.digest()[:8]

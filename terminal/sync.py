@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One exchange with the server without the program: upload everything, then end."""
+
+from __future__ import annotations
+
+from swipe.kinds import BatchKind
+from terminal.actions import close_period
+from terminal.clock import Clock
+from terminal.config import Config
+from terminal.courier import Exchanger, Job
+from terminal.files import sole_writer
+from terminal.report import Report, figures
+from terminal.station import open_journal, open_station
+from terminal.transport import Transport
+
+
+def sync(config: Config, clock: Clock, transport: Transport, *, final: bool) -> Report:
+    """Upload what is unsent and return the figures; `final` closes the service period first.
+
+    A journal with nothing to send is left as it is: not even a start is recorded. With `final`
+    the exchange comes to rest with every event covered by a receipt, because the last receipt
+    covers book-keeping only and is stored without another event.
+
+    Raises:
+        AlreadyRunning: The program holds the journal.
+        ServerError, ReceiptRefused, NotSaved: The exchange broke off; what is settled stays.
+    """
+    with sole_writer(config.data_dir):
+        _, _, journal = open_journal(config)
+        state = journal.state
+        journal.close()
+        close_first = final and state.has_open_period
+        if not (state.unsent or state.intent or close_first):
+            return {"batches": 0, **figures(state)}
+        station = open_station(config, clock, transport, None)
+        try:
+            if close_first:
+                close_period(station.chain)
+            exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
+            kind = BatchKind.SETTLEMENT if final else BatchKind.LIVE
+            batches = exchanger.round(kind, everything=True)
+            return {"batches": batches, **figures(station.journal.state)}
+        finally:
+            station.journal.close()
+
+
+def _do(job: Job) -> None:
+    job()

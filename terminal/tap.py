@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One presentation of a card: who is it, what was its last tap, what is this one, and the answer.
+
+Every end of it is an `Outcome`; a green one has its event on the disk already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from card.errors import (
+    BlankCard,
+    CardError,
+    CardRemoved,
+    CounterExhausted,
+    ForeignCard,
+    MuteCard,
+    ReaderError,
+    StatusError,
+)
+from card.layouts import Composite
+from card.operation import Connection, run
+from card.tap import prove
+from card.volunteer import CardFace, read_composite, select
+from swipe.event import Event
+from swipe.kinds import CardKind, CgType, EventType, RejectReason, Result
+from terminal.clock import Reading
+from terminal.desk import Desk, hint
+from terminal.errors import NotSaved
+from terminal.policy import (
+    Decision,
+    LastTap,
+    Say,
+    accepted,
+    completes_presentation,
+    decide,
+    must_recall,
+)
+from terminal.proof import Transaction, Unproven
+from terminal.recover import close_open_intent, resolved_event
+from terminal.timing import Stopwatch, Timings
+
+_FAILED: tuple[tuple[type[CardError], Say], ...] = (
+    (BlankCard, Say.BLANK),
+    (ForeignCard, Say.FOREIGN),
+    (CounterExhausted, Say.WORN_OUT),
+    (CardRemoved, Say.AGAIN),
+    (MuteCard, Say.MUTE),
+)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a presentation came to: what to say, to whom, and the event that is durable.
+
+    `kind` is the type of the tap spoken of: this one, or the earlier one of a duplicate, whose
+    second is `utc_s`. `stay_s` is the time since the IN that an OUT closes.
+    """
+
+    say: Say
+    event: Event | None = None
+    face: CardFace | None = None
+    kind: int = 0
+    utc_s: int = 0
+    stay_s: int | None = None
+    code: str = ""
+    timings: Timings = field(default_factory=Timings)
+
+    @property
+    def decided(self) -> bool:
+        """Say whether the presentation reached a decision that the journal keeps."""
+        return self.event is not None
+
+
+def present(desk: Desk, connection: Connection) -> Outcome:
+    """Carry one presentation through; every end but a lost reader has its answer.
+
+    Raises:
+        ReaderError: The reader or its service is gone.
+    """
+    watch = Stopwatch(desk.chain.journal)
+    steps = _Presentation(desk, watch.connection(connection), watch)
+    try:
+        outcome = steps.run()
+    except NotSaved:
+        outcome = Outcome(Say.NOT_SAVED, face=steps.face)
+    except ReaderError:
+        raise
+    except CardError as exc:
+        outcome = _card_failed(exc, steps.face)
+    outcome.timings = watch.stop()
+    return outcome
+
+
+def _card_failed(error: CardError, face: CardFace | None) -> Outcome:
+    """Answer a card that failed before anything was promised."""
+    for kind, say in _FAILED:
+        if isinstance(error, kind):
+            return Outcome(say, face=face)
+    code = f"{error.sw:04X}" if isinstance(error, StatusError) else ""
+    return Outcome(Say.CARD_FAULT, face=face, code=code)
+
+
+class _Presentation:
+    """The steps of one presentation, in order."""
+
+    def __init__(self, desk: Desk, connection: Connection, watch: Stopwatch) -> None:
+        self._desk = desk
+        self._chain = desk.chain
+        self._connection = connection
+        self._watch = watch
+        self.face: CardFace | None = None
+
+    def run(self) -> Outcome:
+        """Read the card, bring its last tap to an end, decide, and do what was decided."""
+        if self._chain.journal.failed:
+            self._chain.journal.recover()
+        close_open_intent(self._chain)
+        face = self.face = run(select(), self._connection)
+        self._watch.phase("select")
+        composite = run(read_composite(), self._connection)
+        self._watch.phase("read")
+        reading = self._chain.time.now()
+        if face.enabled:
+            completed = self._recall(face, composite, reading)
+            if completed is not None:
+                return completed
+        decision = decide(self._desk.situation(face, composite, reading), self._desk.rules)
+        self._watch.phase("decide")
+        if decision.reason is not None:
+            return self._refuse(composite, decision, decision.reason)
+        return self._tap(face, composite, decision, reading)
+
+    def _recall(self, face: CardFace, composite: Composite, reading: Reading) -> Outcome | None:
+        """Fetch the proof of the card's last tap if nobody here has seen it.
+
+        Returns an outcome if that tap *is* this presentation.
+        """
+        desk, found = self._desk, hint(composite)
+        trace = self._chain.journal.state.trace(face.asn)
+        last = trace.as_last(self._chain.boot, reading.uptime_ms, reading.utc_s)
+        if not must_recall(found, desk.psam.number, last, trace.resolved):
+            return None
+        answer = run(prove(composite.card_ctr), self._connection)
+        self._watch.phase("prove")
+        if answer is None:
+            return None
+        event = resolved_event(self._chain, face, composite, answer, reading)
+        if last is None or not completes_presentation(found, desk.psam.number, last, desk.rules):
+            self._chain.put(event, durable=False)  # the tap's own sync covers it
+            return None
+        self._chain.put(event)
+        self._watch.phase("journal")
+        return self._completed(face, last, event)
+
+    def _completed(self, face: CardFace, last: LastTap, event: Event) -> Outcome:
+        say = accepted(last.kind)
+        return Outcome(say, event, face, kind=last.kind, utc_s=event.utc_s)
+
+    def _refuse(self, composite: Composite, decision: Decision, reason: RejectReason) -> Outcome:
+        earlier: Event | None = None
+        if decision.of_seq:
+            earlier = Event.from_bytes(self._chain.journal.event(decision.of_seq))
+        event = self._reject(composite, decision, reason)
+        if earlier is None:
+            return Outcome(decision.say, event, self.face)
+        kind = earlier.type
+        if kind == EventType.TORN_RESOLVED:
+            kind = earlier.card_acc >> 24
+        return Outcome(decision.say, event, self.face, kind=kind, utc_s=earlier.utc_s)
+
+    def _reject(self, composite: Composite, decision: Decision, reason: RejectReason) -> Event:
+        duplicate = reason is RejectReason.DUPLICATE
+        core = {
+            "flags": int(decision.flags),
+            "card_kind": CardKind.PBOC_PURSE,
+            "card_asn": self.face.asn if self.face else bytes(10),
+            "psam_no": self._desk.psam.number,
+        }
+        event = self._chain.record(
+            EventType.REJECTED,
+            core,
+            reason=reason,
+            kind=composite.kind,
+            utc_s=composite.utc_s,
+            of_seq=decision.of_seq,
+            result=Result.SUPPRESSED if duplicate else Result.OK,
+        )
+        self._watch.phase("journal")
+        return event
+
+    def _tap(
+        self, face: CardFace, composite: Composite, decision: Decision, reading: Reading
+    ) -> Outcome:
+        self._open_service()
+        activity = self._desk.activity(reading)
+        draft = self._chain.core(
+            decision.kind,
+            reading,
+            flags=int(decision.flags),
+            card_kind=CardKind.PBOC_PURSE,
+            cg_type=CgType.DES3,
+            dpk_idx=self._desk.dpk_idx,
+            activity=0 if activity is None else activity.id,
+            card_asn=face.asn,
+            psam_no=self._desk.psam.number,
+            card_acc=composite.utc_s,
+        )
+        try:
+            event = Transaction(self._desk, self._connection, self._watch).prove(draft)
+        except Unproven as exc:
+            event = exc.torn or self._reject(composite, decision, RejectReason.PSAM_FAILED)
+            return Outcome(exc.say, event, face, kind=decision.kind)
+        self._desk.tapped(decision.kind, decision.flags, reading)
+        stay_s = _stay_s(composite, event, reading)
+        return Outcome(decision.say, event, face, decision.kind, event.utc_s, stay_s)
+
+    def _open_service(self) -> None:
+        """Begin a service period with the first tap, if nobody pressed a key for it."""
+        state = self._chain.journal.state
+        if not state.service_open:
+            cfg_ver = self._chain.around.cfg_ver
+            self._chain.record(EventType.OPEN, durable=False, mode=state.mode, cfg_ver=cfg_ver)
+
+
+def _stay_s(composite: Composite, event: Event, reading: Reading) -> int | None:
+    """Return how long ago the IN was that an OUT closes, as far as the card tells."""
+    entered = composite.kind in (EventType.IN, EventType.SWITCH)
+    if event.type != EventType.OUT or not entered or not reading.known:
+        return None
+    stay = event.utc_s - composite.utc_s
+    return stay if stay >= 0 else None

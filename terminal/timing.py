@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a tap goes: per phase, and how much of it is card, PSAM and disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from card.operation import Connection
+from keys.psam import Psam, PurchaseGrant, PurchaseRequest
+from terminal.journal import Journal
+
+
+@dataclass(slots=True)
+class Timings:
+    """Nanoseconds of one presentation. `host_ns` is what is left to this program itself."""
+
+    phases: dict[str, int] = field(default_factory=dict)
+    total_ns: int = 0
+    card_ns: int = 0
+    psam_ns: int = 0
+    sync_ns: int = 0
+    syncs: int = 0
+    commands: int = 0
+
+    @property
+    def host_ns(self) -> int:
+        """Return the time spent neither in the card, nor in the PSAM, nor in fdatasync."""
+        return self.total_ns - self.card_ns - self.psam_ns - self.sync_ns
+
+
+class Stopwatch:
+    """Time one presentation: wrap card and PSAM, name the phases, read the journal's counters."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.timings = Timings()
+        self._journal = journal
+        self._sync_ns, self._syncs = journal.sync_ns, journal.syncs
+        self._start = self._mark = time.perf_counter_ns()
+
+    def phase(self, name: str) -> None:
+        """End the phase that began with the last call, and give it this name."""
+        now = time.perf_counter_ns()
+        phases = self.timings.phases
+        phases[name] = phases.get(name, 0) + now - self._mark
+        self._mark = now
+
+    def stop(self) -> Timings:
+        """Return the timings up to now."""
+        timings = self.timings
+        timings.total_ns = time.perf_counter_ns() - self._start
+        timings.sync_ns = self._journal.sync_ns - self._sync_ns
+        timings.syncs = self._journal.syncs - self._syncs
+        return timings
+
+    def connection(self, connection: Connection) -> Connection:
+        """Return the connection with its time counted."""
+        return _TimedConnection(connection, self.timings)
+
+    def psam(self, psam: Psam) -> Psam:
+        """Return the PSAM with its time counted."""
+        return _TimedPsam(psam, self.timings)
+
+
+class _TimedConnection:
+    def __init__(self, connection: Connection, timings: Timings) -> None:
+        self._connection = connection
+        self._timings = timings
+
+    def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
+        """Send a command and count it."""
+        self._timings.commands += 1
+        start = time.perf_counter_ns()
+        try:
+            return self._connection.transmit(apdu)
+        finally:
+            self._timings.card_ns += time.perf_counter_ns() - start
+
+
+class _TimedPsam:
+    def __init__(self, psam: Psam, timings: Timings) -> None:
+        self._psam = psam
+        self._timings = timings
+        self.number = psam.number
+        self.key_index = psam.key_index
+        self.hardware = psam.hardware
+
+    def init_purchase(self, request: PurchaseRequest) -> PurchaseGrant:
+        """Begin a purchase."""
+        with self._counted():
+            return self._psam.init_purchase(request)
+
+    def credit_purchase(self, mac2: bytes) -> None:
+        """Check MAC2."""
+        with self._counted():
+            self._psam.credit_purchase(mac2)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        start = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self._timings.psam_ns += time.perf_counter_ns() - start

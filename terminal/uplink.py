@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches out, receipts in: what to send next, and what an answer changes.
+
+Three steps, so that the network never holds up a tap: `plan` and `exchange` only read the journal
+and may run in another thread; `settle` writes, in the thread that owns the journal.
+
+The header of the batch under way is kept in the file `outbox` before the first byte leaves, so
+that after any crash the very same bytes go out again and the very same receipt comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from swipe import receipt as receipts
+from swipe.batch import HEADER_SIZE, MAX_BATCH_EVENTS, BatchHeader, BatchStamp, build_batch
+from swipe.errors import SwipeError
+from swipe.event import EVENT_SIZE
+from swipe.frames import FrameKind
+from swipe.kinds import BatchFlag, BatchKind, EventType, TimeSource
+from swipe.receipt import Receipt
+from terminal.chain import Chain
+from terminal.clock import TerminalTime
+from terminal.errors import NotSaved, Refused
+from terminal.files import HIGH_WATER, OUTBOX, write_whole
+from terminal.policy import wants_anchor
+from terminal.receipts import Before, Sent, ServerKey, check
+from terminal.transport import Request, Transport
+
+BATCH_PATH = "/api/v1/terminals/{}/batches/{}"
+BATCH_EVENTS_MIN = 1
+# A refused batch is sent again as it is before anything else is tried: the line may have flipped
+# a bit, and the server then stored nothing.
+SAME_BYTES_MAX = 3
+# The same gap asked for this often cannot be filled by sending.
+SAME_GAP_MAX = 3
+CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One batch ready to leave."""
+
+    header: BatchHeader
+    body: bytes
+    first_sent_ms: int | None
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A receipt that was checked, with the exchange it came from."""
+
+    receipt: Receipt
+    raw: bytes
+    sent: Sent
+
+
+class Uplink:
+    """The conversation with the server about this journal."""
+
+    def __init__(
+        self, data_dir: Path, chain: Chain, key: ServerKey, transport: Transport, firmware: bytes
+    ) -> None:
+        self._data_dir = data_dir
+        self._chain = chain
+        self._journal = chain.journal
+        self._key = key
+        self._transport = transport
+        self._firmware = firmware
+        self._time: TerminalTime = chain.time
+        self._batch_limit = MAX_BATCH_EVENTS
+        self._batch_no = self._journal.state.batch_no
+        self._past_unknown = False
+        self._refusals = 0
+        self._gaps: tuple[int, int] = (0, 0)
+        self._before = self._last_receipt()
+        self._under_way = self._load_outbox()
+
+    def plan(self, kind: BatchKind = BatchKind.LIVE) -> Outgoing | None:
+        """Return the next batch: the one under way again, or the oldest events not covered.
+
+        None if the server holds everything, or asks for what the journal has lost.
+
+        Raises:
+            NotSaved: Its header cannot be kept, so it must not leave.
+        """
+        if self._under_way is not None:
+            return self._under_way
+        state = self._journal.state
+        if self._gaps[1] >= SAME_GAP_MAX:
+            return None
+        first = _next_event(state.kinds, state.covered)
+        durable = self._journal.durable_seq
+        if not first or first > durable:
+            return None
+        last = min(durable, first + self._batch_limit - 1)
+        missing = state.receipt.missing if state.receipt is not None else None
+        if missing is not None and first in missing:
+            kind, last = BatchKind.RESEND, min(last, missing.stop - 1)
+        last = _run_end(state.kinds, first, last)
+        stamp = self._stamp(kind, more=last < durable)
+        body = build_batch(stamp, self._events(first, last), self._chain.identity)
+        header = BatchHeader.from_bytes(body[:HEADER_SIZE])
+        try:
+            write_whole(self._data_dir / OUTBOX, body[:HEADER_SIZE])
+        except OSError as exc:
+            raise NotSaved(exc.strerror or str(exc)) from exc
+        self._under_way = Outgoing(header, body, self._time.uptime_ms(), durable)
+        return self._under_way
+
+    def exchange(self, outgoing: Outgoing) -> Incoming:
+        """Send a batch and check the receipt; only reads the journal.
+
+        Raises:
+            ServerError: No answer, a refusal, or an answer that is none.
+            ReceiptRefused: A receipt that proves nothing.
+        """
+        header = outgoing.header
+        path = BATCH_PATH.format(header.terminal_id, header.batch_no)
+        left = max(0, self._journal.state.unsent - header.count)
+        request = Request("PUT", path, outgoing.body, "application/octet-stream", unsent=left)
+        sent_ms = self._time.uptime_ms()
+        try:
+            raw = self._transport.send(request)
+        except Refused as exc:
+            self._refused(exc.status)
+            raise
+        self._refusals = 0
+        received_ms = self._time.uptime_ms()
+        sent = Sent(
+            header, outgoing.first_sent_ms, sent_ms, received_ms, outgoing.last_seq,
+            self._past_unknown,
+        )  # fmt: skip
+        return Incoming(check(raw, sent, self._before, self._key, self._time.drift_ppm), raw, sent)
+
+    def settle(self, incoming: Incoming) -> None:
+        """Make a receipt part of the journal: receipt, clock, anchor, one sync.
+
+        An anchor is written only if the batch held more than book-keeping, so that the exchange
+        comes to rest by itself.
+
+        Raises:
+            NotSaved: The receipt is not durable; the batch stays under way.
+        """
+        header = incoming.sent.header
+        journal = self._journal
+        kinds = journal.state.kinds_between(header.first_seq, header.last_seq)
+        journal.add((FrameKind.RECEIPT, incoming.raw), durable=False)
+        if wants_anchor(kinds):
+            self._discipline(incoming)
+            digest = incoming.receipt.full_hash
+            self._chain.record(EventType.ACK_ANCHOR, durable=False, receipt_hash=digest)
+        journal.add()
+        with contextlib.suppress(OSError):  # a second copy; the journal has the first
+            write_whole(self._data_dir / HIGH_WATER, incoming.raw)
+        self._note_gap(incoming.receipt)
+        self._before = Before(incoming.receipt, incoming.sent.sent_ms, incoming.sent.received_ms)
+        self._past_unknown = False
+        self._batch_limit = MAX_BATCH_EVENTS
+        self._drop_outbox()
+
+    @property
+    def gap_unfilled(self) -> bool:
+        """Say whether the server keeps asking for events this journal cannot give."""
+        return self._gaps[1] >= SAME_GAP_MAX
+
+    def retry_gap(self) -> None:
+        """Allow a gap to be tried again: once per start and per settlement."""
+        self._gaps = (0, 0)
+
+    def _discipline(self, incoming: Incoming) -> None:
+        fix = incoming.sent.fix(incoming.receipt)
+        step = self._time.discipline(fix) if fix is not None else None
+        if step is not None:
+            self._chain.record(
+                EventType.TIME_SET,
+                durable=False,
+                old_utc_ms=step.old_utc_ms,
+                new_utc_ms=step.new_utc_ms,
+                source=TimeSource.RECEIPT,
+                unc_ms=step.unc_ms,
+            )
+
+    def _refused(self, status: int) -> None:
+        """Decide what a refusal means for the batch under way."""
+        self._refusals += 1
+        if status == CONFLICT:
+            # Another content has this number: a batch of ours that we have forgotten.
+            self._past_unknown = True
+            self._drop_outbox()
+        elif status == TOO_LARGE:
+            self._batch_limit = max(BATCH_EVENTS_MIN, self._batch_limit // 2)
+            self._drop_outbox()
+        elif status == UNPROCESSABLE and self._refusals >= SAME_BYTES_MAX:
+            self._drop_outbox()
+
+    def _drop_outbox(self) -> None:
+        self._under_way = None
+        self._refusals = 0
+
+    def _stamp(self, kind: BatchKind, *, more: bool) -> BatchStamp:
+        self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
+        return BatchStamp(
+            kind=kind,
+            key_id=self._journal.header.key_id,
+            batch_no=self._batch_no,
+            utc_ms=self._time.now().utc_ms,
+            flags=BatchFlag.MORE if more else 0,
+            hot_ver=self._chain.around.hot_ver,
+            fw_hash=self._firmware,
+        )
+
+    def _events(self, first: int, last: int) -> list[bytes]:
+        return [self._journal.event(seq) for seq in range(first, last + 1)]
+
+    def _note_gap(self, receipt: Receipt) -> None:
+        if receipt.missing is None:
+            self._gaps = (0, 0)
+        elif self._gaps[0] == receipt.up_to_seq:
+            self._gaps = (receipt.up_to_seq, self._gaps[1] + 1)
+        else:
+            self._gaps = (receipt.up_to_seq, 1)
+
+    def _last_receipt(self) -> Before | None:
+        receipt = self._journal.state.receipt
+        return None if receipt is None else Before(receipt)
+
+    def _load_outbox(self) -> Outgoing | None:
+        """Build the batch of an earlier start again, unless its receipt is in the journal."""
+        try:
+            header = BatchHeader.from_bytes((self._data_dir / OUTBOX).read_bytes())
+        except (FileNotFoundError, SwipeError):
+            return None
+        self._batch_no = max(self._batch_no, header.batch_no)
+        if header.batch_no <= self._journal.state.batch_no:
+            return None
+        try:
+            events = self._events(header.first_seq, header.last_seq)
+        except KeyError:
+            return None
+        body = header.to_bytes() + b"".join(events)
+        intact = len(body) == HEADER_SIZE + header.count * EVENT_SIZE
+        return Outgoing(header, body, None, self._journal.state.last_seq) if intact else None
+
+
+def stored_receipt(
+    data_dir: Path, key: ServerKey, terminal_id: int
+) -> tuple[Receipt, bytes] | None:
+    """Return the copy of the last receipt beside the journal, if it is the server's to us."""
+    try:
+        raw = (data_dir / HIGH_WATER).read_bytes()
+        receipt = Receipt.from_bytes(raw)
+    except (FileNotFoundError, SwipeError):
+        return None
+    ours = receipt.terminal_id == terminal_id and receipts.verify(receipt, key.public_key)
+    return (receipt, raw) if ours else None
+
+
+def _next_event(kinds: bytearray, covered: int) -> int:
+    """Return the first number after `covered` that the journal holds, or 0."""
+    for seq in range(covered + 1, len(kinds) + 1):
+        if kinds[seq - 1]:
+            return seq
+    return 0
+
+
+def _run_end(kinds: bytearray, first: int, limit: int) -> int:
+    """Return the last number of the unbroken run that begins at `first`."""
+    hole = kinds.find(0, first - 1, limit)
+    return limit if hole < 0 else hole
+

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of the display: Chinese and English, whom to ask, light, tone and code.
+
+Every line fits 20 columns, every character is in GB 2312. Refusals share one low tone, "read
+again" has another, and only a record that could not be saved sounds the siren.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from terminal.policy import Mode, Say
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Four lines: what, what in English, advice, advice in English (16 columns, then the code)."""
+
+    zh: str
+    en: str
+    advice_zh: str
+    advice_en: str
+    led: str
+    tone: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedWords:
+    """The fixed parts of an accepted tap: title on the left of line 1, parting on line 4."""
+
+    title: str
+    parting: str
+    led: str
+    tone: str
+
+
+MODE_WORDS = {
+    Mode.AUTO: ("自动", "AUTO"),
+    Mode.IN: ("签到", "IN"),
+    Mode.OUT: ("签退", "OUT"),
+}
+
+ACCEPTED_WORDS = {
+    Say.IN: AcceptedWords("签到 IN", "离开请再刷 TAP TO GO", "g", "i"),
+    Say.OUT: AcceptedWords("签退 OUT", "谢谢 THANK YOU", "G", "o"),
+    Say.RECORDED: AcceptedWords("已记录 RECORDED", "离开请再刷 TAP TO GO", "g", "i"),
+    Say.TRAINING: AcceptedWords("培训 TRAINING", "不计时长 NOT COUNTED", "a", "i"),
+    Say.GUARDIAN: AcceptedWords("监护人 GUARDIAN", "请孩子刷卡 CHILD TAP", "g", "i"),
+}
+
+SHEETS = {
+    Say.HOTLISTED: Sheet(
+        "此卡已挂失", "CARD REPORTED LOST", "已记录 请找站长", "SEE THE LEADER", "r", "x", "E01"
+    ),
+    Say.EXPIRED: Sheet(
+        "此卡已过期", "CARD EXPIRED", "已记录 请找站长", "SEE THE LEADER", "r", "x", "E02"
+    ),
+    Say.FOREIGN: Sheet(
+        "不是本系统的义工证", "NOT OUR CARD", "请刷义工证", "USE YOUR CARD", "r", "x", "E03"
+    ),
+    Say.MINOR_ALONE: Sheet(
+        "已记录", "GUARDIAN NEEDED", "按4后请监护人刷卡", "KEY 4, THEN TAP", "a", "i", "E05",
+    ),
+    Say.NO_ACTIVITY: Sheet(
+        "现在没有活动", "NO ACTIVITY NOW", "请找站长", "SEE THE LEADER", "r", "x", "E06"
+    ),
+    Say.NOT_YET_VALID: Sheet(
+        "此卡尚未生效", "CARD NOT VALID YET", "请找站长", "SEE THE LEADER", "r", "x", "E07"
+    ),
+    Say.CARD_BLOCKED: Sheet(
+        "此卡已停用", "CARD BLOCKED", "请到服务台换卡", "GO TO THE DESK", "r", "x", "E08"
+    ),
+    Say.PSAM_FAILED: Sheet(
+        "终端密钥模块故障", "KEY MODULE FAILED", "已记录 请找站长", "SEE THE LEADER",
+        "r", "x", "E09",
+    ),
+    Say.NO_OPEN_SERVICE: Sheet(
+        "服务未开始", "SERVICE NOT OPEN", "请站长按1开始", "LEADER: PRESS 1", "r", "x", "E10"
+    ),
+    Say.NOT_GENUINE: Sheet(
+        "卡未通过验证", "CARD NOT GENUINE", "请找站长", "SEE THE LEADER", "r", "x", "E11"
+    ),
+    Say.BLANK: Sheet(
+        "空白卡 尚未制卡", "BLANK CARD", "请到服务台制卡", "GO TO THE DESK", "r", "x", "E12"
+    ),
+    Say.MUTE: Sheet(
+        "卡没有应答", "CARD DOES NOT ANSWER", "请重刷或换卡", "TRY AGAIN", "R", "a", "E13"
+    ),
+    Say.CARD_FAULT: Sheet(
+        "卡出错", "CARD ERROR", "请重刷 不行找服务台", "OR SEE THE DESK", "R", "a", "E14"
+    ),
+    Say.WORN_OUT: Sheet(
+        "卡的次数已用完", "CARD IS USED UP", "请到服务台换卡", "GO TO THE DESK", "r", "x", "E15"
+    ),
+    Say.AGAIN: Sheet(
+        "没读到 再刷一次", "NOT READ - AGAIN", "请勿提前移开", "HOLD IT LONGER", "R", "a", "E16"
+    ),
+    Say.NOT_SAVED: Sheet(
+        "未保存", "NOT SAVED", "存储故障 请找站长", "SEE THE LEADER", "R", "s", "E20"
+    ),
+    Say.NO_READER: Sheet(
+        "读卡器未连接", "NO CARD READER", "请检查连线", "CHECK THE CABLE", "r", "n", "E21"
+    ),
+    Say.NO_SERVICE: Sheet(
+        "读卡服务未运行", "READER SERVICE DOWN", "自动重试 请稍候", "RETRYING", "r", "n", "E22"
+    ),
+    Say.VOIDED: Sheet("已撤销", "UNDONE", "请重新刷卡", "TAP AGAIN", "a", "d"),
+    Say.NOTHING_TO_VOID: Sheet(
+        "没有可撤销的刷卡", "NOTHING TO UNDO", "刷卡后10秒内可撤销", "WITHIN 10 S ONLY", "a", "a"
+    ),
+    Say.GUARDIAN_KEY: Sheet("请监护人刷卡", "GUARDIAN, TAP NOW", "", "", "b", "n"),
+    Say.SETTLING: Sheet("正在结算上传", "SETTLING", "请勿断电", "KEEP POWER ON", "b", "n"),
+}
