@@ -41,7 +41,7 @@ class Drained:
     failed: int
 
 
-def drain(database: Database, derive: Derive, now_ms: int) -> Drained:
+def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = PIECE_MAX) -> Drained:
     """Go through the queue once.
 
     A person whose derivation fails is logged, waits on, and keeps nobody else waiting.
@@ -49,7 +49,7 @@ def drain(database: Database, derive: Derive, now_ms: int) -> Drained:
     done = failed = after = 0
     while True:
         with database.reading() as session:
-            piece = queue.take(session, after, PIECE_MAX)
+            piece = queue.take(session, after, piece_max)
         if not piece.rows:
             return Drained(done, failed)
         after = piece.last
