@@ -69,8 +69,9 @@ class DurableCounter:
             self._write(self.value, 0)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._handle)
+        """Close the file; the counter cannot step any more."""
+        handle, self._handle = self._handle, -1  # the number may soon be another file's
+        os.close(handle)
 
     def _write(self, value: int, errors: int) -> None:
         turn = self._turn + 1

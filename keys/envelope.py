@@ -74,7 +74,7 @@ class Envelope:
 
     def unseal(self, blob: bytes, path: str) -> bytes:
         """Open a newer state of the same file, without stretching the passphrase again."""
-        if blob[: _HEAD.size] != self._head:
+        if _checked_head(self._head[:8], blob, path) != self._head:
             raise KeyStoreDamaged(path, "made with another passphrase or salt")
         try:
             return _prims.gcm_open(self._key, blob[_HEAD.size : -_CHECKSUM_SIZE], self._head)

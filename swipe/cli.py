@@ -119,7 +119,8 @@ def _progress(path: Path, *, quiet: bool) -> Iterator[Callable[[int], None] | No
         yield None
         return
     with click.progressbar(length=size, label=path.name, file=sys.stderr) as bar:
-        yield lambda offset: bar.update(max(0, offset - bar.pos))
+        yield lambda offset: bar.update(offset - bar.pos)
+        bar.update(size - bar.pos)
 
 
 def main() -> None:

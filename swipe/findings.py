@@ -164,6 +164,11 @@ class Cause(enum.Enum):
         "帧头损坏，内容完好",
         "the frame's head is damaged, its content is not",
     )
+    INTENT = (
+        _K.FRAME_DAMAGED,
+        "意向记录损坏",
+        "an intent is not what was written",
+    )
     FILE_HEAD = (
         _K.FRAME_DAMAGED,
         "文件头损坏{repair}",

@@ -34,6 +34,8 @@ from swipe.salvage import Hole, Piece, flipped_bit, salvage
 
 # Enough for the signature check to use its threads; a fifth of a megabyte.
 CHUNK_EVENTS = 1000
+# Bytes between two words about progress: about as long as one chunk of signatures.
+PROGRESS_STEP = 1 << 18
 _KEY_SPAN = slice(28, 60)
 # A batch frame's events begin after the frame's head, its kind and the batch header.
 _BATCH_EVENTS_AT = FRAME_HEAD_SIZE + 1 + HEADER_SIZE
@@ -70,10 +72,12 @@ def verify_stream(
     report = Report(name)
     header = _file_header(stream.read(FILE_HEADER_SIZE), report, pins)
     check = _FileCheck(header, report, pins.server_key)
+    told = 0
     for piece in salvage(stream):
         check.add(piece)
-        if progress is not None:
-            progress(piece.offset)
+        if progress is not None and piece.offset >= told + PROGRESS_STEP:
+            told = piece.offset
+            progress(told)
     check.finish()
     return report
 
@@ -133,7 +137,7 @@ class _FileCheck:
         else:
             self._report.intents += piece.kind == FrameKind.INTENT
             if piece.altered:
-                self._report.add(Cause.HOLE, piece.offset, length=len(piece.body), detail="CRC")
+                self._report.add(Cause.INTENT, piece.offset)
 
     def finish(self) -> None:
         """Settle everything that waited for the end."""

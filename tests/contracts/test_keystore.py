@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from keys.envelope import FORMAT, KdfCost
+from keys.envelope import FILE_SIZE_MAX, FORMAT, Envelope, KdfCost
 from keys.errors import KeysError, KeyStoreDamaged, KeyStoreExists, KeyStoreLocked
-from keys.store import FileKeyStore
+from keys.store import STORE_MAGIC, FileKeyStore
 from keys.usage import KeyUsage
 from tests.contracts import keystore as contract
 from tests.factories import CHEAP, PASSPHRASE, make_store
@@ -109,6 +109,42 @@ def test_costly_or_foreign_headers_are_refused(
 
     with pytest.raises(KeyStoreDamaged, match=reason):
         FileKeyStore.open(path, PASSPHRASE)
+
+
+def test_a_file_of_another_kind_is_no_store(path: Path) -> None:
+    """A software PSAM, rubbish and a huge file are each told from a key store."""
+    store = make_store(path.with_name("other.keys"))
+    store.export_software_psam(path, bytes(6), PASSPHRASE, CHEAP)
+    huge = path.with_name("huge")
+    huge.write_bytes(STORE_MAGIC + bytes(FILE_SIZE_MAX))
+
+    with pytest.raises(KeyStoreDamaged, match="not a file of this kind"):
+        FileKeyStore.open(path, PASSPHRASE)
+    with pytest.raises(KeyStoreDamaged, match="larger than"):
+        FileKeyStore.open(huge, PASSPHRASE)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{}x", b'[{"usage": "none"}]', b"\xff"])
+def test_content_of_another_program_is_damage(path: Path, content: bytes) -> None:
+    """A file that opens but holds something else is not half understood."""
+    path.write_bytes(Envelope.create(STORE_MAGIC, PASSPHRASE, CHEAP).seal(content))
+
+    with pytest.raises(KeyStoreDamaged, match="not understood"):
+        FileKeyStore.open(path, PASSPHRASE)
+
+
+def test_a_store_changed_behind_our_back_is_told(path: Path) -> None:
+    """Generating into a store that was damaged or made anew meanwhile fails and says why."""
+    store = FileKeyStore.create(path, PASSPHRASE, CHEAP)
+    blob = path.read_bytes()
+    path.write_bytes(blob[:-1])
+    with pytest.raises(KeyStoreDamaged, match="checksum"):
+        store.generate(KeyUsage.TAC)
+    path.unlink()
+    FileKeyStore.create(path, PASSPHRASE, CHEAP)
+
+    with pytest.raises(KeyStoreDamaged, match="another passphrase or salt"):
+        store.generate(KeyUsage.TAC)
 
 
 def test_an_existing_file_is_never_overwritten(path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from keys.counter import VALUE_MAX, DurableCounter, _pack
+from keys.envelope import Envelope
 from keys.errors import KeyStoreDamaged, KeyStoreExists, KeyStoreLocked, PsamBlocked, UnknownKey
-from keys.psam import Psam, SoftwarePsam, counter_path
+from keys.psam import PSAM_MAGIC, Psam, SoftwarePsam, counter_path
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_SOFT, KeyUsage
 from tests.contracts import keystore_psam as contract
@@ -76,6 +77,36 @@ def test_wrong_passphrase_and_damage_are_told_apart(make: Maker) -> None:
 
     with pytest.raises(KeyStoreDamaged):
         SoftwarePsam.open(make.path, PASSPHRASE)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"number": 1}', b'{"number": "zz"}'])
+def test_content_of_another_program_is_damage(tmp_path: Path, content: bytes) -> None:
+    """A PSAM file that opens but holds something else is not half understood."""
+    path = tmp_path / "pos1.psam"
+    path.write_bytes(Envelope.create(PSAM_MAGIC, PASSPHRASE, CHEAP).seal(content))
+
+    with pytest.raises(KeyStoreDamaged, match="not understood"):
+        SoftwarePsam.open(path, PASSPHRASE)
+
+
+def test_a_counter_in_the_way_is_not_reset(make: Maker) -> None:
+    """A counter left without its key file keeps a new PSAM from being made there."""
+    counter_path(make.path).write_bytes(b"left over")
+
+    with pytest.raises(KeyStoreExists):
+        make()
+
+    assert counter_path(make.path).read_bytes() == b"left over"
+
+
+def test_a_closed_psam_gives_no_number(make: Maker) -> None:
+    """After close the counter cannot step, so no number is given out."""
+    psam = make()
+    assert isinstance(psam, SoftwarePsam)
+    psam.close()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        psam.init_purchase(contract.request())
 
 
 def test_a_lost_counter_is_not_zero(make: Maker) -> None:

@@ -17,7 +17,7 @@ from swipe.frames import FILE_HEADER_SIZE, JOURNAL, FrameKind, frame
 from swipe.kinds import EventType, ReceiptStatus, Result
 from swipe.payloads import build
 from swipe.receipt import Receipt
-from swipe.verify import CHUNK_EVENTS, Pins, verify_stream
+from swipe.verify import CHUNK_EVENTS, PROGRESS_STEP, Pins, verify_stream
 from tests.factories import (
     KEY_ID,
     TERMINAL_ID,
@@ -515,6 +515,23 @@ def test_a_journal_with_all_kinds_of_frames_is_clean() -> None:
 
     assert report.clean
     assert (report.intents, report.receipts, report.events) == (1, 1, 6)
+
+
+def test_an_altered_intent_is_damage() -> None:
+    """An intent is not signed, but its checksum is checked."""
+    intent = frame(FrameKind.INTENT, CHAIN[0].signed_bytes)
+
+    assert _kinds(make_file([_flip(intent, 40), *FRAMES])) == {K.FRAME_DAMAGED}
+
+
+def test_progress_is_told_now_and_then() -> None:
+    """Whoever waits for a long file is told how far the reading is, not for every frame."""
+    garbage = bytes(PROGRESS_STEP + 5)
+    blob = make_file([FRAMES[0], garbage, *FRAMES[1:]])
+    told: list[int] = []
+    verify_stream(io.BytesIO(blob), progress=told.append)
+
+    assert told == [FILE_HEADER_SIZE + FRAME_SIZE + len(garbage)]
 
 
 def test_a_report_stays_readable() -> None:
