@@ -18,7 +18,10 @@ from hardware_mocks.cardos.errors import CardGone
 
 HOST = "127.0.0.1"
 
-POWER_OFF, POWER_ON, RESET, GET_ATR = 0, 1, 2, 4
+POWER_OFF, POWER_ON, RESET = 0, 1, 2
+ASK_ATR = b"\x04"
+# After these the question for the ATR belongs to them; by itself it is the presence poll.
+POWERING = (b"\x01", b"\x02")
 
 # pcscd opens its ports some 40 ms after its start; a card waits for it this often.
 RETRY_S = 0.05
@@ -50,17 +53,24 @@ class Chip(Protocol):
 class Plug:
     """One card in one slot, served by a thread of its own until it is unplugged or gone.
 
-    It connects again by itself when pcscd goes away and comes back.
+    It connects again by itself when pcscd goes away and comes back. After the card has left,
+    the thread stays until pcscd has *noticed*: a card that follows too fast would otherwise be
+    taken for the one before it. `after` is the plug that was in the slot before.
     """
 
-    def __init__(self, chip: Chip, port: int, on_gone: Callable[[Plug], None]) -> None:
+    def __init__(
+        self, chip: Chip, port: int, on_gone: Callable[[Plug], None], after: Plug | None = None
+    ) -> None:
         self._chip = chip
         self._port = port
         self._on_gone = on_gone
+        self._after = after
         self._stopping = threading.Event()
+        self._abandoned = threading.Event()
         self._connected = threading.Event()
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._noticed = threading.Event()
+        self._lock = threading.Lock()  # held while the card computes
+        self._link: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name=f"card on {port}", daemon=True)
 
     def insert(self) -> None:
@@ -71,63 +81,95 @@ class Plug:
         """Wait until the reader has the card; False after the timeout."""
         return self._connected.wait(timeout_s)
 
-    def remove(self) -> None:
-        """Pull the card, also in the middle of a command."""
-        self._stopping.set()
-        with self._lock:
-            if self._socket:
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(JOIN_TIMEOUT_S)
+    def wait_noticed(self, timeout_s: float) -> bool:
+        """Wait until the reader knows that the card has left; False after the timeout."""
+        return self._noticed.wait(timeout_s)
 
-    def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                link = self._connect()
-                if link is None:
-                    self._stopping.wait(RETRY_S)
-                    continue
-                with link:
-                    self._serve(link)
-                self._connected.clear()
-        except CardGone:
-            self._stopping.set()
-            self._on_gone(self)
-        finally:
+    def remove(self) -> None:
+        """Pull the card, also in the middle of a command; its image is at rest afterwards."""
+        self._stopping.set()
+        self._hang_up()
+        with self._lock:
             self._chip.power_off()
 
-    def _connect(self) -> socket.socket | None:
+    def abandon(self) -> None:
+        """Pull the card and do not care whether the reader notices."""
+        self._abandoned.set()
+        self.remove()
+        link = self._link
+        if link:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+        if self._thread.is_alive():
+            self._thread.join(JOIN_TIMEOUT_S)
+
+    def _hang_up(self) -> None:
+        link = self._link
+        if link:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_WR)
+
+    def _run(self) -> None:
+        while self._after and not self._after.wait_noticed(RETRY_S):
+            if self._stopping.is_set():
+                return self._await_notice()
+        self._after = None
+        while not self._stopping.is_set():
+            link = self._dial()
+            if link is None:
+                self._stopping.wait(RETRY_S)
+                continue
+            with link:
+                self._connected.set()
+                noticed = self._serve(link)
+            if self._stopping.is_set() and not noticed:
+                return self._await_notice()
+        self._noticed.set()
+        return None
+
+    def _dial(self) -> socket.socket | None:
         try:
             link = socket.create_connection((HOST, self._port), CONNECT_TIMEOUT_S)
         except OSError:
             return None
         link.settimeout(None)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
-            self._socket = link
-        if self._stopping.is_set():
-            link.close()
-            return None
-        self._connected.set()
+        self._link = link
         return link
 
-    def _serve(self, link: socket.socket) -> None:
-        while not self._stopping.is_set():
-            message = self._receive(link)
+    def _serve(self, link: socket.socket) -> bool:
+        """Answer until the link ends; tell whether a presence poll has found the card gone."""
+        polled = False
+        last = b""
+        while True:
+            message = _receive(link)
             if message is None:
-                return
+                return polled
+            polled = message == ASK_ATR and last not in POWERING
+            last = message
             answer = self._react(message)
-            if answer is not None:
-                try:
+            if answer:
+                with contextlib.suppress(OSError):
                     link.sendall(len(answer).to_bytes(2, "big") + answer)
-                except OSError:
-                    return
 
     def _react(self, message: bytes) -> bytes | None:
+        with self._lock:
+            if self._stopping.is_set():
+                self._hang_up()
+                return None
+            try:
+                return self._command(message)
+            except CardGone:
+                self._stopping.set()
+                self._chip.power_off()
+        self._hang_up()
+        self._on_gone(self)
+        return None
+
+    def _command(self, message: bytes) -> bytes | None:
         if len(message) != 1:
             return self._chip.transmit(message)
-        if message[0] == GET_ATR:
+        if message == ASK_ATR:
             return self._chip.atr
         if message[0] == POWER_ON:
             self._chip.power_on()
@@ -137,9 +179,27 @@ class Plug:
             self._chip.power_off()
         return None
 
-    def _receive(self, link: socket.socket) -> bytes | None:
-        head = _exactly(link, 2)
-        return _exactly(link, int.from_bytes(head, "big")) if head else None
+    def _await_notice(self) -> None:
+        """Let one presence poll find an empty slot.
+
+        When the link ended in a command, pcscd has not looked yet; the next card to connect
+        would be taken for the old one. So an empty hand connects, waits for the poll, and
+        withdraws without an answer.
+        """
+        while not self._abandoned.is_set():
+            link = self._dial()
+            if link is None:
+                self._abandoned.wait(RETRY_S)
+                continue
+            with link:
+                if self._abandoned.is_set() or self._serve(link):
+                    break
+        self._noticed.set()
+
+
+def _receive(link: socket.socket) -> bytes | None:
+    head = _exactly(link, 2)
+    return _exactly(link, int.from_bytes(head, "big")) if head else None
 
 
 def _exactly(link: socket.socket, count: int) -> bytes | None:

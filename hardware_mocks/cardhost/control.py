@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control socket of the card host: JSON lines in, JSON lines out, one request at a time."""
+"""The control socket of the card host: JSON lines in, JSON lines out, a thread for each client."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import contextlib
 import json
 import selectors
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 LINE_BYTES_MAX = 4096
 CLIENTS_MAX = 16
-SEND_TIMEOUT_S = 2.0
+JOIN_TIMEOUT_S = 2.0
 
 Handler = Callable[[bytes], dict[str, Any]]
 
@@ -29,7 +30,7 @@ class Control:
         """
         self._path = path
         self._handler = handler
-        self._buffers: dict[socket.socket, bytes] = {}
+        self._clients: dict[socket.socket, threading.Thread] = {}
         if path.is_socket() and not _somebody_listens(path):
             path.unlink()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -40,9 +41,6 @@ class Control:
             raise
         self._listener.listen(CLIENTS_MAX)
         self._wake, self._alarm = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wake, selectors.EVENT_READ)
 
     def stop(self) -> None:
         """End `serve` soon; may be called from a signal handler or another thread."""
@@ -51,51 +49,40 @@ class Control:
 
     def serve(self) -> None:
         """Answer requests until `stop`; then close everything and remove the socket file."""
-        try:
-            while True:
-                for key, _ in self._selector.select():
-                    if key.fileobj is self._wake:
-                        return
-                    self._ready(key.fileobj)
-        finally:
-            self._close()
-
-    def _ready(self, ready: Any) -> None:
-        if ready is not self._listener:
-            self._read(ready)
-            return
-        client, _ = self._listener.accept()
-        if len(self._buffers) >= CLIENTS_MAX:
-            client.close()
-            return
-        client.settimeout(SEND_TIMEOUT_S)
-        self._buffers[client] = b""
-        self._selector.register(client, selectors.EVENT_READ)
-
-    def _read(self, client: socket.socket) -> None:
-        try:
-            received = client.recv(LINE_BYTES_MAX)
-        except OSError:
-            received = b""
-        *lines, rest = (self._buffers[client] + received).split(b"\n")
-        self._buffers[client] = rest
-        if not received or len(rest) > LINE_BYTES_MAX or not self._answer(client, lines):
-            self._selector.unregister(client)
-            del self._buffers[client]
-            client.close()
-
-    def _answer(self, client: socket.socket, lines: list[bytes]) -> bool:
-        for line in lines:
-            answer = json.dumps(self._handler(line)).encode() + b"\n"
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._wake, selectors.EVENT_READ)
             try:
-                client.sendall(answer)
-            except OSError:
-                return False
-        return True
+                while all(key.fileobj is not self._wake for key, _ in selector.select()):
+                    self._accept()
+            finally:
+                self._close()
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        if len(self._clients) >= CLIENTS_MAX:
+            client.close()
+            return
+        thread = threading.Thread(target=self._converse, args=(client,), daemon=True)
+        self._clients[client] = thread
+        thread.start()
+
+    def _converse(self, client: socket.socket) -> None:
+        try:
+            with client, client.makefile("rb") as lines:
+                while (line := lines.readline(LINE_BYTES_MAX)).endswith(b"\n"):
+                    client.sendall(json.dumps(self._handler(line)).encode() + b"\n")
+        except OSError:
+            return  # the client went away without waiting for its answer
+        finally:
+            self._clients.pop(client, None)
 
     def _close(self) -> None:
-        self._selector.close()
-        for sock in (*self._buffers, self._listener, self._wake, self._alarm):
+        for client, thread in list(self._clients.items()):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            thread.join(JOIN_TIMEOUT_S)
+        for sock in (self._listener, self._wake, self._alarm):
             sock.close()
         self._path.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ CARD_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 SLOT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,40})=(?P<port>\d{1,5})(?P<antenna>:contactless)?")
 SUFFIX = ".card"
 
-# pcscd opens the ports of its readers within 40 ms of its start.
+# pcscd opens its ports within 40 ms of its start, and looks at each reader every 0.4 s.
 INSERT_TIMEOUT_S = 5.0
 
 DEBIT = 0x54
@@ -49,6 +50,7 @@ class Slot:
     contactless: bool
     card: str | None = None
     plug: Plug | None = None
+    left: Plug | None = None  # the card before, whose departure pcscd may not know yet
     chip: Chip | None = None
 
     @classmethod
@@ -71,6 +73,8 @@ class CardHost:
     def __init__(self, folder: Path, slots: list[Slot]) -> None:
         self._folder = folder
         self._slots = {slot.name: slot for slot in slots}
+        # Held while slots change hands, never while a reader is waited for.
+        self._lock = threading.RLock()
         self._actions: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "blank": self._blank,
             "insert": self._insert,
@@ -99,7 +103,7 @@ class CardHost:
     def close(self) -> None:
         """Take every card out."""
         for slot in self._slots.values():
-            self._empty(slot)
+            self._abandon(slot)
 
     def _slot(self, request: dict[str, Any]) -> Slot:
         slot = self._slots.get(str(request.get("slot")))
@@ -129,7 +133,17 @@ class CardHost:
         return {}
 
     def _insert(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Put a card on a reader; returns when the reader has let go of the one before."""
         slot, path = self._slot(request), self._path(request)
+        with self._lock:
+            plug = self._occupy(slot, path)
+        if not plug.wait_connected(INSERT_TIMEOUT_S):
+            self._abandon(slot)
+            message = f"nothing listens on port {slot.port}; is pcscd running with this reader?"
+            raise HostRefuses(message)
+        return {}
+
+    def _occupy(self, slot: Slot, path: Path) -> Plug:
         if slot.card:
             message = f"slot {slot.name} holds {slot.card}"
             raise HostRefuses(message)
@@ -141,31 +155,35 @@ class CardHost:
                 message = f"{path.stem} is in slot {other.name}"
                 raise HostRefuses(message)
         chip = open_chip(path, contactless=slot.contactless)
-        plug = Plug(chip, slot.port, lambda plug: self._gone(slot, plug))
+        plug = Plug(chip, slot.port, lambda plug: self._gone(slot, plug), after=slot.left)
         slot.card, slot.chip, slot.plug = path.stem, chip, plug
         plug.insert()
-        if not plug.wait_connected(INSERT_TIMEOUT_S):
-            self._empty(slot)
-            message = f"nothing listens on port {slot.port}; is pcscd running with this reader?"
-            raise HostRefuses(message)
-        return {}
+        return plug
 
     def _gone(self, slot: Slot, plug: Plug) -> None:
         """Note that a planned tear has pulled the card off."""
-        if slot.plug is plug:
-            slot.card = slot.chip = slot.plug = None
+        with self._lock:
+            if slot.plug is plug:
+                slot.left = plug
+                slot.card = slot.chip = slot.plug = None
 
-    def _empty(self, slot: Slot) -> None:
-        plug = slot.plug
-        slot.card = slot.chip = slot.plug = None
+    def _empty(self, slot: Slot) -> str | None:
+        """Take the card out of a slot; the image is at rest when this returns."""
+        with self._lock:
+            card, plug = slot.card, slot.plug
         if plug:
             plug.remove()
+            self._gone(slot, plug)
+        return card
+
+    def _abandon(self, slot: Slot) -> None:
+        for plug in (slot.plug, slot.left):
+            if plug:
+                plug.abandon()
+        slot.card = slot.chip = slot.plug = slot.left = None
 
     def _remove(self, request: dict[str, Any]) -> dict[str, Any]:
-        slot = self._slot(request)
-        card = slot.card
-        self._empty(slot)
-        return {"card": card}
+        return {"card": self._empty(self._slot(request))}
 
     def _tear(self, request: dict[str, Any]) -> dict[str, Any]:
         slot = self._slot(request)

@@ -14,7 +14,7 @@ import pytest
 
 from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.pcsc import PcscStack
-from tests.integration.pcsc.clients import Context
+from tests.integration.pcsc.clients import Context, PcscFault
 from tests.unit.hardware_mocks.cardos import issuing
 
 pytestmark = pytest.mark.pcsc
@@ -174,19 +174,25 @@ def test_an_apdu_takes_a_tenth_of_a_millisecond(
     assert statistics.median(times) < 1e-3
 
 
-def test_insertion_and_removal_are_noticed(
-    hand: Hand, context: Context, new_card: Callable[[], str]
+@pytest.mark.parametrize("torn", [False, True])
+def test_quick_change_of_cards_is_noticed(
+    hand: Hand, context: Context, new_card: Callable[[], str], torn: bool
 ) -> None:
-    """Pcscd notices a card and its removal; a quick change of cards is not missed."""
+    """The next card put down at once, even after a cut in mid-command: pcscd sees both events."""
     first, second = new_card(), new_card()
     hand.insert("pos-a", first)
-    context.wait("Yika POS A 00 00", present=True)
     link = context.connect("Yika POS A 00 00")
-    hand.remove("pos-a")
+    if torn:
+        hand.tear("pos-a", "now")
+        with pytest.raises(PcscFault):
+            link.transmit(bytes.fromhex("0084000004"))
+    else:
+        hand.remove("pos-a")
     hand.insert("pos-a", second)
-    context.wait("Yika POS A 00 00", present=False)
     again = context.connect("Yika POS A 00 00")
 
     assert again.transmit(bytes.fromhex("0084000004"))[-2:] == b"\x90\x00"
+    with pytest.raises(PcscFault):
+        link.transmit(bytes.fromhex("0084000004"))
     again.close()
     link.close()

@@ -133,7 +133,7 @@ def test_killed_process_leaves_whole_cards(template: Path, tmp_path: Path) -> No
     issue_psam(psam_path)
     answered = 0
     for _ in range(KILLS):
-        answered = max(answered, _tap_until_killed(card_path, psam_path, answered))
+        answered = _tap_until_killed(card_path, psam_path, answered)
         number, counter, newest = _found(card_path)
 
         assert counter == newest + 1
@@ -152,12 +152,13 @@ def _tap_until_killed(card: Path, psam: Path, start: int) -> int:
     )
     assert process.stdout is not None
     with process.stdout:
-        process.stdout.readline()
+        first = process.stdout.readline()
         time.sleep(random.uniform(0, 0.05))  # the moment of the kill is the random thing tested
         process.send_signal(signal.SIGKILL)
         process.wait()
-        lines = process.stdout.read().split()
-    return int(lines[-1]) if lines else start
+        lines = (first + process.stdout.read()).split()
+    assert lines, f"no tap after {start} was answered"
+    return int(lines[-1])
 
 
 def _found(path: Path) -> tuple[int, int, int]:

@@ -47,6 +47,11 @@ class Reader:
         head = self._link.recv(2)
         return self._link.recv(int.from_bytes(head, "big")) if head else b""
 
+    def hang_up(self) -> None:
+        """Close the link, as vpcd does when a card does not answer."""
+        assert self._link is not None
+        self._link.close()
+
     def close(self) -> None:
         """Close link and listener."""
         if self._link:
@@ -85,7 +90,7 @@ def plug(reader: Reader, card: VirtualCard, gone: threading.Event) -> Iterator[P
     reader.accept()
     assert plug.wait_connected(TIMEOUT_S)
     yield plug
-    plug.remove()
+    plug.abandon()
 
 
 @pytest.mark.usefixtures("plug")
@@ -145,6 +150,57 @@ def test_reader_that_comes_back_finds_the_card(reader: Reader, gone: threading.E
     assert not gone.is_set()
 
 
+def test_removal_is_noticed_by_the_next_poll(reader: Reader, plug: Plug) -> None:
+    """A card removed between commands is gone for the reader at its next question for the ATR."""
+    reader.send(b"\x04")
+    assert reader.receive()
+    plug.remove()
+    assert not plug.wait_noticed(0)
+    reader.send(b"\x04")
+    assert reader.receive() == b""
+    reader.hang_up()
+
+    assert plug.wait_noticed(TIMEOUT_S)
+
+
+def test_card_that_follows_a_torn_one_waits(reader: Reader, card: VirtualCard, plug: Plug) -> None:
+    """After a cut in mid-command the reader finds the slot empty once before the next card."""
+    card.tear(Tear())
+    reader.send(b"\x01")
+    reader.send(SELECT)
+    assert reader.receive() == b""
+    reader.hang_up()
+    following = Plug(card, reader.port, lambda _plug: None, after=plug)
+    following.insert()
+    reader.accept()  # an empty hand
+    reader.send(b"\x01")
+    reader.send(b"\x04")  # belongs to the power-on, not to the presence poll
+    assert reader.receive() == b""
+    reader.hang_up()
+    assert not plug.wait_noticed(0)
+    reader.accept()
+    reader.send(b"\x04")
+    assert reader.receive() == b""
+    reader.hang_up()
+    assert plug.wait_noticed(TIMEOUT_S)
+
+    reader.accept()
+    reader.send(b"\x04")
+    assert reader.receive() == card.atr
+    following.abandon()
+
+
+def test_card_removed_before_its_turn(reader: Reader, card: VirtualCard, plug: Plug) -> None:
+    """A card that is taken away while the one before it is still leaving never connects."""
+    plug.remove()
+    following = Plug(card, reader.port, lambda _plug: None, after=plug)
+    following.insert()
+    following.remove()
+
+    assert not following.wait_connected(0.2)
+    following.abandon()
+
+
 def test_plug_waits_for_a_reader(card: VirtualCard) -> None:
     """Without a reader the plug keeps trying and can be taken away again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -153,4 +209,4 @@ def test_plug_waits_for_a_reader(card: VirtualCard) -> None:
     plug.insert()
 
     assert not plug.wait_connected(0.1)
-    plug.remove()
+    plug.abandon()
