@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SOCKET = "/run/pcscd/pcscd.comm"
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"  # pcsc-lite's own name for another socket
 DRIVERS = "/usr/lib/pcsc/drivers"
 SOCKET_TIMEOUT_S = 2.0
-CARD_WAIT_S = 1.0  # pcscd notices a card within 0.4 s
+CARD_WAIT_S = 1.0  # for all readers together; pcscd notices a card within 0.4 s
 
 _NOT_INSTALLED = Text("请安装：apt install pcscd libccid", "install it: apt install pcscd libccid")
 _STATES = {
@@ -46,8 +47,12 @@ class Diagnosis:
     code: str = ""
 
 
-def diagnose() -> list[Diagnosis]:
-    """Run the checks in order and stop at the first that explains why nothing is seen."""
+def diagnose(wait_s: float = CARD_WAIT_S) -> list[Diagnosis]:
+    """Run the checks in order and stop at the first that explains why nothing is seen.
+
+    Args:
+        wait_s: How long a card that was just put down may take to be noticed.
+    """
     service = _service()
     if not service.fine:
         return [service]
@@ -58,7 +63,8 @@ def diagnose() -> list[Diagnosis]:
     except ReaderError as error:
         return [service, _problem("readers", error)]
     found = Diagnosis("readers", True, Text(f"读卡器 {len(names)} 个", f"{len(names)} reader(s)"))
-    return [service, found, *(_card(name) for name in names)]
+    deadline = time.monotonic() + wait_s
+    return [service, found, *(_card(name, deadline) for name in names)]
 
 
 def healthy(diagnoses: list[Diagnosis]) -> bool:
@@ -98,18 +104,23 @@ def _why_no_service(error: ReaderError) -> ReaderError:
     return error
 
 
-def _card(name: str) -> Diagnosis:
+def _card(name: str, deadline: float) -> Diagnosis:
     reader = open_reader(name)
     try:
-        return _card_in(reader)
+        return card_in(reader, max(0.0, deadline - time.monotonic()))
     except CardError as error:
         return _problem(name, error)
     finally:
         reader.close()
 
 
-def _card_in(reader: Reader) -> Diagnosis:
-    if not reader.wait_card(CARD_WAIT_S):
+def card_in(reader: Reader, wait_s: float) -> Diagnosis:
+    """Say what lies on a reader.
+
+    Raises:
+        CardError: No card, a mute one, or one that is not ours.
+    """
+    if not reader.wait_card(wait_s):
         raise NoCard
     connection = reader.connect()
     try:

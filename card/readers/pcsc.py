@@ -15,7 +15,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from card.apdu import ResponseApdu
-from card.errors import CardError, MuteCard, NoReader, NoService, ReaderBusy
+from card.errors import (
+    CardError,
+    CardRemoved,
+    MuteCard,
+    NoPermission,
+    NoReader,
+    NoService,
+    ReaderBusy,
+)
 from card.protocol import T0Connection
 from card.readers.winscard import (
     EVENT_SHIFT,
@@ -30,6 +38,9 @@ from card.readers.winscard import (
 RETRY_S = 0.25  # how often a service that is away is asked for
 BUSY_TIMEOUT_S = 2.0  # other programs look at a card for a moment; longer is a conflict
 BUSY_RETRY_S = 0.1
+# pcscd looks at its readers every 0.4 s at most. A card that stopped answering has left; if the
+# service still reports one after this time, it is a new presentation that came in between.
+SETTLE_S = 0.6
 
 PREFIX = "pcsc:"
 
@@ -46,28 +57,46 @@ def list_names() -> list[str]:
 
 
 class _RawConnection:
-    """The bytes of one powered card, and what became of it when they stop."""
+    """The bytes of one powered card.
 
-    def __init__(self, handle: Handle) -> None:
+    A card that answered its reset and then does not answer has left: reader and driver report it
+    as "not transacted", as an empty answer or as removed, whichever they notice first.
+    """
+
+    def __init__(self, handle: Handle, on_left: Callable[[], None]) -> None:
         self._handle = handle
+        self._on_left = on_left
+        self.left = False
 
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         try:
-            response = ResponseApdu.from_bytes(self._handle.transmit(apdu))
-        except MuteCard:
-            # A card pulled during a command shows as "not transacted"; asking for its state
-            # raises CardRemoved then.
-            self._handle.atr()
-            raise
+            answer = self._handle.transmit(apdu)
+        except (CardRemoved, MuteCard) as exc:
+            self._leave()
+            raise CardRemoved from exc
+        if not answer:
+            self._leave()
+            raise CardRemoved
+        response = ResponseApdu.from_bytes(answer)
         return response.data, response.sw
+
+    def _leave(self) -> None:
+        self.left = True
+        self._on_left()
 
 
 class PcscConnection:
-    """A powered card in a PC/SC reader."""
+    """A powered card in a PC/SC reader.
 
-    def __init__(self, handle: Handle) -> None:
+    Args:
+        handle: The card.
+        on_left: Told when the card turns out to have left.
+    """
+
+    def __init__(self, handle: Handle, on_left: Callable[[], None]) -> None:
         self._handle = handle
-        self._connection = T0Connection(_RawConnection(handle), strip_le=handle.protocol == T0)
+        self._raw = _RawConnection(handle, on_left)
+        self._connection = T0Connection(self._raw, strip_le=handle.protocol == T0)
         self._atr = handle.atr()
 
     @property
@@ -80,8 +109,8 @@ class PcscConnection:
         return self._connection.transmit(apdu)
 
     def close(self) -> None:
-        """Let go of the card and reset it."""
-        self._handle.close()
+        """Let go of the card and reset it, so that nothing proved stays proved."""
+        self._handle.close(reset=not self._raw.left)
 
     def __enter__(self) -> PcscConnection:
         return self
@@ -95,13 +124,17 @@ class PcscReader:
 
     Args:
         name: `pcsc:` and the reader's own name. It need not be there yet.
+        new_context: Begins a session with the service.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, new_context: Callable[[], Context] = Context) -> None:
+        self._new_context = new_context
         self._name = name
         self._own_name = name.removeprefix(PREFIX)
         self._context: Context | None = None
         self._seen_event = 0
+        self._card_left = False
+        self._unnoticed = False
 
     @property
     def name(self) -> str:
@@ -123,6 +156,7 @@ class PcscReader:
                     return False
                 state = self._state(state, remaining)
             self._seen_event = state >> EVENT_SHIFT
+            self._card_left = False
             return True
 
         return self._until(time.monotonic() + timeout_s, look)
@@ -131,15 +165,16 @@ class PcscReader:
         """Wait until the card last waited for has left; False if it is still there.
 
         A card that was taken away and put back in the meantime has left. So has one whose
-        reader or service went away.
+        reader or service went away, and one that stopped answering.
         """
-        deadline = time.monotonic() + timeout_s
+        card_left = self._card_left
+        deadline = time.monotonic() + (min(timeout_s, SETTLE_S) if card_left else timeout_s)
         try:
             state = self._state(STATE_UNAWARE, 0.0)
             while state & STATE_PRESENT and state >> EVENT_SHIFT == self._seen_event:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    return False
+                    return card_left
                 state = self._state(state, remaining)
         except (NoReader, NoService):
             self.close()
@@ -154,11 +189,18 @@ class PcscReader:
         deadline = time.monotonic() + BUSY_TIMEOUT_S
         while True:
             try:
-                return PcscConnection(self._with_context(lambda c: c.connect(self._own_name)))
+                return self._connect()
             except ReaderBusy:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(BUSY_RETRY_S)
+
+    def _connect(self) -> PcscConnection:
+        handle = self._with_context(lambda c: c.connect(self._own_name))
+        if self._unnoticed:
+            handle.power_again()
+            self._unnoticed = False
+        return PcscConnection(handle, self._note_left)
 
     def close(self) -> None:
         """Give the session with the service back; the next use begins a new one."""
@@ -166,9 +208,13 @@ class PcscReader:
         if context is not None:
             context.close()
 
+    def _note_left(self) -> None:
+        self._card_left = True
+        self._unnoticed = True
+
     def _state(self, known: int, timeout_s: float) -> int:
         if self._context is None:
-            self._context = Context()
+            self._context = self._new_context()
         return self._context.wait(self._own_name, known, round(timeout_s * 1000))
 
     def _with_context(self, call: Callable[[Context], T]) -> T:
@@ -177,7 +223,7 @@ class PcscReader:
             with contextlib.suppress(NoService):
                 return call(self._context)
             self.close()
-        self._context = Context()
+        self._context = self._new_context()
         return call(self._context)
 
     def _until(self, deadline: float, look: Callable[[float], bool]) -> bool:
@@ -185,9 +231,9 @@ class PcscReader:
         while True:
             try:
                 return look(deadline)
-            except (NoReader, NoService) as error:
-                if isinstance(error, NoService):
-                    self.close()
+            except (NoReader, NoService, NoPermission) as error:
+                if not isinstance(error, NoReader):
+                    self.close()  # a service just starting or ending refuses for a moment
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from card.errors import (
     CardError,
@@ -78,10 +79,14 @@ def _check(code: int, call: str) -> None:
 
 
 class Context:
-    """One session with the PC/SC service, for one thread."""
+    """One session with the PC/SC service, for one thread.
 
-    def __init__(self) -> None:
-        self._scard = _library()
+    Args:
+        library: Module with the calls of winscard.h; pyscard's by default.
+    """
+
+    def __init__(self, library: Any = None) -> None:
+        self._scard = library or _library()
         code, self._handle = self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_USER)
         _check(code, "SCardEstablishContext")
 
@@ -128,10 +133,13 @@ class Context:
 class Handle:
     """One powered card."""
 
-    def __init__(self, library: ModuleType, handle: int, protocol: int) -> None:
+    def __init__(self, library: Any, handle: int, protocol: int) -> None:
         self._scard = library
         self._handle = handle
-        self._pci = library.SCARD_PCI_T0 if protocol == T0 else library.SCARD_PCI_T1
+        self._take(protocol)
+
+    def _take(self, protocol: int) -> None:
+        self._pci = self._scard.SCARD_PCI_T0 if protocol == T0 else self._scard.SCARD_PCI_T1
         self.protocol = protocol
 
     def atr(self) -> bytes:
@@ -146,6 +154,24 @@ class Handle:
         _check(code, "SCardTransmit")
         return bytes(response)
 
-    def close(self) -> None:
-        """Reset the card and let go of it."""
-        self._scard.SCardDisconnect(self._handle, self._scard.SCARD_RESET_CARD)
+    def power_again(self) -> None:
+        """Take the power away and give it back: a card that came unnoticed is powered too."""
+        scard = self._scard
+        code, protocol = scard.SCardReconnect(
+            self._handle,
+            scard.SCARD_SHARE_EXCLUSIVE,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+            scard.SCARD_UNPOWER_CARD,
+        )
+        _check(code, "SCardReconnect")
+        self._take(protocol)
+
+    def close(self, *, reset: bool) -> None:
+        """Let go of the card, after a reset if it is still there.
+
+        Resetting a card that has left fails, and pcscd (seen with 1.9.9) then misses the next
+        card if that comes before it has looked again.
+        """
+        scard = self._scard
+        disposition = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
+        scard.SCardDisconnect(self._handle, disposition)
