@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,17 +48,20 @@ class Diagnosis:
     code: str = ""
 
 
-def diagnose(wait_s: float = CARD_WAIT_S) -> list[Diagnosis]:
+def diagnose(
+    wait_s: float = CARD_WAIT_S, readers: Callable[[], list[str]] = list_readers
+) -> list[Diagnosis]:
     """Run the checks in order and stop at the first that explains why nothing is seen.
 
     Args:
         wait_s: How long a card that was just put down may take to be noticed.
+        readers: Lists the names of the readers.
     """
-    service = _service()
+    service = _service(readers)
     if not service.fine:
         return [service]
     try:
-        names = list_readers()
+        names = readers()
         if not names:
             raise NoReader("no driver installed" if _no_driver_installed() else "")
     except ReaderError as error:
@@ -76,9 +80,9 @@ def healthy(diagnoses: list[Diagnosis]) -> bool:
     return not problems
 
 
-def _service() -> Diagnosis:
+def _service(readers: Callable[[], list[str]]) -> Diagnosis:
     try:
-        list_readers()
+        readers()
     except NoDriver as error:
         return _problem("library", error)
     except (NoService, NoPermission) as error:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`yika-card` without a reader: help, dry run, and expected failures in one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from card.cli import main
+from keys.store import FileKeyStore
+from tests.contracts.connection_cards import PASSPHRASE
+
+DATA = {
+    "asn": "00000000000000000017",
+    "valid_from": "2026-11-01",
+    "valid_to": "2031-10-31",
+    "masked_name": "王**",
+    "name": "王小明",
+    "volunteer_number": "1000000004",
+    "organisation": "0000000000000007",
+    "birth_date": "2014-05-06",
+    "minor_rules": True,
+    "guardian_mobile": "13800000000",
+}
+
+
+def _issue(store: FileKeyStore, data: Any, *more: str, passphrase: str = PASSPHRASE) -> Result:
+    arguments = ["issue", "--data", "-", "--store", str(store.path), "--dry-run", *more]
+    text = data if isinstance(data, str) else json.dumps(data)
+    environment = {"YIKA_KEYS_PASSPHRASE": passphrase}
+    return CliRunner().invoke(main, arguments, input=text, env=environment)
+
+
+@pytest.mark.parametrize("command", ["readers", "doctor", "info", "dump", "issue"])
+def test_each_command_has_help_with_an_example(command: str) -> None:
+    """Help names the command with an example, and every command speaks JSON."""
+    done = CliRunner().invoke(main, [command, "-h"])
+
+    assert done.exit_code == 0
+    assert f"yika-card {command}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_a_dry_run_prints_the_plan_without_secrets(store: FileKeyStore) -> None:
+    """The commands are shown by step, keys and personal data masked; no reader is needed."""
+    done = _issue(store, DATA)
+
+    assert done.exit_code == 0
+    assert "建立主文件 MF / create the master file" in done.stdout
+    assert "80E0001507A80038F0FFFFFF" in done.stdout
+    assert "王" not in done.stdout
+    assert "13800000000" not in done.stdout
+
+
+def test_a_dry_run_speaks_json(store: FileKeyStore) -> None:
+    """The plan is one JSON document with every command."""
+    document = json.loads(_issue(store, DATA, "--json").stdout)
+
+    assert document["asn"] == DATA["asn"]
+    assert document["free_bytes"] >= 12_288
+    assert len(document["commands"]) > 60
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"asn": "17"}, 1),
+        ({"name": "名" * 21}, 1),
+        ({"valid_to": "2031-13-01"}, 2),
+        ({"asn": "xx"}, 2),
+        ({"unknown": 1}, 2),
+    ],
+)
+def test_bad_data_fail_in_one_line(
+    store: FileKeyStore, change: dict[str, Any], status: int
+) -> None:
+    """Wrong values end with a line of cause; what is not card data at all is wrong usage."""
+    done = _issue(store, {**DATA, **change})
+
+    assert done.exit_code == status
+    assert done.stderr.strip()
+    assert "名" not in done.stderr
+
+
+@pytest.mark.parametrize(("text", "status"), [("{", 1), ("[]", 2)])
+def test_what_is_no_json_object_is_refused(store: FileKeyStore, text: str, status: int) -> None:
+    """Broken JSON is a failure, another kind of document wrong usage."""
+    assert _issue(store, text).exit_code == status
+
+
+def test_a_wrong_passphrase_is_one_line(store: FileKeyStore) -> None:
+    """A store that does not open ends with one line and status 1."""
+    done = _issue(store, DATA, passphrase="wrong")
+
+    assert done.exit_code == 1
+    assert len(done.stderr.strip().splitlines()) == 1
