@@ -33,10 +33,11 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an upload stands among what is stored."""
+    """Where an upload stands among what is stored: all stored runs, and those it touches."""
 
     run: Run
-    runs: list[Run]
+    stored: list[Run]
+    near: list[Run]
     fresh: Mask
     forks: Rows
     resigned: Rows
@@ -49,25 +50,28 @@ def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) 
         Problem: 422 when event number 1 does not start the chain of the enrolled key.
     """
     run = Run(opened.header.first_seq, opened.header.last_seq)
-    runs = ranges.touching(session, terminal_id, run)
-    fresh = ranges.is_new(runs, run)
+    stored = ranges.load(session, terminal_id)
+    near = ranges.touching(stored, run)
+    fresh = ranges.is_new(near, run)
     forks = np.zeros(len(fresh), dtype=np.bool_)
     resigned = np.zeros(len(fresh), dtype=np.bool_)
     if not fresh.all():
         forks, resigned = _overlap(session, opened, terminal_id)
     if run.first == FIRST_SEQ and fresh[0]:
         _check_start(opened, terminal_id, first_key)
-    if fresh[0] and any(run.first - 1 in stored for stored in runs):
+    if fresh[0] and any(run.first - 1 in other for other in near):
         before = _hash_of(session, terminal_id, run.first - 1)
         forks[0] |= before != opened.events["prev"][0].tobytes()
-    if fresh[-1] and any(run.last + 1 in stored for stored in runs):
+    if fresh[-1] and any(run.last + 1 in other for other in near):
         after = _prev_of(session, terminal_id, run.last + 1)
         forks[-1] |= after != opened.event_hashes[-1].tobytes()
-    return Place(run, runs, fresh, np.flatnonzero(forks), np.flatnonzero(resigned))
+    return Place(run, stored, near, fresh, np.flatnonzero(forks), np.flatnonzero(resigned))
 
 
 def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_ms: int) -> None:
     """Keep events that contradict stored ones; the same one twice is kept once."""
+    if not len(rows):
+        return
     terminal_id = opened.header.terminal_id
     kept = session.scalar(
         sa.select(sa.func.count())

@@ -51,12 +51,7 @@ def check_signature(header: BatchHeader, keys: Mapping[int, bytes]) -> None:
     """Refuse a header that no valid key of the terminal signed."""
     public_key = keys.get(header.key_id)
     if public_key is None:
-        raise Problem(
-            401,
-            "key-unknown",
-            "终端密钥未登记、未批准或已停用，请联系管理员；数据请保留在终端",
-            "the terminal's key is not enrolled, not approved or revoked; keep the data, ask staff",
-        )
+        raise key_unknown()
     if not batch.verify(header, public_key):
         raise Problem(
             401,
@@ -93,6 +88,16 @@ def check_content(
         events=events,
         event_hashes=arrays.event_hashes(events),
         content_hashes=arrays.content_hashes(events),
+    )
+
+
+def key_unknown() -> Problem:
+    """Return the answer to a key that is not, not yet or not any more the terminal's."""
+    return Problem(
+        401,
+        "key-unknown",
+        "终端密钥未登记、未批准或已停用，请联系管理员；数据请保留在终端",
+        "the terminal's key is not enrolled, not approved or revoked; keep the data, ask staff",
     )
 
 

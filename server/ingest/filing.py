@@ -20,9 +20,11 @@ from server.evidence import Checkpoint
 from server.ingest import affected, chain, policy, psam_order, ranges, storage
 from server.ingest.chain import Place
 from server.ingest.checks import Opened
-from server.ingest.models import Batch, ChainState, RefusedBatch, Verdict
+from server.ingest.models import Batch, ChainState, RefusedBatch
 from server.ingest.proofs import Weighed
 from server.ingest.psam_order import PsamFinding
+from server.ingest.ranges import Prefix
+from server.ingest.verdicts import Verdict
 from server.people import audit
 from server.people.services import mark_dirty
 from server.terminals import notices
@@ -87,8 +89,6 @@ class Filing:
 
     def file(self, first_key: bytes) -> Answer:
         """Store what is new and answer; contradictions are kept as evidence and refused."""
-        if self._number_taken():
-            return self._refuse_reused()
         place = chain.place(self.session, self.opened, self.terminal.id, first_key)
         if len(place.forks):
             return self._refuse_fork(place)
@@ -102,10 +102,10 @@ class Filing:
         owners = affected.owners_of_cards(session, opened.events["card_asn"][place.fresh])
         verdict, findings = self._verdicts(place, affected.known(opened.events["card_asn"], owners))
         rows = np.flatnonzero(place.fresh)
-        run = ranges.add(session, self.terminal.id, place.runs, place.run)
+        ranges.save(session, self.terminal.id, place.near, place.run)
         leaves = [row.tobytes() for row in opened.event_hashes[rows]]
         checkpoint = evidence.append(session, leaves)
-        batch = self._answer_with_receipt(checkpoint)
+        batch = self._answer_with_receipt(checkpoint, place)
         added = storage.Stored(
             proof=self.weighed.bits,
             verdict=verdict,
@@ -116,6 +116,7 @@ class Filing:
         storage.insert_events(session, opened, rows, added)
         counted = Counter(Verdict(value) for value in verdict[rows].tolist())
         self._watch(counted[Verdict.BAD_PROOF], findings)
+        run = ranges.merge(place.near, place.run)
         explained = affected.explained(session, opened, place.fresh, run)
         mark_dirty(session, {*owners.values(), *explained})
         return Answer(200, batch.receipt, stored=counted, log_size=checkpoint.size)
@@ -125,8 +126,7 @@ class Filing:
     ) -> tuple[NDArray[np.int16], list[PsamFinding]]:
         weighed, events = self.weighed, self.opened.events
         in_order, findings = psam_order.examine(self.session, self.opened, weighed, place)
-        state = self.session.get(ChainState, self.terminal.id)
-        forked_from = state.forked_from if state else None
+        forked_from = self._chain_state().forked_from
         after_fork = np.zeros(len(events), dtype=np.bool_)
         if forked_from is not None:
             after_fork = events["seq"] >= forked_from
@@ -142,11 +142,20 @@ class Filing:
         )
         return policy.verdicts(found), findings
 
-    def _answer_with_receipt(self, checkpoint: Checkpoint) -> Batch:
+    def _chain_state(self) -> ChainState:
+        """Return the terminal's row, made with its first upload under the terminal's lock."""
+        state = self.session.get(ChainState, self.terminal.id)
+        if state is None:
+            state = ChainState(terminal_id=self.terminal.id)
+            self.session.add(state)
+            self.session.flush()
+        return state
+
+    def _answer_with_receipt(self, checkpoint: Checkpoint, place: Place) -> Batch:
         session, header = self.session, self.opened.header
-        insert_new(session, ChainState, terminal_id=self.terminal.id)
-        state = session.get_one(ChainState, self.terminal.id)
-        receipt = self._receipt(state.last_receipt, checkpoint)
+        state = self._chain_state()
+        prefix = ranges.prefix(ranges.joined(place.stored, place.run))
+        receipt = self._receipt(state.last_receipt, checkpoint, prefix)
         state.last_receipt = receipt.to_bytes()
         batch = Batch(
             terminal_id=self.terminal.id,
@@ -165,9 +174,11 @@ class Filing:
         session.flush()
         return batch
 
-    def _receipt(self, last_receipt: bytes | None, checkpoint: Checkpoint) -> Receipt:
+    def _receipt(
+        self, last_receipt: bytes | None, checkpoint: Checkpoint, prefix: Prefix
+    ) -> Receipt:
         last = Receipt.from_bytes(last_receipt) if last_receipt else None
-        prefix = ranges.prefix(self.session, self.terminal.id)
+        hot_ver, cfg_ver = notices.versions(self.session, self.terminal)
         receipt = Receipt(
             terminal_id=self.terminal.id,
             batch_no=self.opened.header.batch_no,
@@ -181,8 +192,8 @@ class Filing:
             key_id=self.desk.signer.key_id,
             status=ReceiptStatus.GAP if prefix.missing else ReceiptStatus.OK,
             flags=receipts.gap_length(prefix.missing),
-            hot_ver=notices.hotlist_version(self.session),
-            cfg_ver=notices.config_version(self.session, self.terminal),
+            hot_ver=hot_ver,
+            cfg_ver=cfg_ver,
             prev_receipt=last.anchor if last else receipts.NO_RECEIPT,
         )
         return receipts.sign(receipt, self.desk.signer.identity)
@@ -212,13 +223,8 @@ class Filing:
             self.session, self.terminal, reason, audit.SYSTEM_ACTOR, self.upload.now_ms
         )
 
-    def _number_taken(self) -> bool:
-        statement = sa.select(Batch.id).where(
-            Batch.terminal_id == self.terminal.id, Batch.batch_no == self.upload.batch_no
-        )
-        return self.session.scalar(statement) is not None
-
-    def _refuse_reused(self) -> Answer:
+    def refuse_reused(self) -> Answer:
+        """Keep a second content of a known batch number as evidence and refuse it."""
         kept = self.session.scalar(
             sa.select(sa.func.count())
             .select_from(RefusedBatch)
@@ -247,8 +253,7 @@ class Filing:
         first = self.opened.header.first_seq + int(place.forks[0])
         now_ms = self.upload.now_ms
         chain.keep_evidence(self.session, self.opened, place.forks, chain.FORK, now_ms)
-        insert_new(self.session, ChainState, terminal_id=self.terminal.id)
-        state = self.session.get_one(ChainState, self.terminal.id)
+        state = self._chain_state()
         state.forked_from = min(first, state.forked_from or first)
         self._quarantine(f"fork at {first}")
         problem = Problem(

@@ -8,8 +8,6 @@ holds the terminal's lock and has checked them.
 
 from __future__ import annotations
 
-import enum
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,30 +15,6 @@ from server.db import Base, Id, Millis
 
 EVENT_BYTES = 224
 HEADER_BYTES = 192
-
-
-class Proof(enum.IntFlag):
-    """What was proven of one event."""
-
-    SIGNATURE = 1
-    TAC = 2
-    MAC2 = 4
-    CG2 = 8
-    HARDWARE = 16
-
-
-class Verdict(enum.IntEnum):
-    """The server's word on one stored event."""
-
-    OK = 0
-    BAD_PROOF = 1
-    BAD_SIGNATURE = 2
-    FORKED = 3
-    UNKNOWN_CARD = 4
-    UNKNOWN_PSAM = 5
-    PSAM_ORDER = 6
-    SYSTEM = 7
-    MALFORMED = 8
 
 
 class StoredEvent(Base):

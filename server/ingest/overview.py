@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from server.ingest import ranges
 from server.ingest.models import Batch, ChainState, EventFork, StoredRange
+from server.ingest.ranges import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,16 @@ class Holding:
 def holdings(session: Session) -> dict[int, Holding]:
     """Return the holding of every terminal that ever uploaded, by terminal."""
     statement = sa.select(
-        StoredRange.terminal_id,
-        sa.func.max(StoredRange.last_seq),
-        sa.func.sum(StoredRange.last_seq - StoredRange.first_seq + 1),
-    ).group_by(StoredRange.terminal_id)
+        StoredRange.terminal_id, StoredRange.first_seq, StoredRange.last_seq
+    ).order_by(StoredRange.terminal_id, StoredRange.first_seq)
     states = session.execute(sa.select(ChainState.terminal_id, ChainState.forked_from))
     forks = {row.terminal_id: row.forked_from for row in states}
+    runs: dict[int, list[Run]] = {}
+    for terminal_id, first, last in session.execute(statement):
+        runs.setdefault(terminal_id, []).append(Run(first, last))
     return {
-        terminal_id: _holding(session, terminal_id, highest, int(events), forks)
-        for terminal_id, highest, events in session.execute(statement)
+        terminal_id: _holding(terminal_id, stored, forks.get(terminal_id))
+        for terminal_id, stored in runs.items()
     }
 
 
@@ -59,20 +61,14 @@ def fork_count(session: Session, terminal_id: int) -> int:
     return session.scalar(statement) or 0
 
 
-def _holding(
-    session: Session,
-    terminal_id: int,
-    highest: int,
-    events: int,
-    forks: dict[int, int | None],
-) -> Holding:
-    prefix = ranges.prefix(session, terminal_id)
+def _holding(terminal_id: int, runs: list[Run], forked_from: int | None) -> Holding:
+    prefix = ranges.prefix(runs)
     return Holding(
         terminal_id=terminal_id,
         up_to=prefix.up_to,
         missing_from=prefix.up_to + 1 if prefix.missing else None,
         missing=prefix.missing,
-        highest=highest,
-        events=events,
-        forked_from=forks.get(terminal_id),
+        highest=runs[-1].last,
+        events=sum(run.last - run.first + 1 for run in runs),
+        forked_from=forked_from,
     )

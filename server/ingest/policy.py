@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.ingest.models import Verdict
+from server.ingest.verdicts import Verdict
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]

@@ -8,16 +8,15 @@ recomputed in bulk and compared whole; they give one joint verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keys.bulk import expected_proofs, proofs_match
-from keys.proof import ProofInputs
 from keys.store import FileKeyStore
 from keys.verify import verify_many
-from server.ingest.models import Proof
+from server.ingest.verdicts import Proof
 from swipe import arrays
 from swipe.arrays import EventArray, Mask
 from swipe.event import SWIPE_CONTEXT
@@ -25,8 +24,6 @@ from swipe.kinds import CardKind, CgType, EventType, Result
 
 NO_PSAM = bytes(6)
 TAP_RESULTS = (int(Result.OK), int(Result.TORN))
-# The first two of the ten bytes of a serial do not go into a card's keys.
-ASN_KEY_FROM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +128,10 @@ def _card_proofs(
     """Recompute TAC, MAC2 and CG2 of every tap of a purse card and say which are right."""
     rows = np.flatnonzero(arrays.is_proven(events) & (events["card_kind"] == CardKind.PBOC_PURSE))
     taps = events[rows]
-    date, time = arrays.bcd_datetimes(taps)
     # A resolved tap names no key index; the PSAM of the original tap tells it.
     resolved = taps["type"] == EventType.TORN_RESOLVED
-    inputs = ProofInputs(
-        asn8=np.ascontiguousarray(taps["card_asn"][:, ASN_KEY_FROM:]),
-        key_ver=taps["key_ver"],
-        dpk_idx=np.where(resolved, psam.dpk_idx[rows], taps["dpk_idx"]),
-        rand=taps["card_rand"],
-        ctr=taps["card_ctr"],
-        psam_seq=taps["psam_seq"],
-        psam_no=taps["psam_no"],
-        date=date,
-        time=time,
-        h8=arrays.core_digests(taps),
-    )
+    index = np.where(resolved, psam.dpk_idx[rows], taps["dpk_idx"])
+    inputs = replace(arrays.proof_inputs(taps), dpk_idx=index)
     right = proofs_match(expected_proofs(store, inputs), taps["tac"], taps["mac2"], taps["cg2"])
     answers = (right.tac, right.mac2, right.cg2 & (taps["cg_type"] == CgType.DES3))
     return tuple(_spread(answer, rows, len(events)) for answer in answers)  # type: ignore[return-value]

@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from server.ingest import policy
 from server.ingest.chain import Place
 from server.ingest.checks import Opened
-from server.ingest.models import StoredEvent, Verdict
+from server.ingest.models import StoredEvent
 from server.ingest.policy import Ints
 from server.ingest.proofs import Weighed
 from server.ingest.ranges import merge
+from server.ingest.verdicts import Verdict
 from swipe.arrays import Mask
 from swipe.kinds import EventType
 
@@ -52,10 +53,11 @@ def examine(
     events = opened.events
     in_order = np.ones(len(events), dtype=np.bool_)
     findings = []
+    more_behind = any(run.last > opened.header.last_seq for run in place.stored)
     for number, rows in _taps_by_psam(opened, weighed):
         neighbours = _Neighbours(session, opened.header.terminal_id, number)
         before = neighbours.before(int(events["seq"][rows[0]]))
-        after = neighbours.after(int(events["seq"][rows[-1]]))
+        after = neighbours.after(int(events["seq"][rows[-1]])) if more_behind else None
         numbers = events["psam_seq"][rows].astype(np.int64)
         ceiling = after.psam_seq if after else None
         good = policy.rising(numbers, before.psam_seq if before else 0, ceiling)
@@ -87,7 +89,7 @@ def _skipped(
     fresh: Mask,
     beside: tuple[Neighbour | None, Neighbour | None],
 ) -> Ints:
-    run = merge(place.runs, place.run)
+    run = merge(place.near, place.run)
     before, after = (near if near and near.seq in run else None for near in beside)
     line = [
         np.array([before.psam_seq] if before else [], dtype=np.int64),

@@ -7,7 +7,7 @@ range is missing first, without looking at the events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +45,8 @@ def merge(runs: Iterable[Run], new: Run) -> Run:
     >>> merge([Run(1, 4), Run(9, 12)], Run(5, 8))
     Run(first=1, last=12)
     """
-    joined = [new, *runs]
-    return Run(min(run.first for run in joined), max(run.last for run in joined))
+    together = [new, *runs]
+    return Run(min(run.first for run in together), max(run.last for run in together))
 
 
 def is_new(runs: Iterable[Run], new: Run) -> NDArray[np.bool_]:
@@ -62,40 +62,60 @@ def is_new(runs: Iterable[Run], new: Run) -> NDArray[np.bool_]:
     return fresh
 
 
-def touching(session: Session, terminal_id: int, new: Run) -> list[Run]:
-    """Return the stored runs that overlap or touch a new one."""
-    statement = sa.select(StoredRange.first_seq, StoredRange.last_seq).where(
-        StoredRange.terminal_id == terminal_id,
-        StoredRange.last_seq >= new.first - 1,
-        StoredRange.first_seq <= new.last + 1,
-    )
-    return [Run(first, last) for first, last in session.execute(statement)]
+def touching(runs: Iterable[Run], new: Run) -> list[Run]:
+    """Return the runs that overlap or touch a new one.
+
+    >>> touching([Run(1, 4), Run(9, 12), Run(20, 21)], Run(5, 9))
+    [Run(first=1, last=4), Run(first=9, last=12)]
+    """
+    return [run for run in runs if run.last >= new.first - 1 and run.first <= new.last + 1]
 
 
-def add(session: Session, terminal_id: int, runs: list[Run], new: Run) -> Run:
-    """Put a new run in the place of those it touches; return the joined run."""
-    merged = merge(runs, new)
-    if merged in runs:
-        return merged
-    session.execute(
-        sa.delete(StoredRange).where(
-            StoredRange.terminal_id == terminal_id,
-            StoredRange.first_seq.in_([run.first for run in runs]),
-        )
-    )
-    row = {"terminal_id": terminal_id, "first_seq": merged.first, "last_seq": merged.last}
-    session.execute(sa.insert(StoredRange).values(**row))
-    return merged
+def joined(runs: Iterable[Run], new: Run) -> list[Run]:
+    """Return the runs as they are after a new one was added, in order.
+
+    >>> joined([Run(1, 4), Run(20, 21)], Run(5, 9))
+    [Run(first=1, last=9), Run(first=20, last=21)]
+    """
+    stored = list(runs)
+    near = touching(stored, new)
+    apart = [run for run in stored if run not in near]
+    return sorted([*apart, merge(near, new)], key=lambda run: run.first)
 
 
-def prefix(session: Session, terminal_id: int) -> Prefix:
-    """Return where the unbroken prefix of a terminal ends and how much is missing after it."""
+def prefix(runs: Sequence[Run]) -> Prefix:
+    """Return where the unbroken prefix ends and how much is missing after it; runs in order.
+
+    >>> prefix([Run(1, 4), Run(9, 12)]), prefix([Run(3, 4)])
+    (Prefix(up_to=4, missing=4), Prefix(up_to=0, missing=2))
+    """
+    rest = list(runs)
+    up_to = rest.pop(0).last if rest and rest[0].first == FIRST_SEQ else 0
+    return Prefix(up_to, rest[0].first - up_to - 1 if rest else 0)
+
+
+def load(session: Session, terminal_id: int) -> list[Run]:
+    """Return the stored runs of a terminal, in order: one, and one more for every gap."""
     statement = (
         sa.select(StoredRange.first_seq, StoredRange.last_seq)
         .where(StoredRange.terminal_id == terminal_id)
         .order_by(StoredRange.first_seq)
-        .limit(2)
     )
-    runs = [Run(first, last) for first, last in session.execute(statement)]
-    up_to = runs.pop(0).last if runs and runs[0].first == FIRST_SEQ else 0
-    return Prefix(up_to, runs[0].first - up_to - 1 if runs else 0)
+    return [Run(first, last) for first, last in session.execute(statement)]
+
+
+def save(session: Session, terminal_id: int, near: list[Run], new: Run) -> None:
+    """Put a new run in the place of those it touches."""
+    merged = merge(near, new)
+    if merged in near:
+        return
+    mine = StoredRange.terminal_id == terminal_id
+    absorbed = [run.first for run in near if run.first != merged.first]
+    if absorbed:
+        session.execute(sa.delete(StoredRange).where(mine, StoredRange.first_seq.in_(absorbed)))
+    if any(run.first == merged.first for run in near):
+        grown = sa.update(StoredRange).where(mine, StoredRange.first_seq == merged.first)
+        session.execute(grown.values(last_seq=merged.last))
+        return
+    row = {"terminal_id": terminal_id, "first_seq": merged.first, "last_seq": merged.last}
+    session.execute(sa.insert(StoredRange).values(**row))

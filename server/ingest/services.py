@@ -20,7 +20,7 @@ from server.ingest.checks import Opened
 from server.ingest.filing import Answer, Desk, Filing, Upload
 from server.ingest.models import Batch
 from server.ingest.proofs import Weighed
-from server.terminals.models import Terminal
+from server.terminals.models import Terminal, TerminalKey
 from server.terminals.notices import Signer
 from server.terminals.services import note_contact
 from swipe.kinds import BatchFlag
@@ -47,45 +47,48 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
     try:
         checks.check_limits(upload.body)
         with intake.database.reading() as session:
-            known = _replay(session, upload)
-            if known is not None:
-                return known
+            known = _known(session, upload)
+            if known is not None and known.sha256 == upload.sha256:
+                return Answer(200, known.receipt, replay=True)
             header, events = checks.cut(upload.body)
             found = enrolled.load(session, upload.terminal_id, events)
         checks.check_signature(header, found.keys)
         opened = checks.check_content(header, events, upload.terminal_id, upload.batch_no)
         weighed = proofs.weigh(intake.store, events, found)
         with intake.database.writing() as session:
-            return _file(session, intake, upload, opened, weighed)
+            return _file(session, intake, upload, opened, weighed, found.first_key)
     except Problem as problem:
         return Answer(problem.status, problem=problem)
 
 
-def _replay(session: Session, upload: Upload) -> Answer | None:
-    """Return the first answer, byte for byte, if this very batch was answered before."""
-    statement = sa.select(Batch.receipt).where(
-        Batch.terminal_id == upload.terminal_id,
-        Batch.batch_no == upload.batch_no,
-        Batch.sha256 == upload.sha256,
+def _known(session: Session, upload: Upload) -> sa.Row[bytes, bytes] | None:
+    """Return hash and receipt of the batch that has this number already."""
+    statement = sa.select(Batch.sha256, Batch.receipt).where(
+        Batch.terminal_id == upload.terminal_id, Batch.batch_no == upload.batch_no
     )
-    stored = session.scalar(statement)
-    return None if stored is None else Answer(200, stored, replay=True)
+    return session.execute(statement).first()
 
 
 def _file(
-    session: Session, intake: Intake, upload: Upload, opened: Opened, weighed: Weighed
+    session: Session,
+    intake: Intake,
+    upload: Upload,
+    opened: Opened,
+    weighed: Weighed,
+    first_key: bytes,
 ) -> Answer:
     terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
     # The same upload, or a revocation, may have come between the first look and the lock.
-    known = _replay(session, upload)
-    if known is not None:
-        return known
-    found = enrolled.load(session, upload.terminal_id, opened.events)
-    checks.check_signature(opened.header, found.keys)
-    assert terminal is not None  # it has a valid key
+    known = _known(session, upload)
+    if known is not None and known.sha256 == upload.sha256:
+        return Answer(200, known.receipt, replay=True)
+    key = session.get(TerminalKey, opened.header.key_id)
+    if terminal is None or key is None or key.revoked_ms is not None:
+        raise checks.key_unknown()
     note_contact(terminal, upload.now_ms, _unsent(upload, opened))
     desk = Desk(intake.signer, intake.clock_uncertainty_ms)
-    return Filing(session, desk, terminal, upload, opened, weighed).file(found.first_key)
+    filing = Filing(session, desk, terminal, upload, opened, weighed)
+    return filing.refuse_reused() if known is not None else filing.file(first_key)
 
 
 def _unsent(upload: Upload, opened: Opened) -> int | None:

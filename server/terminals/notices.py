@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from keys.identity import Identity
 from server.db import insert_new
 from server.people import sequences
-from server.people.models import Card
+from server.people.models import Card, Sequence
 from server.people.services import LISTED_STATES
 from server.terminals.models import Activity, ConfigNotice, HotlistIssue, Site, Terminal
 from swipe.notices import Config as ConfigBody
@@ -36,22 +36,17 @@ class Signer:
     key_id: int
 
 
-def hotlist_version(session: Session) -> int:
-    """Return the version of the hotlist as the cards stand now."""
-    return sequences.current_value(session, sequences.CARD_LISTING)
-
-
-def config_version(session: Session, terminal: Terminal) -> int:
-    """Return the version of a terminal's configuration as site and terminal stand now."""
-    site_version = session.scalars(
-        sa.select(Site.config_version).where(Site.id == terminal.site_id)
-    ).one()
-    return max(site_version, terminal.config_version)
+def versions(session: Session, terminal: Terminal) -> tuple[int, int]:
+    """Return the versions of hotlist and configuration as everything stands now."""
+    listing = sa.select(Sequence.value).where(Sequence.name == sequences.CARD_LISTING)
+    site = sa.select(Site.config_version).where(Site.id == terminal.site_id)
+    found = session.execute(sa.select(listing.scalar_subquery(), site.scalar_subquery())).one()
+    return int(found[0]), max(int(found[1]), terminal.config_version)
 
 
 def hotlist(session: Session, signer: Signer, now_ms: int) -> bytes:
     """Return the current signed hotlist."""
-    version = hotlist_version(session)
+    version = sequences.current_value(session, sequences.CARD_LISTING)
     issue = session.get(HotlistIssue, version)
     if issue is None:
         asns = session.scalars(sa.select(Card.asn).where(Card.state.in_(LISTED_STATES)))
@@ -64,7 +59,7 @@ def hotlist(session: Session, signer: Signer, now_ms: int) -> bytes:
 
 def config_notice(session: Session, signer: Signer, terminal: Terminal, now_ms: int) -> bytes:
     """Return a terminal's current signed configuration."""
-    version = config_version(session, terminal)
+    _, version = versions(session, terminal)
     notice = session.get(ConfigNotice, (terminal.id, version))
     if notice is None:
         content = _content(session, terminal, version)

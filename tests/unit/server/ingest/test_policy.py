@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ingest.models import Verdict
 from server.ingest.policy import Findings, gaps, rising, verdicts
+from server.ingest.verdicts import Verdict
 
 LADDER = [
     ("well_formed", Verdict.MALFORMED),

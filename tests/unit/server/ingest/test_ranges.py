@@ -8,18 +8,13 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ingest.ranges import Run, is_new, merge
+from server.ingest.ranges import Run, is_new, joined, touching
 
 RUNS = st.lists(
     st.tuples(st.integers(1, 40), st.integers(0, 6)).map(lambda p: Run(p[0], p[0] + p[1])),
     min_size=1,
     max_size=8,
 )
-
-
-def touching(stored: list[Run], new: Run) -> list[Run]:
-    """Return the stored runs that overlap or touch a new one."""
-    return [run for run in stored if run.last >= new.first - 1 and run.first <= new.last + 1]
 
 
 @given(RUNS)
@@ -33,9 +28,8 @@ def test_runs_hold_the_set_of_numbers(uploads: list[Run]) -> None:
         numbers = set(range(new.first, new.last + 1))
         assert {new.first + i for i, f in enumerate(fresh) if f} == numbers - seen
         seen |= numbers
-        stored = [run for run in stored if run not in near] + [merge(near, new)]
+        stored = joined(stored, new)
 
-    stored.sort(key=lambda run: run.first)
     assert {n for run in stored for n in range(run.first, run.last + 1)} == seen
     assert all(b.first > a.last + 1 for a, b in itertools.pairwise(stored))
 
