@@ -5,8 +5,7 @@
 CardFault
 ├── Refused(sw)              the command ends with a status word other than 9000
 ├── CardGone                 the card left the reader: nothing answers any more
-├── ImageDamaged(path)       a card image on disk cannot be read
-└── ImageInUse(path)         another process has this card image open
+└── ImageDamaged(path)       a card image on disk cannot be read
 ```
 """
 
@@ -38,11 +37,3 @@ class ImageDamaged(CardFault):
         super().__init__(f"{path}: damaged card image: {reason}")
         self.path = path
         self.reason = reason
-
-
-class ImageInUse(CardFault):
-    """Another process works with this card image: one card cannot be in two places."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: in use by another process")
-        self.path = path
