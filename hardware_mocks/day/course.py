@@ -94,7 +94,7 @@ def play_day(options: Options, clear_away: contextlib.ExitStack, say: Say) -> En
 
 
 def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, say: Say) -> Scene:
-    folder = ground.fresh_folder()
+    folder = clear_away.enter_context(ground.fresh_folder())
     stack = PcscStack(workdir=folder, system_pcscd=options.system_pcscd)
     for line in stack.needs():
         say(line)

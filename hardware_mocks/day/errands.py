@@ -45,34 +45,60 @@ class Errands:
     server_port: int
     say: Callable[[str], None]
 
-    def do(self, step: Step) -> None:
-        """Do one deed."""
+    def do(self, steps: list[Step]) -> None:
+        """Do what happens at one time: start and settle side by side, all else in order."""
         actions: dict[Deed, Callable[[Step], None]] = {
-            Deed.START: self._start,
-            Deed.START_FAST: self._start,
             Deed.CUT: self._cut,
             Deed.MEND: self._mend,
             Deed.MEND_SPOILT: self._mend_spoilt,
             Deed.KILL: self._kill,
             Deed.SEND_AGAIN: self._send_again,
             Deed.REPORT_LOST: self._report_lost,
-            Deed.SETTLE: self._settle,
         }
-        assert isinstance(step.what, Deed)
-        actions[step.what](step)
+        self._start([step for step in steps if step.what in (Deed.START, Deed.START_FAST)])
+        for step in steps:
+            if isinstance(step.what, Deed) and step.what in actions:
+                actions[step.what](step)
+        self._settle([step for step in steps if step.what is Deed.SETTLE])
 
-    def _start(self, step: Step) -> None:
-        stage = self.posts[step.post]
-        mark, sent = stage.lcd.mark, delivered(stage.link)
-        fast = step.what is Deed.START_FAST
-        stage.power.switch_on(wall_offset_ms=CLOCK_ERROR_MS if fast else 0)
-        stage.lcd.wait(
-            f"terminal {step.post} to wait for cards", lambda frame: IDLE_WORDS in frame.text,
-            after=mark, timeout_s=START_TIMEOUT_S,
-        )  # fmt: skip
-        stage.on = True
-        if not stage.cut:
-            self.player.await_upload(step.post, sent)
+    def _start(self, steps: list[Step]) -> None:
+        """Switch terminals on and wait until they wait for cards, and have called the server."""
+        before = self._before(steps)
+        for step in steps:
+            fast = step.what is Deed.START_FAST
+            self.posts[step.post].power.switch_on(wall_offset_ms=CLOCK_ERROR_MS if fast else 0)
+        for step in steps:
+            stage = self.posts[step.post]
+            mark, sent = before[step.post]
+            stage.lcd.wait(
+                f"terminal {step.post} to wait for cards", lambda frame: IDLE_WORDS in frame.text,
+                after=mark, timeout_s=START_TIMEOUT_S,
+            )  # fmt: skip
+            stage.on = True
+            if not stage.cut:
+                self.player.await_upload(step.post, sent)
+
+    def _settle(self, steps: list[Step]) -> None:
+        """Press the key that closes the day, and wait until no event is without a receipt."""
+        before = self._before(steps)
+        for step in steps:
+            self.posts[step.post].keypad.press(SETTLE_KEY)
+        for step in steps:
+            self.player.await_upload(step.post, before[step.post][1])
+        if steps:
+            # The last answer stays on the display for three seconds of the day clock.
+            self.player.leap(self.clock.utc_ms() + ANSWER_HELD_MS, still_s=TALK_PAUSE_S)
+        for step in steps:
+            self.posts[step.post].lcd.wait(
+                f"terminal {step.post} to have sent everything",
+                lambda frame: ALL_SENT in frame.text,
+                after=before[step.post][0], timeout_s=SETTLE_TIMEOUT_S,
+            )  # fmt: skip
+
+    def _before(self, steps: list[Step]) -> dict[str, tuple[int, int]]:
+        """Remember each terminal's newest picture and number of uploads."""
+        posts = {step.post: self.posts[step.post] for step in steps}
+        return {post: (stage.lcd.mark, delivered(stage.link)) for post, stage in posts.items()}
 
     def _cut(self, step: Step) -> None:
         self.posts[step.post].link.cut()
@@ -132,19 +158,6 @@ class Errands:
         report = people.CardReport(self.members[step.who].asn, now_ms, "reported lost")
         with self.database.writing() as session:
             people.report_card(session, report, CLERK, now_ms)
-
-    def _settle(self, step: Step) -> None:
-        """Press the key that closes the day, and wait until no event is without a receipt."""
-        stage = self.posts[step.post]
-        mark, sent = stage.lcd.mark, delivered(stage.link)
-        stage.keypad.press(SETTLE_KEY)
-        self.player.await_upload(step.post, sent)
-        # The last answer stays on the display for three seconds of the day clock.
-        self.player.leap(self.clock.utc_ms() + ANSWER_HELD_MS, still_s=TALK_PAUSE_S)
-        stage.lcd.wait(
-            f"terminal {step.post} to have sent everything", lambda frame: ALL_SENT in frame.text,
-            after=mark, timeout_s=SETTLE_TIMEOUT_S,
-        )  # fmt: skip
 
     def _stored(self) -> int:
         with self.database.reading() as session:

@@ -15,7 +15,7 @@ from card.errors import CardError
 from hardware_mocks.cardhost.client import HandError
 from hardware_mocks.day.course import Options, play_day
 from hardware_mocks.day.document import DocumentError
-from hardware_mocks.day.ground import NotOurs
+from hardware_mocks.day.ground import AlreadyPlaying, NotOurs
 from hardware_mocks.day.programs import ProgramEnded
 from hardware_mocks.day.stage import PortTaken
 from hardware_mocks.lcd import NothingShown
@@ -24,8 +24,8 @@ from server.errors import ServerError
 from terminal.errors import TerminalError
 
 EXPECTED_FAILURES = (
-    CardError, DocumentError, HandError, NothingShown, OSError, PcscError, ProgramEnded,
-    ServerError, TerminalError, TimeoutError, NotOurs, PortTaken, OperationalError,
+    AlreadyPlaying, CardError, DocumentError, HandError, NothingShown, OSError, PcscError,
+    ProgramEnded, ServerError, TerminalError, TimeoutError, NotOurs, PortTaken, OperationalError,
 )  # fmt: skip
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 

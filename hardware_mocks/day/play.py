@@ -99,7 +99,7 @@ class Player:
         self._hand = hand
         self._posts = posts
         self._say = say
-        self.errands: Callable[[Step], None] = _no_errands
+        self.errands: Callable[[list[Step]], None] = _no_errands
         self._leapt_s = LONG_AGO
         self.notebook = Notebook()
 
@@ -112,9 +112,13 @@ class Player:
             after = {step.post for step in group if step.what is Deed.KILL}
             if taps:
                 self._taps(taps, after)
-            for step in group:
-                if isinstance(step.what, Deed) and not (taps and step.what is Deed.KILL):
-                    self.errands(step)
+            self.errands(
+                [
+                    step
+                    for step in group
+                    if isinstance(step.what, Deed) and not (taps and step.what is Deed.KILL)
+                ]
+            )
 
     def await_upload(self, post: str, sent_before: int) -> None:
         """Wait until a terminal on a whole cable has got a receipt for what it holds.
@@ -210,8 +214,9 @@ class Player:
             )  # fmt: skip
 
 
-def _no_errands(step: Step) -> None:
-    raise NotPlayable(step)
+def _no_errands(steps: list[Step]) -> None:
+    if steps:
+        raise NotPlayable(steps[0])
 
 
 def _tap(step: Step) -> Tap:
