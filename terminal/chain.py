@@ -9,7 +9,7 @@ from typing import Any
 from keys.identity import Identity
 from swipe import payloads
 from swipe.event import NO_POSITION, SWIPE_CONTEXT, Event, sign
-from swipe.kinds import EventType
+from swipe.kinds import EventType, Flag
 from terminal.clock import Reading, TerminalTime
 from terminal.journal import Journal
 
@@ -53,6 +53,7 @@ class Chain:
             "hot_ver": around.hot_ver,
             "lat": around.lat,
             "lon": around.lon,
+            "flags": 0 if reading.known else int(Flag.CLOCK_UNKNOWN),
         }
         return Event(
             type=kind,

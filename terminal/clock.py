@@ -52,7 +52,6 @@ class Reading:
     uptime_ms: int
     unc_ms: int
     known: bool
-    stepped: bool
 
     @property
     def utc_s(self) -> int:
@@ -114,7 +113,6 @@ class TerminalTime:
     def __init__(self, clock: Clock, drift_ppm: int, earlier: Earlier) -> None:
         self._clock = clock
         self.drift_ppm = drift_ppm
-        self._stepped = False
         utc, uptime = self._device()
         self._device_offset = utc - uptime
         self._base = _first_base(utc, uptime, earlier, drift_ppm)
@@ -127,7 +125,7 @@ class TerminalTime:
         unc = UNKNOWN_UNCERTAINTY_MS
         if base.known:
             unc = min(base.radius_ms + drift_ms(elapsed, self.drift_ppm), unc)
-        return Reading(base.utc_ms + elapsed, uptime, unc, base.known, self._stepped)
+        return Reading(base.utc_ms + elapsed, uptime, unc, base.known)
 
     def uptime_ms(self) -> int:
         """Return the uptime alone, for limits and timeouts."""
@@ -159,7 +157,6 @@ class TerminalTime:
             if radius + difference < before.unc_ms or not agrees:
                 self._rebase(before.utc_ms, before.uptime_ms, radius + difference)
             return None
-        self._stepped = self._stepped or difference >= STEP_MIN_MS
         self._rebase(signed_now, before.uptime_ms, radius)
         return TimeStep(before.utc_ms, signed_now, self.now().unc_ms)
 

@@ -73,7 +73,6 @@ class Desk:
             guardian_key=self.guardian_key_pressed(reading.uptime_ms),
             guardian_age_s=_seconds_since(self.guardian_ms, reading.uptime_ms),
             offline=not self.online(),
-            clock_stepped=reading.stepped,
         )
 
     def guardian_key_pressed(self, uptime_ms: int) -> bool:

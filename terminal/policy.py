@@ -120,7 +120,6 @@ class Situation:
     guardian_key: bool = False
     guardian_age_s: float | None = None
     offline: bool = False
-    clock_stepped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +287,6 @@ def _flags(situation: Situation, rules: Rules) -> Flag:
     present = guardian is not None and 0 <= guardian < rules.guardian_s
     choices = (
         (Flag.CLOCK_UNKNOWN, not situation.clock_known),
-        (Flag.CLOCK_STEPPED, situation.clock_stepped),
         (Flag.HOTLISTED, situation.hotlisted),
         (Flag.MINOR, minor),
         (Flag.GUARDIAN_PRESENT, minor and present),

@@ -21,7 +21,7 @@ from swipe.kinds import (
 )
 from swipe.receipt import Receipt
 from terminal.chain import Chain
-from terminal.clock import UNKNOWN_UNCERTAINTY_MS, Reading
+from terminal.clock import Reading
 from terminal.journal import Repair
 
 # Boot numbers skipped when the journal has lost events: none of those may be used twice.
@@ -128,10 +128,11 @@ def resolved_event(
     Second, zone, PSAM number, counters and activity are those of the tap, because the card's
     proof is over them; boot and uptime tell when it was resolved, and the place is left out.
     """
-    utc_ms, unc_ms = _original_time(chain, face.asn, composite)
+    utc_ms, unc_ms = _original_time(chain, face.asn, composite) or (0, reading.unc_ms)
     draft = chain.core(
         EventType.TORN_RESOLVED,
         reading,
+        flags=0,
         tz_q=composite.tz_q,
         site=0,
         lat=NO_POSITION,
@@ -154,12 +155,12 @@ def resolved_event(
     )
 
 
-def _original_time(chain: Chain, asn: bytes, composite: Composite) -> tuple[int, int]:
-    """Return milliseconds and uncertainty of the tap, if it was ours; elsewhere nobody knows."""
+def _original_time(chain: Chain, asn: bytes, composite: Composite) -> tuple[int, int] | None:
+    """Return milliseconds and uncertainty of a torn tap of our own; None for anybody else's."""
     trace = chain.journal.state.trace(asn)
     ours = composite.psam_no == chain.around.psam_no and trace.psam_seq == composite.psam_seq
     if not ours or trace.result != Result.TORN:
-        return 0, UNKNOWN_UNCERTAINTY_MS
+        return None
     torn = Event.from_bytes(chain.journal.event(trace.seq))
     return torn.utc_ms, torn.unc_ms
 

@@ -19,7 +19,7 @@ from swipe.batch import HEADER_SIZE, MAX_BATCH_EVENTS, BatchHeader, BatchStamp, 
 from swipe.errors import SwipeError
 from swipe.event import EVENT_SIZE
 from swipe.frames import FrameKind
-from swipe.kinds import BatchFlag, BatchKind, EventType, TimeSource
+from swipe.kinds import BatchFlag, BatchKind, EventType, Flag, TimeSource
 from swipe.receipt import Receipt
 from terminal.chain import Chain
 from terminal.clock import TerminalTime
@@ -177,6 +177,7 @@ class Uplink:
         if step is not None:
             self._chain.record(
                 EventType.TIME_SET,
+                {"flags": int(Flag.CLOCK_STEPPED)},
                 durable=False,
                 old_utc_ms=step.old_utc_ms,
                 new_utc_ms=step.new_utc_ms,

@@ -252,10 +252,10 @@ def test_training_counts_for_nobody() -> None:
 
 
 def test_terminal_flags() -> None:
-    """What is known of link and clock stands on every event."""
-    decision = decide(replace(PLAIN, offline=True, clock_stepped=True), RULES)
+    """What is known of link and clock stands on every tap."""
+    decision = decide(replace(PLAIN, offline=True, clock_known=False), RULES)
 
-    assert decision.flags == Flag.OFFLINE | Flag.CLOCK_STEPPED
+    assert decision.flags == Flag.OFFLINE | Flag.CLOCK_UNKNOWN
 
 
 @pytest.mark.parametrize(
