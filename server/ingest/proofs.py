@@ -51,7 +51,7 @@ class Enrolled:
 class Weighed:
     """The evidence of n events, one row each."""
 
-    bits: NDArray[np.int16]  # of models.Proof
+    bits: NDArray[np.int16]  # of verdicts.Proof
     well_formed: Mask
     signed: Mask
     proven: Mask

@@ -18,8 +18,9 @@ from keys.usage import DPK_INDEX_PSAM
 from server.app import build_app
 from server.config import Config, DatabaseSection, DataSection
 from server.db import Database
-from server.ingest.models import EventFork, StoredEvent, Verdict
+from server.ingest.models import EventFork, StoredEvent
 from server.ingest.services import Answer, Intake, Upload, accept_batch
+from server.ingest.verdicts import Verdict
 from server.people.models import Volunteer
 from server.people.policy import volunteer_number
 from server.people.services import register_card

@@ -15,8 +15,8 @@ from server import evidence
 from server.db import Database
 from server.errors import Problem, Refused
 from server.evidence import LogRecord, LogState
-from server.ingest.models import Verdict
 from server.ingest.overview import fork_count, holdings, receipt_ms
+from server.ingest.verdicts import Verdict
 from server.people.models import Audit
 from server.terminals import enrolment, policy, services
 from server.terminals.enrolment import Enrolment, NewPsam

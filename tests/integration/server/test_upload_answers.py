@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from server.ingest.models import RefusedBatch, Verdict
+from server.ingest.models import RefusedBatch
+from server.ingest.verdicts import Verdict
 from server.terminals.models import Terminal, TerminalKey
 from swipe import batch as batches
 from swipe import receipt as receipts

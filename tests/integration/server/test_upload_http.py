@@ -21,6 +21,7 @@ from server.terminals.services import NewActivity, add_activity
 from swipe.batch import MAX_BATCH_SIZE
 from swipe.notices import Config, Hotlist
 from tests.factories import CARD_ASN, TERMINAL_ID
+from tests.integration.postgres import PostgresCluster
 from tests.integration.server.rig import NOW_MS, Rig
 
 BATCHES = f"/api/v1/terminals/{TERMINAL_ID}/batches"
@@ -146,10 +147,11 @@ def test_read_only_database_is_answered_later(
 
 
 def test_read_only_postgresql_is_answered_later(
-    postgres_url: str, key_store: Any, tmp_path: Path
+    postgres_cluster: PostgresCluster, postgres_template: str, key_store: Any, tmp_path: Path
 ) -> None:
     """A PostgreSQL that only reads answers 503 and Retry-After too."""
-    rig = Rig(Database(postgres_url), key_store).populate()
+    url = postgres_cluster.create_database("yika_read_only", postgres_template)
+    rig = Rig(Database(url), key_store).populate()
     body = rig.batch(rig.chain(1))
     with rig.database.engine.connect() as connection:
         name = connection.scalar(sa.text("SELECT current_database()"))

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.evidence import LogRecord
-from server.ingest.models import Batch, StoredEvent, Verdict
+from server.ingest.models import Batch, StoredEvent
+from server.ingest.verdicts import Verdict
 from swipe import merkle
 from swipe.event import Event, event_hash
 from swipe.receipt import Receipt

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from keys.usage import DPK_INDEX_SOFT
-from server.ingest.models import Proof, StoredEvent, Verdict
+from server.ingest.models import StoredEvent
+from server.ingest.verdicts import Proof, Verdict
 from server.people.models import Audit, Card, DirtyPerson
 from server.terminals.models import Psam
 from swipe.event import EVENT_LAYOUT, EVENT_SIGNED, Event, sign
