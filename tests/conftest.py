@@ -7,7 +7,6 @@ give one of the two.
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ import pytest
 
 from server.db import Database
 from server.schema import upgrade
-from tests.integration.postgres import PostgresCluster
+from tests.integration.postgres import PostgresCluster, Wiper
 
-_numbers = itertools.count(1)
+SHARED = "yika_shared"
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +57,18 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def postgres_wiper(postgres_cluster: PostgresCluster, postgres_template: str) -> Wiper:
+    """The one PostgreSQL database that tests share, each finding it empty."""
+    postgres_cluster.create_database(SHARED, postgres_template)
+    return Wiper(postgres_cluster.dsn(SHARED))
+
+
 @pytest.fixture
-def postgres_url(postgres_cluster: PostgresCluster, postgres_template: str) -> Iterator[str]:
-    """URL of a fresh migrated PostgreSQL database."""
-    name = f"yika_{next(_numbers)}"
-    yield postgres_cluster.create_database(name, postgres_template)
-    postgres_cluster.drop_database(name)
+def postgres_url(postgres_cluster: PostgresCluster, postgres_wiper: Wiper) -> str:
+    """URL of a migrated PostgreSQL database without a trace of earlier tests."""
+    postgres_wiper.wipe()
+    return postgres_cluster.url(SHARED)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

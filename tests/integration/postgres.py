@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -63,13 +64,16 @@ class PostgresCluster:
         """Drop a database, ending whoever is still connected."""
         self._sql(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def dsn(self, name: str) -> str:
+        """Return the libpq connection string of one database of the cluster."""
+        return f"host={self.folder} user=postgres dbname={name}"
+
     def url(self, name: str = "postgres") -> str:
         """Return the SQLAlchemy URL of one database of the cluster."""
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
     def _sql(self, statement: sql.Composed) -> None:
-        dsn = f"host={self.folder} user=postgres dbname=postgres"
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
             connection.execute(statement)
 
     def _run(self, program: str, *arguments: object) -> None:
@@ -80,3 +84,43 @@ class PostgresCluster:
         if done.returncode != 0:
             message = f"{program} ended {done.returncode}: {done.stderr.strip()[-500:]}"
             raise RuntimeError(message)
+
+
+class Wiper:
+    """Bring one migrated database back to how it was, much faster than making a new one.
+
+    Deleting meets the append-only triggers, so it is done as a replica would, without triggers.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            listed = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            )
+            self.tables = [str(row[0]) for row in listed if row[0] != "alembic_version"]
+            self.seeds = {table: self._rows(connection, table) for table in self.tables}
+
+    def wipe(self) -> None:
+        """Empty every table, put the first rows back, let every sequence begin again."""
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            connection.execute("SET session_replication_role = replica")
+            for table in self.tables:
+                name = sql.Identifier(table)
+                connection.execute(sql.SQL("DELETE FROM {}").format(name))
+                for row in self.seeds[table]:
+                    marks = sql.SQL(", ").join([sql.Placeholder()] * len(row))
+                    insert = sql.SQL("INSERT INTO {} VALUES ({})").format(name, marks)
+                    connection.execute(insert, row)
+            connection.execute(
+                "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+            )
+
+    @staticmethod
+    def _rows(connection: psycopg.Connection, table: str) -> list[tuple[Any, ...]]:
+        query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))
+        return connection.execute(query).fetchall()
