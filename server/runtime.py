@@ -49,7 +49,7 @@ def initialise_files(config: Config) -> list[str]:
 
     Returns the paths that were created; what exists is never touched.
     """
-    config.data.dir.mkdir(parents=True, exist_ok=True)
+    config.data.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     created = []
     if not config.identity_path.exists():
         Identity.generate().save(config.identity_path)

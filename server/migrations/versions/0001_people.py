@@ -28,9 +28,8 @@ def upgrade() -> None:
     for table in APPEND_ONLY:
         for statement in append_only_ddl(table, dialect):
             op.execute(statement)
-    op.execute(
-        "INSERT INTO sequence (name, value) VALUES ('volunteer', 0), ('card_listing', 0), ('card_serial', 0)"
-    )
+    for counter in ("volunteer", "card_listing", "card_serial"):
+        op.execute(f"INSERT INTO sequence (name, value) VALUES ('{counter}', 0)")  # noqa: S608
 
 
 def _create_sequence() -> None:

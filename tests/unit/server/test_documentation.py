@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/server.md says what the code does: keys, defaults, verdicts, commands, tables, answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from server.cli import cli, load_features
+from server.config import Config
+from server.db import Base
+from server.ingest.verdicts import Verdict
+from server.runtime import Runtime
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "server.md").read_text("utf-8")
+SOURCES = Path(__file__).parents[3] / "server"
+OWN = ("people", "terminals", "ingest")
+
+
+@pytest.mark.parametrize("section", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_every_configuration_key_is_documented(section: dataclasses.Field[object]) -> None:
+    """Section, key and default of every setting stand in the table."""
+    assert f"| `{section.name}` |" in DOCUMENT
+    defaults = getattr(Config(), section.name)
+    for field in dataclasses.fields(defaults):
+        value = getattr(defaults, field.name)
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        row = re.search(rf"\| `{field.name}` \|([^|]*)\|", DOCUMENT)
+        assert row, field.name
+        assert not shown or row[1].strip() == f"`{shown}`" or not isinstance(value, int)
+
+
+def test_every_verdict_is_documented() -> None:
+    """The ladder names every verdict."""
+    assert all(f"| `{verdict.name}` |" in DOCUMENT for verdict in Verdict)
+
+
+def test_every_command_is_documented() -> None:
+    """Every command of people and terminals is mentioned."""
+    load_features()
+    for name in ("user", "volunteer", "card", "site", "activity", "terminal", "psam"):
+        for command in cli.commands[name].commands:  # type: ignore[attr-defined]
+            assert f"{name} {command}" in DOCUMENT
+
+
+def test_every_table_is_documented() -> None:
+    """Every table of people, terminals, ingest and the log is listed."""
+    assert Runtime  # the models are loaded with it
+    for table in Base.metadata.tables.values():
+        owner = next(
+            mapper.class_.__module__
+            for mapper in Base.registry.mappers
+            if mapper.local_table is table
+        )
+        if owner == "server.evidence" or owner.split(".")[1] in OWN:
+            assert f"`{table.name}`" in DOCUMENT
+
+
+def test_every_refusal_of_an_upload_is_documented() -> None:
+    """Every kind of problem that ingest answers stands in the table of answers."""
+    text = "".join(path.read_text("utf-8") for path in sorted((SOURCES / "ingest").glob("*.py")))
+    kinds = set(re.findall(r'Problem\(\s*\d{3},\s*"([a-z-]+)"', text))
+
+    assert {"fork", "batch-broken", "key-unknown"} <= kinds
+    assert all(f"`{kind}`" in DOCUMENT for kind in kinds)
+
+
+@pytest.mark.parametrize("table", ["event", "batch", "event_fork", "refused_batch", "audit"])
+def test_append_only_tables_are_revoked_in_the_example(table: str) -> None:
+    """The example of database roles takes UPDATE and DELETE away from every evidence table."""
+    revoke = re.search(r"REVOKE UPDATE, DELETE ON (.*?) FROM", DOCUMENT)
+
+    assert revoke
+    assert table in revoke[1].split(", ")
