@@ -133,7 +133,7 @@ class PcscReader:
         self._own_name = name.removeprefix(PREFIX)
         self._context: Context | None = None
         self._seen_event = 0
-        self._card_left = False
+        self._settled_s: float | None = None  # when a card that left must have been noticed
         self._unnoticed = False
 
     @property
@@ -156,7 +156,7 @@ class PcscReader:
                     return False
                 state = self._state(state, remaining)
             self._seen_event = state >> EVENT_SHIFT
-            self._card_left = False
+            self._settled_s = None
             return True
 
         return self._until(time.monotonic() + timeout_s, look)
@@ -165,16 +165,17 @@ class PcscReader:
         """Wait until the card last waited for has left; False if it is still there.
 
         A card that was taken away and put back in the meantime has left. So has one whose
-        reader or service went away, and one that stopped answering.
+        reader or service went away, and one that stopped answering, once the service has had the
+        time to notice: before that it would report the card that has left as a new one.
         """
-        card_left = self._card_left
-        deadline = time.monotonic() + (min(timeout_s, SETTLE_S) if card_left else timeout_s)
+        deadline = time.monotonic() + timeout_s
+        settled = float("inf") if self._settled_s is None else self._settled_s
         try:
             state = self._state(STATE_UNAWARE, 0.0)
             while state & STATE_PRESENT and state >> EVENT_SHIFT == self._seen_event:
-                remaining = deadline - time.monotonic()
+                remaining = min(deadline, settled) - time.monotonic()
                 if remaining <= 0:
-                    return card_left
+                    return settled <= deadline
                 state = self._state(state, remaining)
         except (NoReader, NoService):
             self.close()
@@ -197,10 +198,14 @@ class PcscReader:
 
     def _connect(self) -> PcscConnection:
         handle = self._with_context(lambda c: c.connect(self._own_name))
-        if self._unnoticed:
-            handle.power_again()
-            self._unnoticed = False
-        return PcscConnection(handle, self._note_left)
+        try:
+            if self._unnoticed:
+                handle.power_again()
+                self._unnoticed = False
+            return PcscConnection(handle, self._note_left)
+        except CardError:
+            handle.close(reset=False)  # or nobody could ever take a card there again
+            raise
 
     def close(self) -> None:
         """Give the session with the service back; the next use begins a new one."""
@@ -209,7 +214,7 @@ class PcscReader:
             context.close()
 
     def _note_left(self) -> None:
-        self._card_left = True
+        self._settled_s = time.monotonic() + SETTLE_S
         self._unnoticed = True
 
     def _state(self, known: int, timeout_s: float) -> int:

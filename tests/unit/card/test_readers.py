@@ -151,6 +151,36 @@ def test_after_a_card_left_the_next_one_is_powered_anew() -> None:
     assert library.calls[-1] == "SCardDisconnect 1"
 
 
+def test_a_card_that_left_unnoticed_is_not_taken_for_the_next() -> None:
+    """While the service still reports the card that has left, a short wait says it is there."""
+    reader, _ = _reader(
+        SCardGetStatusChange=[
+            _change(0x10000 | PRESENT), _change(0x10000 | PRESENT), (TIMEOUT, []),
+        ],
+        SCardTransmit=[(0, [])],
+    )
+    reader.wait_card(0.0)
+    connection = reader.connect()
+    with pytest.raises(CardRemoved):
+        connection.transmit(bytes.fromhex("0084000004"))
+    connection.close()
+
+    assert reader.wait_removed(0.0) is False
+
+
+def test_a_card_that_cannot_be_powered_anew_is_let_go() -> None:
+    """A failure between taking a card and using it leaves no lock behind."""
+    reader, library = _reader(SCardTransmit=[(0, [])], SCardReconnect=[(0x80100069 - (1 << 32), 0)])
+    connection = reader.connect()
+    with pytest.raises(CardRemoved):
+        connection.transmit(bytes.fromhex("0084000004"))
+    connection.close()
+    with pytest.raises(CardRemoved):
+        reader.connect()
+
+    assert library.calls[-1] == "SCardDisconnect 0"
+
+
 def test_waiting_sleeps_in_the_service() -> None:
     """A wait is one call that lasts, not a loop of short ones."""
     reader, library = _reader(SCardGetStatusChange=[_change(EMPTY), _change(0x10000 | PRESENT)])
