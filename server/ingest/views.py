@@ -11,8 +11,10 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.request_body import RequestBody
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel, Field
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from server.errors import Problem
+from server.ingest.checks import too_large
 from server.ingest.services import Answer, Intake, Upload, accept_batch
 from server.runtime import Runtime, current_runtime
 from server.telemetry import Metrics
@@ -51,8 +53,7 @@ class BatchPath(BaseModel):
 def put_batch(path: BatchPath) -> Response:
     """Store a batch and answer with its receipt; a replay gets the same receipt again."""
     runtime = current_runtime()
-    request.max_content_length = MAX_BATCH_SIZE
-    body = request.get_data(cache=False)
+    body = _body()
     started = time.perf_counter()
     upload = Upload(path.terminal, path.number, body, runtime.clock.utc_ms(), unsent_header())
     answer = accept_batch(intake_of(runtime), upload)
@@ -60,6 +61,15 @@ def put_batch(path: BatchPath) -> Response:
     if answer.problem is not None:
         raise answer.problem
     return Response(answer.body, content_type=NOTICE_TYPE)
+
+
+def _body() -> bytes:
+    """Read the body, but only one byte more than a batch can have, which tells it is too long."""
+    request.max_content_length = MAX_BATCH_SIZE + 1
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise too_large(request.content_length or MAX_BATCH_SIZE + 1) from error
 
 
 def intake_of(runtime: Runtime) -> Intake:

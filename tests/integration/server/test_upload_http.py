@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -16,6 +18,7 @@ from keys.identity import Identity
 from keys.usage import DPK_INDEX_PSAM
 from server.db import Database
 from server.people.services import CardReport, report_card
+from server.telemetry import configure_logging
 from server.terminals import enrolment, requests
 from server.terminals.services import NewActivity, add_activity
 from swipe.batch import MAX_BATCH_SIZE
@@ -75,7 +78,7 @@ def test_wrong_length_is_a_problem_document(sqlite_client: FlaskClient, size: in
     response = sqlite_client.put(f"{BATCHES}/1", data=bytes(size))
 
     assert response.status_code == 413
-    problem(response)
+    assert problem(response)["type"] == "urn:yika:problem:batch-length"
 
 
 def test_unknown_terminal_is_a_problem_document(
@@ -326,3 +329,36 @@ def test_health_readiness_and_metrics(rig: Rig, client: FlaskClient) -> None:
 def test_unknown_path_of_the_interface_is_a_problem_document(sqlite_client: FlaskClient) -> None:
     """An address that does not exist is answered in both languages."""
     assert problem(sqlite_client.get("/api/v1/nothing"))["status"] == 404
+
+
+def test_oversized_stream_is_cut_off(sqlite_client: FlaskClient) -> None:
+    """A body without a length is read no further than a batch can be long."""
+    response = sqlite_client.put(
+        f"{BATCHES}/1",
+        input_stream=io.BytesIO(bytes(MAX_BATCH_SIZE + 500)),
+        environ_overrides={"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"},
+    )
+
+    assert response.status_code == 413
+    problem(response)
+
+
+def test_unexpected_error_tells_nothing_inside(
+    sqlite_rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault in the program is answered 500 in both languages; the log has no variable's value."""
+    configure_logging()
+    app = sqlite_rig.app(tmp_path)
+
+    @app.route("/api/v1/broken")
+    def broken() -> str:
+        secret = "open sesame"
+        raise LookupError(len(secret))
+
+    response = app.test_client().get("/api/v1/broken")
+
+    structlog.reset_defaults()
+    logged = capsys.readouterr().err
+    assert problem(response)["status"] == 500
+    assert "LookupError" in logged
+    assert "sesame" not in logged.replace('secret = "open sesame"', "")
