@@ -27,15 +27,14 @@ class ServerKey:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A batch that went out: its header, the uptimes of the exchange, the last number in use.
+    """A batch that went out: its header, when, when its answer came, the last number in use.
 
-    `first_sent_ms` is when these very bytes went out for the first time in this start; None if
-    that was in an earlier one. A repeated answer may be as old as that.
+    `first_sent_ms` is the uptime at which these very bytes went out for the first time; None if
+    that was in an earlier start. A repeated answer may be as old as that.
     """
 
     header: BatchHeader
     first_sent_ms: int | None
-    sent_ms: int
     received_ms: int
     last_seq: int
     # The server knows a batch that we have forgotten, so its receipts point at one we never saw.
@@ -53,10 +52,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The last receipt, and the uptimes of its exchange if that was in this start."""
+    """The last receipt, and the uptimes it was signed between if that was in this start."""
 
     receipt: Receipt
-    sent_ms: int | None = None
+    first_sent_ms: int | None = None
     received_ms: int | None = None
 
 
@@ -105,7 +104,7 @@ def _progress(receipt: Receipt, sent: Sent) -> None:
         _require(receipt.up_to_seq >= header.last_seq, "does not cover its own batch")
         return
     _require(receipt.status == ReceiptStatus.GAP, f"status {receipt.status} is unknown")
-    _require(receipt.up_to_seq < header.last_seq, "reports a gap behind its own batch")
+    _require(receipt.up_to_seq < sent.last_seq, "reports a gap where nothing follows")
     _require(receipt.flags > 0, "reports a gap of no length")
 
 
@@ -125,9 +124,9 @@ def _time(receipt: Receipt, sent: Sent, before: Before, drift_ppm: int) -> None:
     """
     passed = receipt.srv_utc_ms - before.receipt.srv_utc_ms
     _require(passed >= 0, "its time runs back")
-    if before.sent_ms is None or before.received_ms is None:
-        return  # the last receipt is of an earlier start: uptimes cannot be compared
-    longest = sent.received_ms - before.sent_ms
+    if before.first_sent_ms is None or before.received_ms is None:
+        return  # it may be of an earlier start: uptimes cannot be compared
+    longest = sent.received_ms - before.first_sent_ms
     first = before.received_ms if sent.first_sent_ms is None else sent.first_sent_ms
     shortest = max(0, first - before.received_ms)
     slack = SERVER_SLACK_MS + receipt.srv_unc_ms + before.receipt.srv_unc_ms

@@ -14,6 +14,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from swipe import batch
 from swipe import receipt as receipts
 from swipe.batch import HEADER_SIZE, MAX_BATCH_EVENTS, BatchHeader, BatchStamp, build_batch
 from swipe.errors import SwipeError
@@ -122,7 +123,6 @@ class Uplink:
         path = BATCH_PATH.format(header.terminal_id, header.batch_no)
         left = max(0, self._journal.state.unsent - header.count)
         request = Request("PUT", path, outgoing.body, "application/octet-stream", unsent=left)
-        sent_ms = self._time.uptime_ms()
         try:
             raw = self._transport.send(request)
         except Refused as exc:
@@ -130,10 +130,8 @@ class Uplink:
             raise
         self._refusals = 0
         received_ms = self._time.uptime_ms()
-        sent = Sent(
-            header, outgoing.first_sent_ms, sent_ms, received_ms, outgoing.last_seq,
-            self._past_unknown,
-        )  # fmt: skip
+        first_ms, last_seq = outgoing.first_sent_ms, outgoing.last_seq
+        sent = Sent(header, first_ms, received_ms, last_seq, self._past_unknown)
         return Incoming(check(raw, sent, self._before, self._key, self._time.drift_ppm), raw, sent)
 
     def settle(self, incoming: Incoming) -> None:
@@ -157,7 +155,8 @@ class Uplink:
         with contextlib.suppress(OSError):  # a second copy; the journal has the first
             write_whole(self._data_dir / HIGH_WATER, incoming.raw)
         self._note_gap(incoming.receipt)
-        self._before = Before(incoming.receipt, incoming.sent.sent_ms, incoming.sent.received_ms)
+        sent = incoming.sent
+        self._before = Before(incoming.receipt, sent.first_sent_ms, sent.received_ms)
         self._past_unknown = False
         self._batch_limit = MAX_BATCH_EVENTS
         self._drop_outbox()
@@ -234,6 +233,8 @@ class Uplink:
         try:
             header = BatchHeader.from_bytes((self._data_dir / OUTBOX).read_bytes())
         except (FileNotFoundError, SwipeError):
+            return None
+        if not batch.verify(header, self._chain.identity.public_key):
             return None
         self._batch_no = max(self._batch_no, header.batch_no)
         if header.batch_no <= self._journal.state.batch_no:
