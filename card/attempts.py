@@ -12,7 +12,7 @@ import json
 import os
 from pathlib import Path
 
-from card.errors import GuardRefused
+from card.errors import GuardRefused, LayoutError
 
 ATTEMPTS_MIN = 2  # the last attempt belongs to two people with the right key, not to a program
 
@@ -23,6 +23,12 @@ _OK = 0x9000
 
 class AttemptGuard:
     """Remembers attempts left by the name of card and key.
+
+    Args:
+        path: File that keeps them across programs; None forgets with the object.
+
+    Raises:
+        LayoutError: The file is not a record of attempts.
 
     >>> guard = AttemptGuard()
     >>> guard.note("0017/39-00", 0x63C1)
@@ -38,10 +44,7 @@ compare store and card; two people decide.
         self._path = path
         self._left: dict[str, int] = {}
         if path is not None and path.exists():
-            self._left = {
-                str(name): int(left)
-                for name, left in json.loads(path.read_text(encoding="utf-8")).items()
-            }
+            self._left = _read(path)
 
     def check(self, name: str) -> None:
         """Refuse a try of a key with too few attempts left.
@@ -75,3 +78,12 @@ compare store and card; two people decide.
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)
+
+
+def _read(path: Path) -> dict[str, int]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): int(left) for name, left in raw.items()}
+    except (ValueError, AttributeError, TypeError) as exc:
+        # Not ignored: forgetting what cards said could cost one its last attempt.
+        raise LayoutError(str(path), "not a record of attempts") from exc

@@ -16,6 +16,7 @@ import click
 
 from card import doctor as diagnosis
 from card.attempts import AttemptGuard
+from card.bcd import QUARTER_S
 from card.card_keys import CardKeys
 from card.dump import dump as dump_card
 from card.dump import dump_protected, plain
@@ -23,10 +24,12 @@ from card.errors import CardError, NoCard, NoReader
 from card.operation import run
 from card.personalise import CardData, Plan, personalise
 from card.personalise import plan as make_plan
+from card.probe import probe
 from card.readers import CardConnection, list_readers, open_reader
-from card.volunteer import VolunteerCard
+from card.volunteer import DeskKeys, VolunteerCard, select
 from keys.errors import KeysError
 from keys.store import FileKeyStore
+from keys.usage import KeyUsage
 
 PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
 CARD_WAIT_S = 5.0
@@ -54,6 +57,17 @@ Examples:
   yika-card doctor
   yika-card info --json
   yika-card issue --data card.json --store keys.yika --dry-run
+"""
+
+_DOCTOR_HELP = """\
+Say why no card is seen and what to do; with --probe, whether a card can carry taps.
+
+The probe counts one transaction on the card and replaces the proof of its latest tap.
+
+\b
+Examples:
+  yika-card doctor
+  yika-card doctor --probe keys.yika --json
 """
 
 _ISSUE_HELP = """\
@@ -97,10 +111,20 @@ def readers(as_json: bool) -> None:
         raise Failed(str(NoReader()))
 
 
-@main.command()
+@main.command(help=_DOCTOR_HELP)
+@click.option(
+    "--probe",
+    "probe_store",
+    type=click.Path(path_type=Path, exists=True),
+    help="Key store; do one zero-amount purchase and check every effect of it.",
+)
+@reader_option
 @json_option
-def doctor(as_json: bool) -> None:
-    """Say why no card is seen and what to do. Example: yika-card doctor."""
+def doctor(probe_store: Path | None, reader: str | None, as_json: bool) -> None:
+    """Say why no card is seen and what to do."""  # fmt: skip
+    if probe_store is not None:
+        _probe(probe_store, reader, as_json)
+        return
     found = diagnosis.diagnose()
     healthy = diagnosis.healthy(found)
     document = {
@@ -120,6 +144,22 @@ def doctor(as_json: bool) -> None:
     if not healthy:
         worst = next(item for item in found if not item.fine)
         raise Failed(f"{worst.meaning.zh} / {worst.meaning.en}")
+
+
+def _probe(store: Path, reader: str | None, as_json: bool) -> None:
+    """Try on one card of a new type whether it can carry taps."""
+    opened = _open_store(store)
+    with _failures(), _card(reader, CARD_WAIT_S) as connection:
+        face = run(select(), connection)
+        keys = CardKeys.from_store(opened, face.asn, face.key_version)
+        now = dt.datetime.now().astimezone()
+        offset = now.utcoffset() or dt.timedelta()
+        tz_q = round(offset.total_seconds() / QUARTER_S)
+        found = run(probe(keys, int(now.timestamp()), tz_q, _guard(store)), connection)
+    document = {"fit": found.fit, **plain(found)}
+    _print(document, as_json, [f"{name}: {value}" for name, value in document.items()])
+    if not found.fit:
+        raise Failed("此卡不能承载刷卡 / this card cannot carry taps")
 
 
 def _diagnosis_lines(found: list[diagnosis.Diagnosis]) -> Iterator[str]:
@@ -162,11 +202,12 @@ def dump(reader: str | None, wait_s: float, store: Path | None, as_json: bool) -
     opened = None if store is None else _open_store(store)
     with _failures(), _card(reader, wait_s) as connection:
         found: dict[str, Any] = run(dump_card(), connection)
-        if opened is not None:
+        if store is not None and opened is not None:
             face = found["0015"]
             asn = bytes.fromhex(face["asn"])
             keys = CardKeys.from_store(opened, asn, face["key_version"])
-            found.update(run(dump_protected(keys, AttemptGuard()), connection))
+            desk = DeskKeys(keys[KeyUsage.DESK_READ], keys[KeyUsage.MAINTENANCE], asn.hex().upper())
+            found.update(run(dump_protected(desk, _guard(store)), connection))
     lines = [f"{fid}: {json.dumps(value, ensure_ascii=False)}" for fid, value in found.items()]
     _print(found, as_json, lines)
 
@@ -200,7 +241,7 @@ def issue(
         if dry_run:
             _print_plan(make_plan(data, keys), as_json)
             return
-        guard = AttemptGuard(store.with_name(store.name + ATTEMPTS_SUFFIX))
+        guard = _guard(store)
         with _card(reader, wait_s) as connection:
             done = run(personalise(data, keys, guard=guard), connection)
     document = {"asn": done.asn.hex().upper(), "found": done.found.value, "writes": done.writes}
@@ -240,6 +281,11 @@ def _card_data(raw: Any) -> CardData:
         return CardData(**values)
     except (TypeError, ValueError) as exc:
         raise click.UsageError(f"card data: {exc}") from exc
+
+
+def _guard(store: Path) -> AttemptGuard:
+    """Remember attempts left beside the key store."""
+    return AttemptGuard(store.with_name(store.name + ATTEMPTS_SUFFIX))
 
 
 def _open_store(path: Path) -> FileKeyStore:

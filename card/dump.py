@@ -8,14 +8,11 @@ import datetime as dt
 from typing import Any
 
 from card.attempts import AttemptGuard
-from card.card_keys import CardKeys
 from card.codec import Layout
 from card.commands import get_balance, read_binary, select_name
 from card.files import VOLUNTEER, FileSpec
 from card.operation import Operation, exchange, fetch
-from card.secure_messaging import Proof, authenticate
-from card.volunteer import public_data, read_composite, read_log, select
-from keys.usage import CARD_KEYS, KeyUsage
+from card.volunteer import DeskKeys, public_data, read_composite, read_log, select
 
 Values = dict[str, Any]
 
@@ -39,20 +36,17 @@ def dump() -> Operation[dict[str, Values]]:
     }
 
 
-def dump_protected(keys: CardKeys, guard: AttemptGuard) -> Operation[dict[str, Any]]:
+def dump_protected(keys: DeskKeys, guard: AttemptGuard) -> Operation[dict[str, Any]]:
     """Read what a desk may read as well: 0016, 0017 and the log 0018.
 
     The application must be selected.
 
     Args:
-        keys: The card's keys.
+        keys: The card's desk keys.
         guard: Where attempts left are remembered.
     """
-    desk, maintenance = keys[KeyUsage.DESK_READ], keys[KeyUsage.MAINTENANCE]
     found: dict[str, Any] = {}
-    log = yield from read_log(desk, maintenance, guard)
-    proof = Proof(CARD_KEYS[KeyUsage.DESK_READ].key_id, desk, "39-01")
-    yield from authenticate(proof, guard)
+    log = yield from read_log(keys, guard)
     for fid in PROTECTED:
         spec = VOLUNTEER.file(fid)
         data = yield from fetch(read_binary(spec.sfi, 0, spec.size), spec.size)

@@ -26,15 +26,14 @@ from card.errors import (
     ReadBackMismatch,
     WrongCard,
 )
-from card.files import Directory, FileKind, KeySpec
+from card.files import Directory, FileKind
 from card.layouts import PUBLIC_DATA, PublicData
 from card.operation import Operation, exchange
 from card.profile import ENABLED, NOT_ENABLED, STANDARD, CardData, Profile
-from card.secure_messaging import Proof, authenticate
 from card.status_words import OK
 from card.step import Progress, Step
 from card.tap import initialize, presence
-from card.volunteer import public_data, read_composite
+from card.volunteer import DeskKeys, authenticate_desk, public_data, read_composite
 from keys.usage import KeyUsage
 
 __all__ = [
@@ -243,9 +242,5 @@ def _verify_keys(job: Plan, progress: Progress) -> Operation[None]:
             if init.key_version != keys.version:
                 raise ReadBackMismatch(spec.usage.value)
         elif spec.usage is KeyUsage.DESK_READ:
-            yield from _verify_desk_key(spec, progress)
-
-
-def _verify_desk_key(spec: KeySpec, progress: Progress) -> Operation[None]:
-    proof = Proof(spec.key_id, progress.keys[spec.usage], f"{progress.name}/39-{spec.key_id:02X}")
-    yield from authenticate(proof, progress.guard)
+            desk = DeskKeys(keys[spec.usage], keys[KeyUsage.MAINTENANCE], progress.name)
+            yield from authenticate_desk(desk, progress.guard)

@@ -45,6 +45,7 @@ _APPLICATION_BLOCKED = 0x6A81
 _FCI, _PROPRIETARY, _ISSUER_DATA = 0x6F, 0xA5, 0x9F0C
 _LOG = VOLUNTEER.file(0x0018)
 _COMPOSITE = VOLUNTEER.file(0x0019)
+LOG_RECORDS = _LOG.records
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,24 +161,44 @@ def read_composite() -> Operation[Composite]:
     return Composite.from_bytes(data)
 
 
+@dataclass(frozen=True, slots=True)
+class DeskKeys:
+    """What a desk or a server needs to read more than a terminal may.
+
+    Attributes:
+        read: The card's desk reading key.
+        maintenance: The card's maintenance key, which makes and checks the MACs.
+        card: How the card is called towards the attempt guard: its serial in hex.
+    """
+
+    read: ProofKey
+    maintenance: MacKey
+    card: str
+
+
+def authenticate_desk(keys: DeskKeys, guard: AttemptGuard) -> Operation[None]:
+    """Prove the desk reading key; the application must be selected."""
+    key_id = CARD_KEYS[KeyUsage.DESK_READ].key_id
+    yield from authenticate(Proof(key_id, keys.read, f"{keys.card}/39-{key_id:02X}"), guard)
+
+
 def read_log(
-    desk: ProofKey, maintenance: MacKey, guard: AttemptGuard
+    keys: DeskKeys, guard: AttemptGuard, limit: int = LOG_RECORDS
 ) -> Operation[list[LogRecord]]:
     """Read the card's own log, newest first, with MACs so that nobody else can have made it up.
 
     The application must be selected. The keys are a desk's or a server's, never a terminal's.
 
     Args:
-        desk: The card's desk reading key.
-        maintenance: The card's maintenance key, which makes and checks the MACs.
+        keys: The card's desk keys.
         guard: Where attempts left are remembered.
+        limit: How many records at most.
     """
-    slot = CARD_KEYS[KeyUsage.DESK_READ]
-    yield from authenticate(Proof(slot.key_id, desk, "39-01"), guard)
+    yield from authenticate_desk(keys, guard)
     records: list[LogRecord] = []
-    for number in range(1, _LOG.records + 1):
+    for number in range(1, min(limit, LOG_RECORDS) + 1):
         try:
-            data = yield from read_maced(read_record(_LOG.sfi, number), maintenance)
+            data = yield from read_maced(read_record(_LOG.sfi, number), keys.maintenance)
         except RecordNotFound:
             break
         records.append(LOG_RECORD.parse(data))
@@ -213,7 +234,8 @@ class VolunteerCard:
 
     def log(self, desk: ProofKey, maintenance: MacKey) -> list[LogRecord]:
         """Return the card's own log, newest first; the keys are a desk's or a server's."""
-        return run(read_log(desk, maintenance, AttemptGuard()), self._connection)
+        keys = DeskKeys(desk, maintenance, self._face.asn.hex().upper())
+        return run(read_log(keys, AttemptGuard()), self._connection)
 
     def clock_in(self, request: TapRequest) -> TapAnswer:
         """Tap in and return the card's proof."""

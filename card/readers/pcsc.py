@@ -125,10 +125,17 @@ class PcscReader:
     Args:
         name: `pcsc:` and the reader's own name. It need not be there yet.
         new_context: Begins a session with the service.
+        settle_s: How long the service may take to notice that a card has left.
     """
 
-    def __init__(self, name: str, new_context: Callable[[], Context] = Context) -> None:
+    def __init__(
+        self,
+        name: str,
+        new_context: Callable[[], Context] = Context,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self._new_context = new_context
+        self._settle_s = settle_s
         self._name = name
         self._own_name = name.removeprefix(PREFIX)
         self._context: Context | None = None
@@ -214,7 +221,7 @@ class PcscReader:
             context.close()
 
     def _note_left(self) -> None:
-        self._settled_s = time.monotonic() + SETTLE_S
+        self._settled_s = time.monotonic() + self._settle_s
         self._unnoticed = True
 
     def _state(self, known: int, timeout_s: float) -> int:

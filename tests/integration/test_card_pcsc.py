@@ -396,6 +396,7 @@ def test_cli_issues_and_reads(
     info = _cli("info", *reader, "--json")
     dump = _cli("dump", *keys, *reader, "--json")
     doctor = _cli("doctor")
+    probe = _cli("doctor", "--probe", str(store.path), *reader, "--json")
 
     assert f"pcsc:{stack.reader_of(ANTENNA)}" in json.loads(readers.stdout)["readers"]
     assert before.exit_code == 1
@@ -406,6 +407,7 @@ def test_cli_issues_and_reads(
     assert json.loads(dump.stdout)["0016"]["name"] == "李四"
     assert json.loads(dump.stdout)["0018"] == []
     assert doctor.stdout.count("[ok]") >= 3
+    assert json.loads(probe.stdout)["fit"] is True
 
 
 def test_doctor_names_each_state_of_a_card(

@@ -63,7 +63,7 @@ def _reader(**answers: list[Any]) -> tuple[PcscReader, FakeScard]:
         "SCardReleaseContext": [0],
     }
     library = FakeScard(**{**base, **answers})
-    return PcscReader("pcsc:r", lambda: Context(library)), library
+    return PcscReader("pcsc:r", lambda: Context(library), settle_s=60.0), library
 
 
 def _change(state: int) -> tuple[int, list[Any]]:

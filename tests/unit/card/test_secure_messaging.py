@@ -19,6 +19,7 @@ from card.errors import (
     AuthenticationFailed,
     Blocked,
     GuardRefused,
+    LayoutError,
     MacRejected,
     ProtocolFault,
 )
@@ -165,6 +166,16 @@ def test_success_forgets_the_failures(tmp_path: Path) -> None:
     run(authenticate(Proof(0x00, FixedKey(), "k"), guard), Script("00000000 9000", "9000"))
 
     assert path.read_text(encoding="utf-8") == "{}"
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"k": "x"}'])
+def test_a_damaged_record_of_attempts_is_not_ignored(tmp_path: Path, text: str) -> None:
+    """Forgetting what cards said could cost one its last attempt, so damage is an error."""
+    path = tmp_path / "attempts.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(LayoutError):
+        AttemptGuard(path)
 
 
 def test_a_blocked_key_is_never_tried_again() -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from card import tap
+from card.apdu import CommandApdu
 from card.attempts import AttemptGuard
 from card.bcd import bcd_datetime
 from card.commands import CAPP_PURCHASE
 from card.errors import (
+    AuthenticationFailed,
     BlankCard,
+    Blocked,
     CardRemoved,
     CounterExhausted,
     ForeignCard,
@@ -21,16 +24,17 @@ from card.errors import (
     LayoutError,
     MacRejected,
     ProtocolFault,
-    StatusError,
 )
 from card.layouts import NO_TAP, Composite
 from card.operation import Connection, run
 from card.psam import PsamCard
+from card.secure_messaging import maced
 from card.tap import TapAnswer, TapRequest, initialize, presence, prove
 from card.volunteer import (
     KIND_IN,
     KIND_OUT,
     CardFace,
+    DeskKeys,
     Validity,
     VolunteerCard,
     read_composite,
@@ -181,13 +185,13 @@ def test_log_is_read_with_macs(store: FileKeyStore, card: VirtualCard, psam: Psa
 
 def test_log_needs_the_desk_key(store: FileKeyStore, card: VirtualCard) -> None:
     """Another card's desk key opens nothing and costs one attempt."""
-    wrong = store.card_key(KeyUsage.DESK_READ, 1, bytes(8))
+    maintenance = store.card_key(KeyUsage.MAINTENANCE, 1, ASN[2:])
+    wrong = DeskKeys(store.card_key(KeyUsage.DESK_READ, 1, bytes(8)), maintenance, ASN.hex())
     connection = in_process(card)
     run(select(), connection)
 
-    with pytest.raises(StatusError) as caught:
-        run(read_log(wrong, store.card_key(KeyUsage.MAINTENANCE, 1, ASN[2:]), AttemptGuard()),
-            connection)  # fmt: skip
+    with pytest.raises(AuthenticationFailed) as caught:
+        run(read_log(wrong, AttemptGuard()), connection)
 
     assert caught.value.attempts_left == 2
 
@@ -296,6 +300,17 @@ def test_a_psam_is_a_foreign_card(store: FileKeyStore, contactless: bool) -> Non
     """A chip with a master file but without the application is somebody else's."""
     with pytest.raises(ForeignCard):
         run(select(), in_process(issued_psam(store), contactless=contactless))
+
+
+def test_a_blocked_application_is_not_foreign(store: FileKeyStore, card: VirtualCard) -> None:
+    """An application that the issuer blocked is said to be blocked."""
+    connection = in_process(card)
+    run(select(), connection)
+    maintenance = store.card_key(KeyUsage.MAINTENANCE, 1, ASN[2:])
+    run(maced(CommandApdu(0x80, 0x1E, 0x00, 0x00), maintenance), connection)
+
+    with pytest.raises(Blocked):
+        run(select(), connection)
 
 
 def test_another_issuer_is_foreign(card: VirtualCard) -> None:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The probe of a card type: what it needs, and what it notices when a card falls short."""
+
+from __future__ import annotations
+
+import pytest
+
+from card.attempts import AttemptGuard
+from card.card_keys import CardKeys
+from card.operation import run
+from card.probe import Capabilities, probe
+from card.psam import PsamCard
+from card.tap import TapRequest
+from card.volunteer import VolunteerCard
+from keys.store import FileKeyStore
+from tests.contracts.connection_cards import ASN, in_process, issued_card, issued_psam
+
+NINE = 1_795_222_800
+CHINA = 32
+FIT = Capabilities(True, True, True, True, True, True, False, True, False)
+
+
+@pytest.fixture
+def keys(store: FileKeyStore) -> CardKeys:
+    """The keys of the test card."""
+    return CardKeys.from_store(store, ASN, 1)
+
+
+def test_the_virtual_card_is_fit(store: FileKeyStore, keys: CardKeys) -> None:
+    """The reference dialect does everything, with the counter before the step."""
+    found = run(probe(keys, NINE, CHINA, AttemptGuard()), in_process(issued_card(store)))
+
+    assert found == FIT
+    assert found.fit
+
+
+def test_a_probe_leaves_the_open_service(store: FileKeyStore, keys: CardKeys) -> None:
+    """The composite record of the last tap is written back as it was."""
+    connection = in_process(issued_card(store))
+    card = VolunteerCard(connection)
+    card.clock_in(TapRequest(PsamCard(in_process(issued_psam(store))), NINE, CHINA, 101, bytes(8)))
+    before = card.open_service()
+
+    run(probe(keys, NINE + 60, CHINA, AttemptGuard()), connection)
+
+    assert before is not None
+    assert VolunteerCard(connection).open_service() == before
+
+
+@pytest.mark.parametrize(
+    ("ins", "falls"),
+    [(0x88, "presence"), (0x54, "tac"), (0x5A, "prove")],
+    ids=["wrong CG2", "wrong TAC", "wrong proof"],
+)
+def test_a_card_that_computes_otherwise_is_noticed(
+    store: FileKeyStore, keys: CardKeys, ins: int, falls: str
+) -> None:
+    """One wrong answer makes the card unfit and says which capability it lacks."""
+    inner = in_process(issued_card(store))
+
+    class Otherwise:
+        def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
+            data, sw = inner.transmit(apdu)
+            return (bytes([data[0] ^ 1]) + data[1:], sw) if apdu[1] == ins and data else (data, sw)
+
+    found = run(probe(keys, NINE, CHINA, AttemptGuard()), Otherwise())
+
+    assert not getattr(found, falls)
+    assert not found.fit
