@@ -100,12 +100,14 @@ class Filing:
     def _store(self, place: Place) -> Answer:
         session, opened = self.session, self.opened
         owners = affected.owners_of_cards(session, opened.events["card_asn"][place.fresh])
-        verdict, findings = self._verdicts(place, affected.known(opened.events["card_asn"], owners))
+        card_known = affected.known(opened.events["card_asn"], owners)
+        state = self._chain_state()
+        verdict, findings = self._verdicts(place, card_known, state.forked_from)
         rows = np.flatnonzero(place.fresh)
         ranges.save(session, self.terminal.id, place.near, place.run)
         leaves = [row.tobytes() for row in opened.event_hashes[rows]]
         checkpoint = evidence.append(session, leaves)
-        batch = self._answer_with_receipt(checkpoint, place)
+        batch = self._answer_with_receipt(state, checkpoint, place)
         added = storage.Stored(
             proof=self.weighed.bits,
             verdict=verdict,
@@ -122,11 +124,10 @@ class Filing:
         return Answer(200, batch.receipt, stored=counted, log_size=checkpoint.size)
 
     def _verdicts(
-        self, place: Place, card_known: NDArray[np.bool_]
+        self, place: Place, card_known: NDArray[np.bool_], forked_from: int | None
     ) -> tuple[NDArray[np.int16], list[PsamFinding]]:
         weighed, events = self.weighed, self.opened.events
         in_order, findings = psam_order.examine(self.session, self.opened, weighed, place)
-        forked_from = self._chain_state().forked_from
         after_fork = np.zeros(len(events), dtype=np.bool_)
         if forked_from is not None:
             after_fork = events["seq"] >= forked_from
@@ -151,9 +152,10 @@ class Filing:
             self.session.flush()
         return state
 
-    def _answer_with_receipt(self, checkpoint: Checkpoint, place: Place) -> Batch:
+    def _answer_with_receipt(
+        self, state: ChainState, checkpoint: Checkpoint, place: Place
+    ) -> Batch:
         session, header = self.session, self.opened.header
-        state = self._chain_state()
         prefix = ranges.prefix(ranges.joined(place.stored, place.run))
         receipt = self._receipt(state.last_receipt, checkpoint, prefix)
         state.last_receipt = receipt.to_bytes()
