@@ -99,6 +99,7 @@ def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, Te
         return terminal, _same_again(session, terminal, shown)
     _refuse_known(session, shown)
     token.used_ms = now_ms
+    terminal.last_contact_ms = now_ms
     key = TerminalKey(terminal_id=terminal.id, public_key=shown.public_key, suite=SUITE_ED25519)
     session.add(key)
     session.add(

@@ -30,6 +30,10 @@ def two_people(maker: str, checker: str) -> bool:
     return maker.strip().casefold() != checker.strip().casefold()
 
 
-def is_silent(last_contact_ms: int | None, now_ms: int) -> bool:
-    """Tell whether a terminal has not been heard of for too long."""
-    return last_contact_ms is None or now_ms - last_contact_ms > SILENT_AFTER_MS
+def is_silent(last_contact_ms: int | None, known_since_ms: int, now_ms: int) -> bool:
+    """Tell whether a terminal has not been heard of for too long.
+
+    One that was never heard of counts from when it was ordered.
+    """
+    heard_ms = known_since_ms if last_contact_ms is None else last_contact_ms
+    return now_ms - heard_ms > SILENT_AFTER_MS

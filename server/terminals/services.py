@@ -177,7 +177,7 @@ def overview(session: Session, now_ms: int) -> list[TerminalStatus]:
             state=terminal.state,
             last_contact_ms=terminal.last_contact_ms,
             silent=terminal.state in ("active", "quarantined")
-            and policy.is_silent(terminal.last_contact_ms, now_ms),
+            and policy.is_silent(terminal.last_contact_ms, terminal.created_ms, now_ms),
             unsent=terminal.unsent,
             bad_proofs=terminal.bad_proofs,
         )

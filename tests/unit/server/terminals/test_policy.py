@@ -20,9 +20,18 @@ def test_two_names_are_two_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last_contact_ms", "silent"),
-    [(None, True), (0, True), (policy.SILENT_AFTER_MS, False)],
+    ("last_contact_ms", "known_since_ms", "silent"),
+    [
+        (0, 0, True),
+        (policy.SILENT_AFTER_MS, 0, False),
+        (None, 0, True),
+        (None, policy.SILENT_AFTER_MS, False),
+    ],
 )
-def test_silence_begins_after_a_day(last_contact_ms: int | None, silent: bool) -> None:
-    """A terminal not heard of for more than a day, or never, is silent."""
-    assert policy.is_silent(last_contact_ms, 2 * policy.SILENT_AFTER_MS) is silent
+def test_silence_begins_after_a_day(
+    last_contact_ms: int | None, known_since_ms: int, silent: bool
+) -> None:
+    """A terminal not heard of for more than a day is silent; a new one has a day to speak."""
+    now_ms = 2 * policy.SILENT_AFTER_MS
+
+    assert policy.is_silent(last_contact_ms, known_since_ms, now_ms) is silent
