@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arrays that reconciliation reads and writes: their fields, units and what 0 or -1 mean.
+
+Registers (terminals, persons, cards, activities) are sorted by `id`; other arrays name a row of
+a register by its index, -1 for none. All integers are signed, so that compiled and plain
+arithmetic agree. Instants are milliseconds UTC; 0 means "not known" or "none".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.void]
+
+# One stored event. System events take part too: they carry clock claims and anchors.
+TAP_DTYPE = np.dtype(
+    [
+        ("up_ms", "i8"),  # running time of the terminal since its boot
+        ("utc_ms", "i8"),  # wall clock the terminal claims; of the original tap if resolved
+        ("received_ms", "i8"),  # server clock when the event arrived first: never earlier than it
+        ("anchor_ms", "i8"),  # server clock of the receipt the event names: never later than it
+        ("terminal", "i4"),  # index of the terminal that signed the event
+        ("seq", "i4"),
+        ("boot", "i4"),
+        ("unc_ms", "i4"),  # uncertainty the terminal claims for utc_ms
+        ("site", "i4"),  # site id; of a resolved tap the site of its PSAM's terminal
+        ("activity", "i4"),  # index, -1 = none or not known
+        ("card", "i4"),  # index, -1 = no card or a card that is not asked about
+        ("card_ctr", "i4"),  # the card's transaction counter before the tap
+        ("psam", "i4"),  # any number that is equal for equal PSAM numbers
+        ("ref", "i4"),  # psam_seq; of VOID_LAST and of a duplicate the seq of the tap it names
+        ("flags", "i2"),  # swipe.kinds.Flag
+        ("type", "i1"),  # swipe.kinds.EventType
+        ("result", "i1"),  # swipe.kinds.Result
+        ("proof", "i1"),  # bits of server.ingest.models.Proof
+        ("verdict", "i1"),  # server.ingest.models.Verdict
+        ("hint", "i1"),  # TORN_RESOLVED: kind in the card's in/out record, else 0
+        ("tz_q", "i1"),  # zone of the site, quarter hours
+    ],
+)
+
+TERMINAL_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("fork_ms", "i8"),  # when its first fork arrived, 0 = never forked
+        ("fork_seq", "i4"),  # first sequence number with two contents
+        ("gap_seq", "i4"),  # first missing number below a stored one, 0 = no gap
+    ],
+)
+
+PERSON_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("minor_until_ms", "i8"),  # 14th birthday, 0 = no guardian needed
+        ("guardian", "i4"),  # index of the linked guardian, -1 = none
+        ("derive", "i1"),  # 1 = results wanted, 0 = present only as somebody's guardian
+    ],
+    align=True,
+)
+
+CARD_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("revoked_ms", "i8"),  # when it was reported lost, blocked or replaced, 0 = valid
+        ("person", "i4"),  # index
+    ],
+    align=True,
+)
+
+ACTIVITY_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("start_ms", "i8"),  # planned, 0 = no plan
+        ("end_ms", "i8"),
+    ],
+)
+
+# A leader's decision on one exception, or (terminal -1) time entered without any tap.
+CORRECTION_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("at_ms", "i8"),
+        ("start_ms", "i8"),
+        ("end_ms", "i8"),
+        ("person", "i4"),  # index
+        ("rule", "i4"),  # rule of the exception decided; 41 = less time for a credited interval
+        ("terminal", "i4"),  # index and seq of the exception's tap
+        ("seq", "i4"),
+        ("minutes", "i4"),
+        ("activity", "i4"),  # index, for entries without a tap
+        ("grade", "i1"),
+        ("decision", "i1"),
+        ("tz_q", "i1"),  # for entries without a tap
+    ],
+    align=True,
+)
+
+INTERVAL_DTYPE = np.dtype(
+    [
+        ("start_ms", "i8"),  # corrected times
+        ("end_ms", "i8"),  # equal to start_ms while there is no end
+        ("rules", "i8"),  # bit n = rule n had a part in it
+        ("person", "i4"),
+        ("in_row", "i4"),  # rows of the tap array, -1 = none
+        ("out_row", "i4"),
+        ("correction", "i4"),  # row of the correction that was applied, -1 = none
+        ("service_day", "i4"),  # days since 1970-01-01 in the zone of the site, of the IN
+        ("minutes", "i4"),  # credited
+        ("grade", "i1"),
+        ("state", "i1"),
+    ],
+    align=True,
+)
+
+EXCEPTION_DTYPE = np.dtype(
+    [
+        ("start_ms", "i8"),  # proposal, 0 = none
+        ("end_ms", "i8"),
+        ("person", "i4"),
+        ("row", "i4"),  # rows of the tap array
+        ("other_row", "i4"),  # -1 = none
+        ("rule", "i1"),
+        ("state", "i1"),
+    ],
+    align=True,
+)
+
+GRADE_A, GRADE_B, GRADE_C = 1, 2, 3
+GRADE_NAMES = ("", "A", "B", "C")
+
+CREDITED, ZERO, HELD, OPEN, EXCEPTION = 0, 1, 2, 3, 4
+STATE_NAMES = ("credited", "zero", "held", "open", "exception")
+
+WAITING, APPROVED, REJECTED, CLOSED = 0, 1, 2, 3
+DECISION_NAMES = ("open", "approved", "rejected", "closed")
+
+
+def empty(dtype: np.dtype[np.void], count: int = 0) -> Array:
+    """Return an array of zeros.
+
+    >>> len(empty(TAP_DTYPE)), TAP_DTYPE.itemsize
+    (0, 80)
+    """
+    return np.zeros(count, dtype)
+
+
+@dataclass(frozen=True)
+class History:
+    """All that reconciliation knows: the events, the registers and the leaders' decisions.
+
+    For every boot that holds one tap of a wanted person, `taps` holds all events of that boot,
+    because the clock of a boot is corrected from all of them.
+    """
+
+    taps: Array
+    persons: Array
+    cards: Array
+    terminals: Array
+    activities: Array = field(default_factory=lambda: empty(ACTIVITY_DTYPE))
+    corrections: Array = field(default_factory=lambda: empty(CORRECTION_DTYPE))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What reconciliation found, sorted by person, then by time."""
+
+    intervals: Array
+    exceptions: Array
+
+
+class Row(Protocol):
+    """One row: a dict in plain Python, a record of an array when compiled."""
+
+    def __getitem__(self, field: str, /) -> int:
+        """Return the value of a field."""
+
+    def __setitem__(self, field: str, value: int, /) -> None:
+        """Set the value of a field."""
+
+
+class Rows(Protocol):
+    """A table: a list of dicts in plain Python, an array of records when compiled."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        """Return one row."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+
+class Numbers(Protocol):
+    """A list of integers, or an array of them."""
+
+    def __getitem__(self, index: int, /) -> int:
+        """Return one number."""
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Set one number."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+
+def records(array: Array) -> list[dict[str, int]]:
+    """Return an array as a list of dicts.
+
+    >>> records(empty(ACTIVITY_DTYPE, 1))
+    [{'id': 0, 'start_ms': 0, 'end_ms': 0}]
+    """
+    names = array.dtype.names or ()
+    return [dict(zip(names, row, strict=True)) for row in array.tolist()]

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time correction: where each event really lies, from receipts and the monotonic clock.
+
+Inside one boot of a terminal, true time = running time + offset. Every event bounds that offset:
+it happened after the receipt it names was made and before it arrived at the server. The bounds
+of all events of the boot meet at each event, loosened by the drift of the crystal over the
+running time between them. The claimed wall clock only chooses a point between the bounds.
+
+All functions stay inside the language subset that numba compiles; plain Python gives the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from server.reconciliation.arrays import Numbers, Rows
+from server.reconciliation.codes import (
+    FLAG_CLOCK_UNKNOWN,
+    FLAG_DUPLICATE,
+    REJECTED,
+    TORN_RESOLVED,
+    VOID_LAST,
+)
+from server.reconciliation.parameters import Policy
+
+# Bits of `note`.
+DROPPED = 1  # the same event once more (rule 2)
+DRIFTED = 2  # corrected within or just beyond its uncertainty (rule 24)
+STEPPED = 4  # the wall clock had jumped, the monotonic clock decided (rule 25)
+UNKNOWN = 8  # the terminal knew no time; only bounds place the event (rule 26)
+FUTURE = 16  # the claim lay ahead of its bounds and was corrected (rule 27)
+QUARANTINED = 32  # the claim is impossible and nothing bounds the truth yet (rule 27)
+WIDE = 64  # the bounds lie far apart (rule 55)
+VOIDED = 128  # taken back by VOID_LAST
+DOUBLED = 256  # a suppressed duplicate names it (rule 5)
+
+NO_LOW = -(1 << 62)
+NO_HIGH = 1 << 62
+MAX_RADIUS_MS = (1 << 31) - 1
+PPM = 1_000_000
+# An undo or a duplicate names a tap of the last minute; a terminal makes fewer events in one.
+NAMED_REACH = 256
+
+
+# Per event: its corrected time, the radius around it, and what was done to it.
+CLOCK_ROWS = np.dtype([("when_ms", "i8"), ("radius_ms", "i4"), ("note", "i4")])
+# Work rows, as many as the longest boot has events: the bounds of each event's offset.
+OFFSET_ROWS = np.dtype([("low", "i8"), ("high", "i8")])
+
+
+class Boot(NamedTuple):
+    """One boot of one terminal: the events order[start:stop], the work on them, the results."""
+
+    taps: Rows
+    order: Numbers  # all events by terminal, then sequence number
+    clock: Rows
+    offsets: Rows
+    start: int
+    stop: int
+
+
+def drift_ms(span_ms: int, ppm: int) -> int:
+    """Return how far two clocks may part over a span, rounded up.
+
+    >>> drift_ms(3_600_000, 50)
+    180
+    """
+    return (abs(span_ms) * ppm + PPM - 1) // PPM
+
+
+def correct_clocks(taps: Rows, order: Numbers, clock: Rows, offsets: Rows, policy: Policy) -> None:
+    """Correct all events; `order` sorts them by terminal, then sequence number."""
+    start = 0
+    while start < len(order):
+        stop = boot_end(taps, order, start)
+        boot = Boot(taps, order, clock, offsets, start, stop)
+        mark_copies(boot)
+        fresh = bound_offsets(boot, policy.drift_ppm)
+        best = surest_claim(boot, True)
+        if best >= 0:
+            follow_claim(boot, best, policy)
+        else:
+            follow_bounds(boot, fresh)
+        mark_wide(boot, policy.time_width_ms)
+        place_resolved(boot, policy.resolved_radius_ms)
+        mark_named(boot, policy.void_ms)
+        start = stop
+
+
+def boot_end(taps: Rows, order: Numbers, start: int) -> int:
+    """Return the position after the last event of the boot that begins at `start`."""
+    terminal = taps[order[start]]["terminal"]
+    boot = taps[order[start]]["boot"]
+    stop = start + 1
+    while (
+        stop < len(order)
+        and taps[order[stop]]["terminal"] == terminal
+        and taps[order[stop]]["boot"] == boot
+    ):
+        stop += 1
+    return stop
+
+
+def mark_copies(boot: Boot) -> None:
+    """Drop an event that is in the array more than once: terminal and number are its identity."""
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        boot.clock[row]["note"] = 0
+        if position > boot.start:
+            before = boot.order[position - 1]
+            if boot.taps[row]["seq"] == boot.taps[before]["seq"]:
+                boot.clock[row]["note"] = DROPPED
+
+
+def bound_offsets(boot: Boot, ppm: int) -> bool:
+    """Bound each event's offset by all events of the boot; tell if a receipt came within it.
+
+    A forward and a backward pass carry the tightest bound along, loosened by the drift.
+    """
+    taps = boot.taps
+    first_anchor = taps[boot.order[boot.start]]["anchor_ms"]
+    fresh = False
+    low = NO_LOW
+    high = NO_HIGH
+    before = taps[boot.order[boot.start]]["up_ms"]
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        up = taps[row]["up_ms"]
+        slack = drift_ms(up - before, ppm)
+        before = up
+        low -= slack
+        anchor = taps[row]["anchor_ms"]
+        if anchor > 0:
+            low = max(low, anchor - up)
+            fresh = fresh or anchor != first_anchor
+        high = min(high + slack, taps[row]["received_ms"] - up)
+        boot.offsets[position - boot.start]["low"] = low
+        boot.offsets[position - boot.start]["high"] = high
+    for position in range(boot.stop - 1, boot.start - 1, -1):
+        up = taps[boot.order[position]]["up_ms"]
+        slack = drift_ms(up - before, ppm)
+        before = up
+        low = max(low - slack, boot.offsets[position - boot.start]["low"])
+        high = min(high + slack, boot.offsets[position - boot.start]["high"])
+        # A server clock that was set back a little may cross the bounds: they still enclose.
+        boot.offsets[position - boot.start]["low"] = min(low, high) if low > NO_LOW // 2 else NO_LOW
+        boot.offsets[position - boot.start]["high"] = max(low, high)
+    return fresh
+
+
+def surest_claim(boot: Boot, possible: bool) -> int:
+    """Return the position of the first claim with the least uncertainty, -1 if there is none.
+
+    With `possible`, only claims count that reach into their bounds. A resolved torn tap carries
+    another terminal's wall clock and claims nothing here.
+    """
+    taps = boot.taps
+    best = -1
+    best_unc = 0
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        unc = taps[row]["unc_ms"]
+        if best >= 0 and unc >= best_unc:
+            continue
+        if taps[row]["type"] == TORN_RESOLVED or taps[row]["flags"] & FLAG_CLOCK_UNKNOWN:
+            continue
+        claim = taps[row]["utc_ms"] - taps[row]["up_ms"]
+        below = claim + unc < boot.offsets[position - boot.start]["low"]
+        above = claim - unc > boot.offsets[position - boot.start]["high"]
+        if not possible or not (below or above):
+            best = position
+            best_unc = unc
+    return best
+
+
+def follow_claim(boot: Boot, best: int, policy: Policy) -> None:
+    """Apply the surest possible claim's offset to every event of the boot (rules 24, 25)."""
+    taps = boot.taps
+    chosen = boot.order[best]
+    up_chosen = taps[chosen]["up_ms"]
+    unc_chosen = taps[chosen]["unc_ms"]
+    claim = taps[chosen]["utc_ms"] - up_chosen
+    claim = min(
+        max(claim, boot.offsets[best - boot.start]["low"]), boot.offsets[best - boot.start]["high"]
+    )
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        up = taps[row]["up_ms"]
+        low = boot.offsets[position - boot.start]["low"]
+        high = boot.offsets[position - boot.start]["high"]
+        offset = min(max(claim, low), high)
+        radius = unc_chosen + drift_ms(up - up_chosen, policy.drift_ppm)
+        boot.clock[row]["when_ms"] = up + offset
+        boot.clock[row]["radius_ms"] = min(radius, max(high - offset, offset - low), MAX_RADIUS_MS)
+        if taps[row]["flags"] & FLAG_CLOCK_UNKNOWN:
+            continue
+        moved = abs(up + offset - taps[row]["utc_ms"])
+        if moved > taps[row]["unc_ms"] + radius + policy.clock_notice_ms:
+            boot.clock[row]["note"] |= STEPPED
+            if taps[row]["utc_ms"] - taps[row]["unc_ms"] > taps[row]["received_ms"]:
+                boot.clock[row]["note"] |= FUTURE
+        elif moved > policy.clock_notice_ms:
+            boot.clock[row]["note"] |= DRIFTED
+
+
+def follow_bounds(boot: Boot, fresh: bool) -> None:
+    """Place the events of a boot without a possible claim (rules 24, 26, 27)."""
+    taps = boot.taps
+    claiming = surest_claim(boot, False)
+    claim = 0
+    if claiming >= 0:
+        chosen = boot.order[claiming]
+        claim = taps[chosen]["utc_ms"] - taps[chosen]["up_ms"]
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        low = boot.offsets[position - boot.start]["low"]
+        high = boot.offsets[position - boot.start]["high"]
+        known = low > NO_LOW
+        radius = min(high - low, MAX_RADIUS_MS)
+        if claiming < 0:
+            boot.clock[row]["note"] |= UNKNOWN
+            offset = (low + high) // 2 if known else high
+            radius = (radius + 1) // 2 if known else MAX_RADIUS_MS
+        elif not fresh:
+            boot.clock[row]["note"] |= QUARANTINED
+            offset = min(claim, high)
+        elif claim > high:
+            boot.clock[row]["note"] |= FUTURE
+            offset = high
+        else:
+            boot.clock[row]["note"] |= DRIFTED
+            offset = max(claim, low)
+        boot.clock[row]["when_ms"] = taps[row]["up_ms"] + offset
+        boot.clock[row]["radius_ms"] = radius
+
+
+def mark_wide(boot: Boot, width_ms: int) -> None:
+    """Mark events whose bounds lie further apart than the policy trusts (rule 55)."""
+    for position in range(boot.start, boot.stop):
+        low = boot.offsets[position - boot.start]["low"]
+        if low == NO_LOW or boot.offsets[position - boot.start]["high"] - low > width_ms:
+            boot.clock[boot.order[position]]["note"] |= WIDE
+
+
+def place_resolved(boot: Boot, radius_ms: int) -> None:
+    """Take the time of a resolved torn tap from the card, but never later than its rescue."""
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        if boot.taps[row]["type"] != TORN_RESOLVED:
+            continue
+        rescued = boot.clock[row]["when_ms"]
+        claim = boot.taps[row]["utc_ms"]
+        boot.clock[row]["note"] &= DROPPED | QUARANTINED | WIDE
+        if claim - radius_ms > rescued + boot.clock[row]["radius_ms"]:
+            boot.clock[row]["note"] |= QUARANTINED
+        boot.clock[row]["when_ms"] = min(claim, rescued)
+        boot.clock[row]["radius_ms"] = max(radius_ms, boot.taps[row]["unc_ms"])
+
+
+def mark_named(boot: Boot, void_ms: int) -> None:
+    """Mark the tap that a VOID_LAST takes back in time, and the one a duplicate repeats."""
+    for position in range(boot.start, boot.stop):
+        row = boot.order[position]
+        kind = boot.taps[row]["type"]
+        if kind == VOID_LAST:
+            named = named_tap(boot, position)
+            if named >= 0:
+                soon = boot.clock[row]["when_ms"] - boot.clock[named]["when_ms"] <= void_ms
+                boot.clock[named]["note"] |= VOIDED if soon else 0
+        elif kind == REJECTED and boot.taps[row]["flags"] & FLAG_DUPLICATE:
+            named = named_tap(boot, position)
+            if named >= 0:
+                boot.clock[named]["note"] |= DOUBLED
+
+
+def named_tap(boot: Boot, position: int) -> int:
+    """Return the row of the earlier tap of the same card that an event names, -1 if none is."""
+    row = boot.order[position]
+    for back in range(position - 1, max(boot.start, position - NAMED_REACH) - 1, -1):
+        named = boot.order[back]
+        if boot.taps[named]["seq"] == boot.taps[row]["ref"]:
+            return named if boot.taps[named]["card"] == boot.taps[row]["card"] else -1
+    return -1
+
+
+HELPERS = (
+    drift_ms,
+    boot_end,
+    mark_copies,
+    bound_offsets,
+    surest_claim,
+    follow_claim,
+    follow_bounds,
+    mark_wide,
+    place_resolved,
+    mark_named,
+    named_tap,
+)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two engines for the same functions: plain Python, and machine code made of them by numba.
+
+numba is an optional speed-up. Compiling takes seconds, so only large histories ask for it; the
+functions are the same objects, and a test holds the results equal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections import defaultdict, namedtuple
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.reconciliation import clock, kernel, ordering
+from server.reconciliation.arrays import Array, records
+from server.reconciliation.parameters import Policy
+
+# Below this the plain engine has finished before the compiler would have.
+COMPILE_FROM = 500_000
+ENGINES = ("auto", "plain", "compiled")
+
+# A frozen dataclass for people, a named tuple of the same fields for the compiler.
+Settings = namedtuple("Settings", [field.name for field in fields(Policy)])  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The entry points, and whether their tables are lists of dicts (plain) or arrays."""
+
+    plain: bool
+    correct_clocks: Callable[..., None]
+    reconcile_persons: Callable[..., None]
+    rising: Callable[..., bool]
+    count_cards: Callable[..., None]
+    fill_cards: Callable[..., None]
+
+    def settings(self, policy: Policy) -> Any:
+        """Return the policy in the form this engine reads."""
+        return policy if self.plain else Settings(*astuple(policy))
+
+    def table(self, array: Array) -> Any:
+        """Return an array in the form this engine reads."""
+        return records(array) if self.plain else array
+
+    def numbers(self, array: NDArray[Any]) -> Any:
+        """Return integers in the form this engine reads."""
+        return array.tolist() if self.plain else array
+
+    def room(self, count: int, dtype: np.dtype[np.void]) -> Any:
+        """Return room for at most so many rows; rows that are never written cost no memory."""
+        return defaultdict(dict) if self.plain else np.empty(count, dtype)
+
+
+ENTRIES: tuple[Callable[..., Any], ...] = (
+    clock.correct_clocks,
+    kernel.reconcile_persons,
+    ordering.rising,
+    ordering.count_cards,
+    ordering.fill_cards,
+)
+PLAIN = Engine(True, *ENTRIES)
+
+
+def choose_engine(name: str, events: int) -> Engine:
+    """Return the engine for a number of events; "auto" compiles if it pays and numba is there.
+
+    Raises:
+        ValueError: for an unknown name.
+        ModuleNotFoundError: "compiled" was asked for and numba is not installed.
+    """
+    if name not in ENGINES:
+        message = f"unknown engine {name!r}: use one of {', '.join(ENGINES)}"
+        raise ValueError(message)
+    if name == "auto":
+        worth_it = events >= COMPILE_FROM and importlib.util.find_spec("numba") is not None
+        name = "compiled" if worth_it else "plain"
+    return compiled_engine() if name == "compiled" else PLAIN
+
+
+@cache
+def compiled_engine() -> Engine:
+    """Compile the entry points; everything they call is registered with the compiler first."""
+    numba = importlib.import_module("numba")
+    register = importlib.import_module("numba.extending").register_jitable
+    for helper in (*kernel.HELPERS, *ordering.HELPERS):
+        register(_nrt=False)(helper)
+    return Engine(False, *(numba.njit(nogil=True, _nrt=False)(entry) for entry in ENTRIES))

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credit: a person's drafts become intervals with minutes; no second counts twice.
+
+Guardians, overlaps, leaders' decisions, then whole minutes. The functions stay inside the subset
+that numba compiles.
+"""
+
+from __future__ import annotations
+
+from server.reconciliation.arrays import (
+    APPROVED,
+    CREDITED,
+    EXCEPTION,
+    GRADE_C,
+    HELD,
+    REJECTED,
+    ZERO,
+    Row,
+)
+from server.reconciliation.codes import GUARDIAN
+from server.reconciliation.desk import (
+    ALL_RULES,
+    CORRECTED,
+    DRAFTS,
+    ENTRIES,
+    EXCEPTIONS,
+    GUARDIAN_MISSING,
+    INTERVALS,
+    MISSING_OUT,
+    NEVER,
+    NO_PLAN,
+    ON_REQUEST,
+    PERSON,
+    Desk,
+    decision_on,
+    month_number,
+    plan_length,
+    propose,
+    raise_exception,
+    service_day,
+)
+from server.reconciliation.pairing import FAULTS, blank_draft
+from server.reconciliation.parameters import MINUTE_MS
+
+
+def hold_minor(desk: Desk, guardian: Desk) -> None:
+    """Hold a minor's intervals that no guardian stands beside (rule 52).
+
+    `guardian` is the desk of the linked guardian, already paired; without one it is empty.
+    """
+    until_ms = desk.persons[desk.counts[PERSON]]["minor_until_ms"]
+    for number in range(desk.counts[DRAFTS]):
+        draft = desk.drafts[number]
+        site = desk.taps[draft["in_row"]]["site"]
+        when_ms = draft["start_ms"]
+        if when_ms >= until_ms or attested(guardian, site, when_ms):
+            continue
+        if serving(guardian, site, when_ms):
+            continue
+        draft["rules"] |= GUARDIAN_MISSING
+        if draft["state"] == CREDITED:
+            draft["main"] = 52
+            draft["state"] = HELD
+            draft["from_ms"] = draft["start_ms"]
+            draft["until_ms"] = draft["end_ms"]
+
+
+def attested(guardian: Desk, site: int, when_ms: int) -> bool:
+    """Tell if the guardian gave a word at this site around an instant."""
+    for entry in range(guardian.counts[ENTRIES]):
+        line = guardian.line[entry]
+        if line["kind"] != GUARDIAN or line["marks"] & FAULTS:
+            continue
+        near = abs(line["when_ms"] - when_ms) <= guardian.policy.guardian_ms
+        if near and guardian.taps[line["row"]]["site"] == site:
+            return True
+    return False
+
+
+def serving(guardian: Desk, site: int, when_ms: int) -> bool:
+    """Tell if the guardian served at this site around an instant."""
+    near_ms = guardian.policy.guardian_ms
+    for number in range(guardian.counts[DRAFTS]):
+        draft = guardian.drafts[number]
+        if guardian.taps[draft["in_row"]]["site"] != site or at_fault(guardian, draft):
+            continue
+        if draft["start_ms"] - near_ms <= when_ms <= draft["end_ms"] + near_ms:
+            return True
+    return False
+
+
+def at_fault(desk: Desk, draft: Row) -> bool:
+    """Tell if a tap of the draft cannot be credited whatever its partner is."""
+    marks = desk.line[draft["in_line"]]["marks"]
+    if draft["out_line"] >= 0:
+        marks |= desk.line[draft["out_line"]]["marks"]
+    return marks & FAULTS != 0
+
+
+def sort_drafts(desk: Desk) -> None:
+    """Order the drafts by start, then by their first tap; nearly sorted, so by insertion."""
+    drafts = desk.drafts
+    for number in range(desk.counts[DRAFTS]):
+        place = number
+        while place > 0 and starts_before(desk, number, drafts[place - 1]["sorted"]):
+            drafts[place]["sorted"] = drafts[place - 1]["sorted"]
+            place -= 1
+        drafts[place]["sorted"] = number
+
+
+def starts_before(desk: Desk, one: int, other: int) -> bool:
+    """Compare two drafts by start, terminal and number of their first tap, and correction."""
+    this, that = desk.drafts[one], desk.drafts[other]
+    if this["start_ms"] != that["start_ms"]:
+        return this["start_ms"] < that["start_ms"]
+    row, other_row = first_row(this), first_row(that)
+    if row < 0 or other_row < 0:
+        if (row < 0) != (other_row < 0):
+            return other_row < 0
+        return this["correction"] < that["correction"]
+    tap, other_tap = desk.taps[row], desk.taps[other_row]
+    if tap["terminal"] != other_tap["terminal"]:
+        return tap["terminal"] < other_tap["terminal"]
+    return tap["seq"] < other_tap["seq"]
+
+
+def first_row(draft: Row) -> int:
+    """Return the tap row that names a draft: its tap-in, else its tap-out, else -1."""
+    return draft["in_row"] if draft["in_row"] >= 0 else draft["out_row"]
+
+
+def part_overlaps(desk: Desk) -> None:
+    """Send the later of two overlapping intervals to the queue, with what is left of it (20)."""
+    drafts = desk.drafts
+    reached_ms = NEVER
+    holder_row = -1
+    for place in range(desk.counts[DRAFTS]):
+        draft = drafts[drafts[place]["sorted"]]
+        if draft["state"] != CREDITED:
+            continue
+        if draft["start_ms"] >= reached_ms:
+            reached_ms = draft["end_ms"]
+            holder_row = draft["in_row"]
+            continue
+        draft["main"] = 20
+        draft["state"] = EXCEPTION
+        draft["other_row"] = holder_row
+        if draft["end_ms"] > reached_ms:
+            draft["from_ms"] = reached_ms
+            draft["until_ms"] = draft["end_ms"]
+
+
+def mark_repeated(desk: Desk) -> None:
+    """Mark missing tap-outs beyond the few that happen to anybody in a month (rule 14)."""
+    drafts = desk.drafts
+    month = -1
+    count = 0
+    for place in range(desk.counts[DRAFTS]):
+        draft = drafts[drafts[place]["sorted"]]
+        if not draft["rules"] & (MISSING_OUT | NO_PLAN):
+            continue
+        this_month = month_number(draft_day(desk, draft))
+        count = count + 1 if this_month == month else 1
+        month = this_month
+        if count > desk.policy.repeated_missing:
+            draft["rules"] |= ON_REQUEST
+
+
+def draft_day(desk: Desk, draft: Row) -> int:
+    """Return the service day: the local day of the tap-in at its site (rule 17)."""
+    row = first_row(draft)
+    zone = 0
+    if row >= 0:
+        zone = desk.taps[row]["tz_q"]
+    elif draft["correction"] >= 0:
+        zone = desk.corrections[draft["correction"]]["tz_q"]
+    return service_day(draft["start_ms"], zone)
+
+
+def list_drafts(desk: Desk) -> None:
+    """Raise the exceptions of the drafts and attach the leaders' decisions."""
+    drafts = desk.drafts
+    for place in range(desk.counts[DRAFTS]):
+        draft = drafts[drafts[place]["sorted"]]
+        if draft["main"] > 0 and draft["correction"] < 0:
+            list_draft(desk, draft)
+
+
+def list_draft(desk: Desk, draft: Row) -> None:
+    """Raise the exception of one draft and attach the leader's decision."""
+    rule, row = draft["main"], draft["in_row"]
+    raise_exception(desk, rule, row, draft["other_row"])
+    propose(desk, draft["from_ms"], draft["until_ms"])
+    decision = decision_on(desk, rule, row)
+    if decision < 0 or draft["state"] == CREDITED:
+        return
+    if desk.corrections[decision]["decision"] == APPROVED and approvable(rule):
+        draft["correction"] = decision
+    elif desk.corrections[decision]["decision"] == REJECTED:
+        draft["state"] = ZERO
+
+
+def approvable(rule: int) -> bool:
+    """Tell if a leader may credit time in spite of a rule; evidence of fraud is not theirs.
+
+    >>> [rule for rule in (3, 12, 29, 33, 34, 52, 59) if approvable(rule)]
+    [12, 34, 52]
+    """
+    return rule in (10, 11, 12, 13, 20, 27, 28, 31, 32, 34, 36, 52, 53)
+
+
+def adopt_corrections(desk: Desk, first_exception: int) -> None:
+    """Make drafts of approved single taps and of time that a leader entered without any tap."""
+    person = desk.persons[desk.counts[PERSON]]
+    if person["decided"] == person["decided_stop"]:
+        return
+    for position in range(first_exception, desk.counts[EXCEPTIONS]):
+        found = desk.exceptions[position]
+        if found["state"] == APPROVED and found["rule"] != 28 and approvable(found["rule"]):
+            decision = decision_on(desk, found["rule"], found["row"])
+            adopt(desk, decision, found["row"], found["rule"])
+    for position in range(person["decided"], person["decided_stop"]):
+        decided = desk.corrections[position]
+        if decided["terminal"] < 0 and decided["decision"] == APPROVED:
+            adopt(desk, position, -1, 0)
+
+
+def adopt(desk: Desk, decision: int, row: int, rule: int) -> None:
+    """Make a draft that stands on a correction and at most one tap, grade C."""
+    decided = desk.corrections[decision]
+    draft = blank_draft(desk)
+    draft["out_row"] = row
+    draft["start_ms"] = decided["start_ms"]
+    draft["end_ms"] = decided["start_ms"]
+    draft["grade"] = GRADE_C
+    draft["main"] = rule
+    draft["correction"] = decision
+    activity = desk.taps[row]["activity"] if row >= 0 else decided["activity"]
+    draft["cap_ms"] = plan_length(desk, activity)
+
+
+def credit_minutes(desk: Desk) -> None:
+    """Credit whole minutes: first what taps prove, then corrections in order of decision."""
+    for number in range(desk.counts[DRAFTS]):
+        if desk.drafts[number]["state"] == CREDITED:
+            credit_proven(desk, desk.drafts[number])
+    person = desk.persons[desk.counts[PERSON]]
+    for position in range(person["decided"], person["decided_stop"]):
+        for number in range(desk.counts[DRAFTS]):
+            draft = desk.drafts[number]
+            if draft["correction"] == position and draft["state"] != CREDITED:
+                credit_corrected(desk, draft, desk.corrections[position])
+
+
+def credit_proven(desk: Desk, draft: Row) -> None:
+    """Credit an interval between two taps, or less if a leader said so (rule 41)."""
+    span_ms = draft["end_ms"] - draft["start_ms"]
+    if draft["limit_ms"] > 0:
+        span_ms = min(span_ms, draft["limit_ms"])
+    draft["minutes"] = span_ms // MINUTE_MS
+    decision = decision_on(desk, 41, draft["in_row"])
+    if decision >= 0 and desk.corrections[decision]["decision"] == APPROVED:
+        draft["minutes"] = min(draft["minutes"], desk.corrections[decision]["minutes"])
+        draft["rules"] |= CORRECTED
+        draft["correction"] = decision
+
+
+def credit_corrected(desk: Desk, draft: Row, decided: Row) -> None:
+    """Credit what a leader approved: never above plan or shift, never a second twice."""
+    start_ms = decided["start_ms"]
+    end_ms = max(start_ms, decided["end_ms"])
+    span_ms = min(free_ms(desk, start_ms, end_ms), desk.policy.max_shift_ms)
+    if draft["cap_ms"] > 0:
+        span_ms = min(span_ms, draft["cap_ms"])
+    draft["start_ms"] = start_ms
+    draft["end_ms"] = end_ms
+    draft["minutes"] = max(0, min(decided["minutes"], span_ms // MINUTE_MS))
+    draft["grade"] = max(draft["grade"], decided["grade"])
+    draft["rules"] |= CORRECTED
+    if draft["grade"] == GRADE_C:
+        draft["rules"] |= ON_REQUEST
+    draft["state"] = CREDITED
+
+
+def free_ms(desk: Desk, start_ms: int, end_ms: int) -> int:
+    """Return how much of a span no credited interval of the person covers yet."""
+    free = 0
+    at = start_ms
+    while at < end_ms:
+        covered = at
+        nearest = end_ms
+        for number in range(desk.counts[DRAFTS]):
+            draft = desk.drafts[number]
+            if draft["state"] != CREDITED:
+                continue
+            if draft["start_ms"] <= at:
+                covered = max(covered, draft["end_ms"])
+            else:
+                nearest = min(nearest, draft["start_ms"])
+        if covered > at:
+            at = covered
+        else:
+            free += nearest - at
+            at = nearest
+    return free
+
+
+def write_intervals(desk: Desk) -> None:
+    """Write the person's drafts to the results, in order of time."""
+    for place in range(desk.counts[DRAFTS]):
+        position = desk.counts[INTERVALS]
+        desk.counts[INTERVALS] = position + 1
+        write_interval(desk, desk.drafts[place]["sorted"], position)
+
+
+def write_interval(desk: Desk, number: int, position: int) -> None:
+    """Write one draft to the results."""
+    draft = desk.drafts[number]
+    rules = draft["rules"] | (1 << draft["main"])
+    if draft["in_line"] >= 0:
+        rules |= desk.line[draft["in_line"]]["marks"]
+    if draft["out_line"] >= 0:
+        rules |= desk.line[draft["out_line"]]["marks"]
+    out = desk.intervals[position]
+    out["start_ms"] = draft["start_ms"]
+    out["end_ms"] = draft["end_ms"]
+    out["rules"] = rules & ALL_RULES & ~1
+    out["person"] = desk.counts[PERSON]
+    out["in_row"] = draft["in_row"]
+    out["out_row"] = draft["out_row"]
+    out["correction"] = -1
+    if draft["correction"] >= 0:
+        out["correction"] = desk.corrections[draft["correction"]]["row"]
+    out["service_day"] = draft_day(desk, draft)
+    out["minutes"] = draft["minutes"]
+    out["grade"] = draft["grade"]
+    out["state"] = draft["state"]
+
+
+HELPERS = (
+    hold_minor,
+    attested,
+    serving,
+    at_fault,
+    sort_drafts,
+    starts_before,
+    first_row,
+    part_overlaps,
+    mark_repeated,
+    draft_day,
+    list_drafts,
+    list_draft,
+    approvable,
+    adopt_corrections,
+    adopt,
+    credit_minutes,
+    credit_proven,
+    credit_corrected,
+    free_ms,
+    write_intervals,
+    write_interval,
+)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies on the desk while one person's taps are judged: facts, work rows, findings.
+
+A plain container and the small questions every step asks. The functions stay inside the language
+subset that numba compiles.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from server.reconciliation.arrays import CLOSED, WAITING, Numbers, Rows
+from server.reconciliation.parameters import DAY_MS, QUARTER_MS, Policy
+
+# Marks of a tap or an interval: bit n = rule n, and one bit beyond the rules.
+PAIRED = 1 << 1
+FORKED = 1 << 3
+PENDING = 1 << 4
+DOUBLE = 1 << 5
+SHORT = 1 << 7
+IN_AGAIN = 1 << 8
+IN_NEXT_DAY = 1 << 9
+MISSING_OUT = 1 << 12
+NO_PLAN = 1 << 13
+ON_REQUEST = 1 << 14
+LATE_OUT = 1 << 15
+MIDNIGHT = 1 << 17
+TWO_SITES = 1 << 19
+SWITCHED = 1 << 22
+DRIFT = 1 << 24
+STEP = 1 << 25
+NO_CLOCK = 1 << 26
+FUTURE = 1 << 27
+COUNTER_GAP = 1 << 28
+UNPROVEN = 1 << 32
+HOTLISTED = 1 << 33
+REVOKED = 1 << 34
+RESCUED = 1 << 35
+TORN = 1 << 36
+LONG = 1 << 38
+CORRECTED = 1 << 41
+TWO_CARDS = 1 << 43
+GUARDIAN_MISSING = 1 << 52
+DISORDER = 1 << 53
+WIDE_BOUNDS = 1 << 55
+TWICE = 1 << 56
+EXPIRED = 1 << 59
+QUARANTINE = 1 << 60
+ALL_RULES = QUARANTINE - 1
+
+NEVER = -(1 << 62)
+
+# What `Desk.counts` holds: how much was written, and who is at work.
+ENTRIES, DRAFTS, INTERVALS, EXCEPTIONS, PERSON, LOUD = 0, 1, 2, 3, 4, 5
+COUNTS = 6
+
+# Cards and persons as the kernel reads them: with where their rows begin and end.
+CARD_ROWS = np.dtype([("revoked_ms", "i8"), ("start", "i8"), ("stop", "i8")])
+PERSON_ROWS = np.dtype(
+    [
+        ("minor_until_ms", "i8"),
+        ("guardian", "i8"),
+        ("derive", "i8"),
+        ("cards", "i8"),  # begin and end in `person_cards`
+        ("cards_stop", "i8"),
+        ("decided", "i8"),  # begin and end in `corrections`
+        ("decided_stop", "i8"),
+    ]
+)
+
+CORRECTION_ROWS = np.dtype(
+    [
+        ("row", "i8"),  # in the array that was given
+        ("start_ms", "i8"),
+        ("end_ms", "i8"),
+        ("rule", "i8"),
+        ("terminal", "i8"),
+        ("seq", "i8"),
+        ("minutes", "i8"),
+        ("activity", "i8"),
+        ("grade", "i8"),
+        ("decision", "i8"),
+        ("tz_q", "i8"),
+    ]
+)
+
+# The judged taps of a person, card after card.
+LINE_ROWS = np.dtype(
+    [
+        ("row", "i8"),
+        ("when_ms", "i8"),
+        ("radius_ms", "i8"),
+        ("marks", "i8"),
+        ("kind", "i8"),
+        ("grade", "i8"),
+        ("slot", "i8"),  # which of the person's cards
+        ("gap", "i8"),  # gaps in the card's counter so far
+        ("merged", "i8"),  # not of this entry: the entry that comes at this place in time
+    ]
+)
+
+# Per card of a person: where merging and pairing stand.
+SLOT_ROWS = np.dtype(
+    [
+        ("head", "i8"),  # next entry to merge
+        ("end", "i8"),
+        ("open", "i8"),  # entry of the tap-in that waits for its tap-out, -1 = none
+        ("last", "i8"),  # entry of the last accepted tap, -1 = none
+        ("gap", "i8"),
+        ("presence_ms", "i8"),  # last proof of presence since the open tap-in
+    ]
+)
+
+# The intervals of a person while they are judged.
+DRAFT_ROWS = np.dtype(
+    [
+        ("in_row", "i8"),
+        ("out_row", "i8"),
+        ("in_line", "i8"),  # entries of the line, -1 = none
+        ("out_line", "i8"),
+        ("start_ms", "i8"),
+        ("end_ms", "i8"),
+        ("rules", "i8"),
+        ("grade", "i8"),
+        ("state", "i8"),
+        ("main", "i8"),  # rule of the exception it raises, 0 = none
+        ("other_row", "i8"),
+        ("from_ms", "i8"),  # proposal
+        ("until_ms", "i8"),
+        ("cap_ms", "i8"),  # planned length, 0 = no plan
+        ("limit_ms", "i8"),  # most that may be credited without a leader, 0 = no limit
+        ("correction", "i8"),  # its position in `corrections`, -1 = none
+        ("minutes", "i8"),
+        ("sorted", "i8"),  # not of this draft: the draft that comes at this place in time
+    ]
+)
+
+
+class Desk(NamedTuple):
+    """One person at work: facts that are only read, work rows, and room for the findings.
+
+    `counts` says who sits there and how much was found. A desk that is not LOUD raises no
+    exceptions: it is somebody's guardian who is looked at.
+    """
+
+    taps: Rows
+    clock: Rows  # parallel to `taps`
+    order: Numbers  # tap rows that belong to a line, by card, counter, time, terminal, seq
+    cards: Rows
+    person_cards: Numbers  # card indices, person by person
+    persons: Rows
+    terminals: Rows
+    activities: Rows
+    corrections: Rows  # person by person, in order of decision
+    line: Rows
+    slots: Rows
+    drafts: Rows
+    counts: Numbers
+    intervals: Rows
+    exceptions: Rows
+    policy: Policy
+    as_of_ms: int
+
+
+def service_day(when_ms: int, tz_q: int) -> int:
+    """Return the days since 1970 of an instant in a zone of quarter hours.
+
+    >>> service_day(1_795_222_923_004, 32)
+    20778
+    """
+    return (when_ms + tz_q * QUARTER_MS) // DAY_MS
+
+
+def month_number(day: int) -> int:
+    """Return months since year 0 of a day since 1970 (proleptic Gregorian calendar).
+
+    >>> month_number(20778) == 2026 * 12 + 10
+    True
+    """
+    shifted = day + 719_468  # from 0000-03-01, so that the leap day ends the year
+    era = shifted // 146_097
+    of_era = shifted - era * 146_097
+    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    return (year + era * 400) * 12 + (5 * of_year + 2) // 153 + 2
+
+
+def plan_length(desk: Desk, activity: int) -> int:
+    """Return the planned length of an activity, 0 without a plan."""
+    if activity < 0 or desk.activities[activity]["end_ms"] <= 0:
+        return 0
+    plan = desk.activities[activity]
+    return max(0, plan["end_ms"] - plan["start_ms"])
+
+
+def decision_on(desk: Desk, rule: int, row: int) -> int:
+    """Return the position of the last decision on an exception of a tap, -1 if none was made."""
+    found = -1
+    person = desk.persons[desk.counts[PERSON]]
+    for position in range(person["decided"], person["decided_stop"]):
+        decision = desk.corrections[position]
+        tap = desk.taps[row]
+        if (
+            decision["rule"] == rule
+            and decision["terminal"] == tap["terminal"]
+            and decision["seq"] == tap["seq"]
+        ):
+            found = position
+    return found
+
+
+def raise_exception(desk: Desk, rule: int, row: int, other_row: int) -> None:
+    """Put a tap into the exception queue, with the leader's decision if there is one."""
+    if not desk.counts[LOUD]:
+        return
+    decision = decision_on(desk, rule, row)
+    position = desk.counts[EXCEPTIONS]
+    desk.counts[EXCEPTIONS] = position + 1
+    entry = desk.exceptions[position]
+    entry["start_ms"] = 0
+    entry["end_ms"] = 0
+    entry["person"] = desk.counts[PERSON]
+    entry["row"] = row
+    entry["other_row"] = other_row
+    entry["rule"] = rule
+    # A second tap-out is evidence, nothing for a leader to settle.
+    entry["state"] = CLOSED if rule == 11 else WAITING
+    if decision >= 0:
+        entry["state"] = desk.corrections[decision]["decision"]
+
+
+def propose(desk: Desk, start_ms: int, end_ms: int) -> None:
+    """Add a proposal to the exception raised last."""
+    if desk.counts[LOUD]:
+        entry = desk.exceptions[desk.counts[EXCEPTIONS] - 1]
+        entry["start_ms"] = start_ms
+        entry["end_ms"] = end_ms
+
+
+HELPERS = (service_day, month_number, plan_length, decision_on, raise_exception, propose)

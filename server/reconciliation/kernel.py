@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel: one person after the other, from the line of taps to intervals and exceptions."""
+
+from __future__ import annotations
+
+from server.reconciliation import clock, credit, judging, lines, pairing
+from server.reconciliation import desk as desk_module
+from server.reconciliation.credit import (
+    adopt_corrections,
+    credit_minutes,
+    hold_minor,
+    list_drafts,
+    mark_repeated,
+    part_overlaps,
+    sort_drafts,
+    write_intervals,
+)
+from server.reconciliation.desk import DRAFTS, ENTRIES, EXCEPTIONS, LOUD, PERSON, Desk
+from server.reconciliation.lines import build_line
+from server.reconciliation.pairing import merge_lines, pair_line
+
+
+def reconcile_persons(desk: Desk, other: Desk) -> None:
+    """Derive intervals and exceptions of every wanted person, in the order of the register.
+
+    The desks share the facts; `other` has its own work rows, for a minor's guardian.
+    """
+    desk.counts[LOUD] = 1
+    for person in range(len(desk.persons)):
+        if desk.persons[person]["derive"]:
+            desk.counts[PERSON] = person
+            reconcile_person(desk, other)
+
+
+def reconcile_person(desk: Desk, other: Desk) -> None:
+    """Derive intervals and exceptions of the person at the desk."""
+    first_exception = desk.counts[EXCEPTIONS]
+    pair_person(desk)
+    if desk.persons[desk.counts[PERSON]]["minor_until_ms"] > 0:
+        other.counts[PERSON] = desk.persons[desk.counts[PERSON]]["guardian"]
+        pair_person(other)
+        hold_minor(desk, other)
+    adopt_corrections(desk, first_exception)
+    sort_drafts(desk)
+    mark_repeated(desk)
+    part_overlaps(desk)
+    list_drafts(desk)
+    credit_minutes(desk)
+    write_intervals(desk)
+
+
+def pair_person(desk: Desk) -> None:
+    """Build the line of the person and pair it; nobody (-1) has an empty line."""
+    desk.counts[ENTRIES] = 0
+    desk.counts[DRAFTS] = 0
+    if desk.counts[PERSON] < 0:
+        return
+    first = desk.persons[desk.counts[PERSON]]["cards"]
+    cards = desk.persons[desk.counts[PERSON]]["cards_stop"] - first
+    for slot in range(cards):
+        desk.slots[slot]["head"] = desk.counts[ENTRIES]
+        build_line(desk, desk.person_cards[first + slot], slot)
+        desk.slots[slot]["end"] = desk.counts[ENTRIES]
+    merge_lines(desk, cards)
+    pair_line(desk, cards)
+
+
+# Everything the entries call, innermost first; the compiler asks for it.
+HELPERS = (
+    *clock.HELPERS,
+    *desk_module.HELPERS,
+    *judging.HELPERS,
+    *lines.HELPERS,
+    *pairing.HELPERS,
+    *credit.HELPERS,
+    reconcile_person,
+    pair_person,
+)

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load the history of some people from the database into arrays; plain SQL, no ORM on events.
+
+For every boot of a terminal that holds one tap of a wanted person, all events of that boot come
+along: the clock of a boot is corrected from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from server.ingest.models import Batch, EventFork, StoredEvent, StoredRange
+from server.people.models import Card, Volunteer
+from server.reconciliation import arrays
+from server.reconciliation.arrays import Array, History
+from server.reconciliation.models import Correction
+from server.terminals.models import Activity, Psam, Site, Terminal
+from swipe.event import EVENT_LAYOUT
+from swipe.kinds import EventType
+
+# Bound parameters of one statement; SQLite takes 32 766.
+PIECE = 5_000
+FORK = "fork"
+_ACC = EVENT_LAYOUT.span("card_acc")[0]
+_PAYLOAD = EVENT_LAYOUT.span("card_ctr")[0]
+_EVENT_COLUMNS = (
+    StoredEvent.terminal_id,
+    StoredEvent.seq,
+    StoredEvent.boot,
+    StoredEvent.up_ms,
+    StoredEvent.utc_ms,
+    StoredEvent.unc_ms,
+    StoredEvent.received_ms,
+    StoredEvent.anchor,
+    StoredEvent.site,
+    StoredEvent.activity,
+    StoredEvent.card_asn,
+    StoredEvent.card_ctr,
+    StoredEvent.psam_no,
+    StoredEvent.psam_seq,
+    StoredEvent.flags,
+    StoredEvent.type,
+    StoredEvent.result,
+    StoredEvent.proof,
+    StoredEvent.verdict,
+    StoredEvent.raw,
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A history and the numbers that its indices stand for."""
+
+    history: History
+    terminals: NDArray[np.int64]
+
+    def event(self, row: int) -> tuple[int, int]:
+        """Return terminal id and sequence number of a row of the taps."""
+        tap = self.history.taps[row]
+        return int(self.terminals[tap["terminal"]]), int(tap["seq"])
+
+
+def load(session: Session, persons: Collection[int] | None) -> Loaded:
+    """Load what derives the given volunteers, or all."""
+    people = _people(session, persons)
+    person_of = _index(row[0] for row in people)
+    cards = _cards(session, person_of, everyone=persons is None)
+    card_of = {row[1]: number for number, row in enumerate(cards)}
+    events = _events(session, None if persons is None else list(card_of))
+    terminals = sorted({row[0] for row in events})
+    activities = session.execute(
+        sa.select(Activity.id, Activity.start_ms, Activity.end_ms).order_by(Activity.id)
+    ).all()
+    corrections = _corrections(session, person_of)
+    terminals = sorted({*terminals, *(row.terminal for row in corrections if row.terminal)})
+    terminal_of = _index(terminals)
+    activity_of = _index(row[0] for row in activities)
+    taps = _taps(session, events, terminal_of, card_of, activity_of)
+    history = History(
+        taps=taps,
+        persons=_person_array(people, person_of, persons),
+        cards=_card_array(cards, person_of),
+        terminals=_terminal_array(session, terminals),
+        activities=_filled(arrays.ACTIVITY_DTYPE, activities, ("id", "start_ms", "end_ms")),
+        corrections=_correction_array(session, corrections, person_of, terminal_of),
+    )
+    return Loaded(
+        history,
+        np.array(terminals, dtype=np.int64),
+    )
+
+
+def _index(ids: Iterable[int]) -> dict[int, int]:
+    return {number: index for index, number in enumerate(ids)}
+
+
+def _pieces(values: Collection[Any]) -> Iterable[list[Any]]:
+    ordered = sorted(values)
+    for low in range(0, len(ordered), PIECE):
+        yield ordered[low : low + PIECE]
+
+
+def _people(session: Session, persons: Collection[int] | None) -> list[Sequence[Any]]:
+    """Return (id, minor_until_ms, guardian_id) of the wanted and their guardians, by id."""
+    columns = sa.select(Volunteer.id, Volunteer.minor_until_ms, Volunteer.guardian_id)
+    if persons is None:
+        return list(session.execute(columns.order_by(Volunteer.id)))
+    found: dict[int, Sequence[Any]] = {}
+    wanted = set(persons)
+    for _ in range(2):  # the wanted, then their guardians; nobody asks for guardians of guardians
+        for part in _pieces(wanted):
+            for row in session.execute(columns.where(Volunteer.id.in_(part))):
+                found[row[0]] = row
+        wanted = {row[2] for row in found.values() if row[2] is not None} - set(found)
+    return [found[number] for number in sorted(found)]
+
+
+def _cards(session: Session, person_of: dict[int, int], *, everyone: bool) -> list[Sequence[Any]]:
+    """Return (id, asn, revoked_ms, volunteer_id) of the cards of people, by id."""
+    columns = sa.select(Card.id, Card.asn, Card.revoked_ms, Card.volunteer_id)
+    if everyone:
+        return list(session.execute(columns.order_by(Card.id)))
+    found: list[Sequence[Any]] = []
+    for part in _pieces(person_of):
+        found += session.execute(columns.where(Card.volunteer_id.in_(part)))
+    return sorted(found, key=lambda row: int(row[0]))
+
+
+def _events(session: Session, asns: list[str] | None) -> list[Sequence[Any]]:
+    """Return the events of every boot in which one of the cards tapped, or all."""
+    columns = sa.select(*_EVENT_COLUMNS)
+    if asns is None:
+        return list(session.execute(columns))
+    boots: set[tuple[int, int]] = set()
+    for part in _pieces(asns):
+        tapped = sa.select(StoredEvent.terminal_id, StoredEvent.boot).distinct()
+        boots |= {(row[0], row[1]) for row in session.execute(tapped.where(_of_cards(part)))}
+    found: list[Sequence[Any]] = []
+    for terminal_id in sorted({terminal_id for terminal_id, _ in boots}):
+        numbers = [boot for owner, boot in boots if owner == terminal_id]
+        found += session.execute(
+            columns.where(StoredEvent.terminal_id == terminal_id, StoredEvent.boot.in_(numbers))
+        )
+    return found
+
+
+def _of_cards(asns: list[str]) -> sa.ColumnElement[bool]:
+    return StoredEvent.card_asn.in_(asns)
+
+
+def _taps(
+    session: Session,
+    events: list[Sequence[Any]],
+    terminal_of: dict[int, int],
+    card_of: dict[str, int],
+    activity_of: dict[int, int],
+) -> Array:
+    taps = arrays.empty(arrays.TAP_DTYPE, len(events))
+    if not events:
+        return taps
+    (terminal, seq, boot, up, utc, unc, received, anchor, site, activity, asn, ctr, psam_no,
+     psam_seq, flags, kind, result, proof, verdict, raw) = zip(*events, strict=True)  # fmt: skip
+    receipts = _receipts(session, set(terminal))
+    places = _places(session)
+    for name, column in (
+        ("seq", seq), ("boot", boot), ("up_ms", up), ("utc_ms", utc), ("received_ms", received),
+        ("card_ctr", ctr), ("flags", flags), ("type", kind), ("result", result),
+        ("proof", proof), ("verdict", verdict),
+    ):  # fmt: skip
+        taps[name] = column
+    # 0xFFFFFFFF means "not known at all"; anything beyond 24 days says no more than that.
+    taps["unc_ms"] = np.minimum(np.array(unc, dtype=np.int64), 2**31 - 1)
+    taps["terminal"] = [terminal_of[number] for number in terminal]
+    taps["card"] = [card_of.get(serial, -1) for serial in asn]
+    taps["activity"] = [activity_of.get(number, -1) for number in activity]
+    taps["anchor_ms"] = [
+        receipts.get((number, bytes(name)), 0)
+        for number, name in zip(terminal, anchor, strict=True)
+    ]
+    taps["psam"] = np.unique([bytes(number or b"") for number in psam_no], return_inverse=True)[1]
+    taps["ref"] = _refs(kind, psam_seq, raw)
+    resolved = np.array(kind) == EventType.TORN_RESOLVED
+    taps["hint"] = np.where(resolved, [bytes(data)[_ACC] for data in raw], 0)
+    taps["site"] = [
+        number or places.by_psam.get(bytes(psam or b""), 0)
+        for number, psam in zip(site, psam_no, strict=True)
+    ]
+    taps["tz_q"] = [places.zones.get(int(number), 0) for number in taps["site"]]
+    return taps
+
+
+def _refs(kind: Sequence[int], psam_seq: Sequence[int], raw: Sequence[bytes]) -> list[int]:
+    """Return psam_seq, or for VOID_LAST the number of the event it voids."""
+    return [
+        int.from_bytes(bytes(data)[_PAYLOAD : _PAYLOAD + 4]) if which == EventType.VOID_LAST else n
+        for which, n, data in zip(kind, psam_seq, raw, strict=True)
+    ]
+
+
+def _receipts(session: Session, terminals: set[int]) -> dict[tuple[int, bytes], int]:
+    """Return when the receipt that an anchor names was given."""
+    found: dict[tuple[int, bytes], int] = {}
+    columns = sa.select(Batch.terminal_id, Batch.anchor, Batch.received_ms)
+    for part in _pieces(terminals):
+        for terminal_id, anchor, at_ms in session.execute(
+            columns.where(Batch.terminal_id.in_(part))
+        ):
+            found[terminal_id, bytes(anchor)] = at_ms
+    return found
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Zone of each site; site of each PSAM."""
+
+    zones: dict[int, int]
+    by_psam: dict[bytes, int]
+
+
+def _places(session: Session) -> _Places:
+    zones = {number: zone for number, zone in session.execute(sa.select(Site.id, Site.tz_q))}  # noqa: C416 - a row is not a pair for mypy
+    statement = sa.select(Psam.number, Terminal.site_id).join(
+        Terminal, Terminal.id == Psam.terminal_id
+    )
+    return _Places(zones, {bytes(number): site for number, site in session.execute(statement)})
+
+
+def _person_array(
+    people: list[Sequence[Any]], person_of: dict[int, int], wanted: Collection[int] | None
+) -> Array:
+    rows = arrays.empty(arrays.PERSON_DTYPE, len(people))
+    chosen = None if wanted is None else set(wanted)
+    for index, (number, minor_until_ms, guardian) in enumerate(people):
+        derive = chosen is None or number in chosen
+        rows[index]["id"] = number
+        rows[index]["minor_until_ms"] = minor_until_ms or 0
+        rows[index]["guardian"] = person_of.get(guardian, -1) if guardian is not None else -1
+        rows[index]["derive"] = int(derive)
+    return rows
+
+
+def _card_array(cards: list[Sequence[Any]], person_of: dict[int, int]) -> Array:
+    rows = arrays.empty(arrays.CARD_DTYPE, len(cards))
+    for index, (number, _asn, revoked_ms, owner) in enumerate(cards):
+        rows[index]["id"] = number
+        rows[index]["revoked_ms"] = revoked_ms or 0
+        rows[index]["person"] = person_of[owner]
+    return rows
+
+
+def _terminal_array(session: Session, terminals: list[int]) -> Array:
+    rows = arrays.empty(arrays.TERMINAL_DTYPE, len(terminals))
+    rows["id"] = terminals
+    at = _index(terminals)
+    forks = (
+        sa.select(EventFork.terminal_id, sa.func.min(EventFork.received_ms),
+                  sa.func.min(EventFork.seq))
+        .where(EventFork.kind == FORK)
+        .group_by(EventFork.terminal_id)
+    )  # fmt: skip
+    for terminal_id, at_ms, seq in session.execute(forks):
+        if terminal_id in at:
+            rows[at[terminal_id]]["fork_ms"] = at_ms
+            rows[at[terminal_id]]["fork_seq"] = seq
+    for terminal_id, seq in _first_gaps(session):
+        if terminal_id in at:
+            rows[at[terminal_id]]["gap_seq"] = seq
+    return rows
+
+
+def _first_gaps(session: Session) -> list[tuple[int, int]]:
+    """Return the first missing number of every terminal that has a gap."""
+    last: dict[int, int] = {}
+    gaps: dict[int, int] = {}
+    ranges = sa.select(StoredRange.terminal_id, StoredRange.first_seq, StoredRange.last_seq)
+    for terminal_id, first_seq, last_seq in session.execute(
+        ranges.order_by(StoredRange.terminal_id, StoredRange.first_seq)
+    ):
+        expected = last.get(terminal_id, 0) + 1
+        if first_seq != expected:
+            gaps.setdefault(terminal_id, expected)
+        last[terminal_id] = last_seq
+    return list(gaps.items())
+
+
+def _corrections(session: Session, person_of: dict[int, int]) -> list[Correction]:
+    found: list[Correction] = []
+    for part in _pieces(person_of):
+        found += session.scalars(sa.select(Correction).where(Correction.person.in_(part)))
+    return sorted(found, key=lambda row: row.id)
+
+
+def _correction_array(
+    session: Session,
+    corrections: list[Correction],
+    person_of: dict[int, int],
+    terminal_of: dict[int, int],
+) -> Array:
+    rows = arrays.empty(arrays.CORRECTION_DTYPE, len(corrections))
+    zones = {row[0]: row[1] for row in session.execute(sa.select(Site.id, Site.tz_q))}
+    zone = min(zones.items())[1] if zones else 0
+    for index, made in enumerate(corrections):
+        row = rows[index]
+        row["id"], row["at_ms"] = made.id, made.at_ms
+        row["start_ms"], row["end_ms"] = made.start_ms or 0, made.end_ms or 0
+        row["person"], row["rule"] = person_of[made.person], made.rule
+        row["terminal"] = terminal_of[made.terminal] if made.terminal is not None else -1
+        row["seq"], row["minutes"], row["activity"] = made.seq or 0, made.minutes, -1
+        row["grade"] = arrays.GRADE_NAMES.index(made.grade)
+        row["decision"] = arrays.DECISION_NAMES.index(made.decision)
+        row["tz_q"] = zone
+    return rows
+
+
+def _filled(dtype: np.dtype[np.void], rows: Sequence[Any], names: tuple[str, ...]) -> Array:
+    filled = arrays.empty(dtype, len(rows))
+    for column, name in enumerate(names):
+        filled[name] = [row[column] or 0 for row in rows]
+    return filled

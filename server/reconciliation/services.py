@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Derive people's service time and take leaders' decisions; each call inside one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.errors import Refused
+from server.people import audit
+from server.people.models import Volunteer
+from server.people.services import mark_dirty
+from server.reconciliation.loading import PIECE, load
+from server.reconciliation.models import Correction, ReconException
+from server.reconciliation.parameters import MINUTE_MS
+from server.reconciliation.policy import DEFAULT_POLICY, Policy, reconcile_arrays
+from server.reconciliation.storing import store_exceptions, store_intervals
+
+# One derivation at a time, so that two never take `current` from each other's rows.
+DERIVING_LOCK = 0x59494B42
+# Both ends of these are known or capped by the plan: a leader's word makes them B, not A.
+GRADE_B_RULES = frozenset({12, 52})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one derivation did."""
+
+    persons: int
+    intervals: int
+    exceptions: int
+    new_intervals: int
+    new_exceptions: int
+
+
+def reconcile(
+    session: Session,
+    persons: Collection[int] | None,
+    now_ms: int,
+    policy: Policy = DEFAULT_POLICY,
+) -> Summary:
+    """Derive the given volunteers (None: everybody, minors through their guardians included)."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(DERIVING_LOCK)))
+    wanted = None if persons is None else _with_wards(session, persons)
+    loaded = load(session, wanted)
+    result = reconcile_arrays(loaded.history, now_ms, policy)
+    return Summary(
+        persons=int(loaded.history.persons["derive"].sum()),
+        intervals=len(result.intervals),
+        exceptions=len(result.exceptions),
+        new_intervals=store_intervals(session, loaded, result, wanted, now_ms),
+        new_exceptions=store_exceptions(session, loaded, result, wanted, now_ms),
+    )
+
+
+def _with_wards(session: Session, persons: Collection[int]) -> set[int]:
+    """Add the minors whose guardian is among them: the guardian's taps decide their hours."""
+    found = set(persons)
+    ordered = sorted(found)
+    for low in range(0, len(ordered), PIECE):
+        part = ordered[low : low + PIECE]
+        wards = sa.select(Volunteer.id).where(Volunteer.guardian_id.in_(part))
+        found |= set(session.scalars(wards))
+    return found
+
+
+def queue_for_ledger(session: Session, persons: Collection[int] | None) -> None:
+    """Queue people (None: everybody) so that the worker posts what changed."""
+    if persons is None:
+        persons = list(session.scalars(sa.select(Volunteer.id)))
+    mark_dirty(session, persons)
+
+
+def approve(
+    session: Session,
+    number: int,
+    span_ms: tuple[int, int],
+    actor: str,
+    reason: str,
+    now_ms: int,
+) -> Correction:
+    """Credit the span a leader approves for an exception; the rules cap it.
+
+    Raises:
+        Refused: nothing waits under this number, or the span is empty or beyond the proposal.
+    """
+    waiting = _waiting(session, number)
+    start, end = span_ms
+    if end <= start:
+        raise Refused("empty-span", "结束须晚于开始", "an end comes after its start")
+    low, high = waiting.proposed_start_ms, waiting.proposed_end_ms
+    if (low is not None and start < low) or (high is not None and end > high):
+        raise Refused(
+            "beyond-proposal", "只能在建议的时段以内批准", "approve within the proposed span"
+        )
+    minutes = (end - start) // MINUTE_MS
+    grade = "B" if waiting.rule in GRADE_B_RULES else "C"
+    credit = (start, end, minutes, grade)
+    made = _decide(session, waiting, "approved", credit, (actor, reason, now_ms))
+    reconcile(session, [waiting.person], now_ms)
+    return made
+
+
+def reject(session: Session, number: int, actor: str, reason: str, now_ms: int) -> Correction:
+    """Settle an exception with nothing credited.
+
+    Raises:
+        Refused: nothing waits under this number.
+    """
+    waiting = _waiting(session, number)
+    made = _decide(session, waiting, "rejected", (None, None, 0, "C"), (actor, reason, now_ms))
+    reconcile(session, [waiting.person], now_ms)
+    return made
+
+
+def _waiting(session: Session, number: int) -> ReconException:
+    found = session.get(ReconException, number, with_for_update=True)
+    if found is None:
+        raise Refused("unknown-exception", "没有这条异常", f"no exception {number}")
+    if found.state != "open" or not found.current:
+        raise Refused("exception-settled", "这条异常已经处理过了", "it is settled already")
+    return found
+
+
+def _decide(
+    session: Session,
+    waiting: ReconException,
+    decision: str,
+    credit: tuple[int | None, int | None, int, str],
+    said: tuple[str, str, int],
+) -> Correction:
+    start, end, minutes, grade = credit
+    actor, reason, now_ms = said
+    made = Correction(
+        person=waiting.person,
+        exception_id=waiting.id,
+        rule=waiting.rule,
+        terminal=waiting.terminal,
+        seq=waiting.seq,
+        decision=decision,
+        start_ms=start,
+        end_ms=end,
+        minutes=minutes,
+        grade=grade,
+        leader=actor,
+        approved_by=actor,
+        at_ms=now_ms,
+        reason=reason,
+    )
+    session.add(made)
+    session.flush()
+    mark_dirty(session, [waiting.person])  # the worker posts what this changes
+    audit.record(
+        session, now_ms, actor, f"exception.{decision}", f"exception:{waiting.id}", reason=reason
+    )
+    return made
