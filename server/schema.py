@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring a database to the newest schema, and tell which one it has."""
+"""Bring a database to the newest schema, and tell which one it has.
+
+Migrations run forward only: evidence is never taken back. Before one, back up.
+"""
 
 from __future__ import annotations
 

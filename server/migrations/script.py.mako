@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""${message}."""
+"""${message}.
+
+Forward only: what a table holds is never taken back.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,3 @@ depends_on = ${repr(depends_on)}
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}
-
-
-def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}

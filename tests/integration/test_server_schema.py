@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 
 import server
 from server.db import Base, Database
-from server.schema import current_revision, newest_revision
+from server.schema import current_revision, newest_revision, upgrade
 
 
 def load_all_models() -> None:
@@ -52,3 +52,10 @@ def test_audit_lines_cannot_be_changed(database: Database, verb: str) -> None:
 
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.writing() as session:
         session.execute(sa.text(verb))
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    """A second run of the migrations finds nothing to do."""
+    upgrade(database)
+
+    assert current_revision(database) == newest_revision()

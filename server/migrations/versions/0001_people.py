@@ -131,14 +131,3 @@ def _create_dirty_person() -> None:
     op.create_index(
         op.f("ix_dirty_person_volunteer_id"), "dirty_person", ["volunteer_id"], unique=False
     )
-
-
-def downgrade() -> None:
-    op.drop_table("dirty_person")
-    op.drop_table("audit")
-    op.drop_table("user")
-    op.drop_table("card")
-    op.drop_table("volunteer")
-    op.drop_table("sequence")
-    if op.get_context().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION yika_refuse_change()")

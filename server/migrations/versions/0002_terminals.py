@@ -196,16 +196,3 @@ def _create_log_record() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("leaf_index", name=op.f("pk_log_record")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("log_record")
-    op.drop_table("log_state")
-    op.drop_table("config_notice")
-    op.drop_table("hotlist")
-    op.drop_table("enrol_token")
-    op.drop_table("psam")
-    op.drop_table("terminal_key")
-    op.drop_table("terminal")
-    op.drop_table("activity")
-    op.drop_table("site")

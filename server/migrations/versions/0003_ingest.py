@@ -132,12 +132,3 @@ def _create_chain_state() -> None:
         sa.Column("forked_from", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_chain_state")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("chain_state")
-    op.drop_table("stored_range")
-    op.drop_table("refused_batch")
-    op.drop_table("event_fork")
-    op.drop_table("batch")
-    op.drop_table("event")

@@ -29,7 +29,7 @@ from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.notices import Signer
 from server.terminals.services import NewSite, add_site
 from swipe.batch import BatchStamp, build_batch
-from swipe.event import Event, sign
+from swipe.event import Event, event_hash, sign, tap_counts
 from swipe.kinds import BatchKind
 from swipe.receipt import Receipt
 from tests.factories import (
@@ -40,6 +40,7 @@ from tests.factories import (
     UTC_S,
     make_batch,
     make_chain,
+    make_event,
     make_identity,
 )
 
@@ -128,6 +129,15 @@ class Rig:
     def chain(self, count: int, **kwargs: Any) -> list[Event]:
         """Make a chain of taps with true proofs."""
         return make_chain(count, self.terminal_identity, self.store, **kwargs)
+
+    def chain_after(self, before: Event, payload: bytes, **fields: Any) -> Event:
+        """Make one event with a payload that follows another event."""
+        n_in, n_out = tap_counts(before)
+        values = {
+            "seq": before.seq + 1, "prev": event_hash(before), "n_in": before.n_in + n_in,
+            "n_out": before.n_out + n_out, "psam_no": bytes(6), "payload": payload,
+        }  # fmt: skip
+        return make_event(self.terminal_identity, **(values | fields))
 
     def batch(self, events: Sequence[Event], batch_no: int = 1, **kwargs: Any) -> bytes:
         """Make the signed batch of some events."""

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a server: what is created once, and what is told when something is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from pathlib import Path
+
+import pytest
+
+from keys.identity import Identity
+from server.app import create_app
+from server.config import Config, DatabaseSection, DataSection, KeysSection
+from server.errors import ConfigError
+from server.runtime import EXTENSION, initialise_files, open_runtime
+from tests.factories import PASSPHRASE, make_store
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A configuration with its files in place."""
+    made = Config(data=DataSection(tmp_path / "data"), keys=KeysSection(passphrase=PASSPHRASE))
+    initialise_files(made)
+    make_store(made.key_store_path)
+    return made
+
+
+def test_private_files_are_private(config: Config) -> None:
+    """Folder, identity and web secret are for the server's user alone."""
+    modes = [
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (config.data.dir, config.identity_path, config.secret_path)
+    ]
+
+    assert modes == [0o700, 0o600, 0o600]
+
+
+def test_files_are_created_once(config: Config) -> None:
+    """A second initialisation keeps identity and secret."""
+    before = Identity.load(config.identity_path).public_key
+
+    assert initialise_files(config) == []
+    assert Identity.load(config.identity_path).public_key == before
+
+
+def test_application_opens_on_its_files(config: Config) -> None:
+    """The factory opens what the configuration names; readiness tells that a schema is missing."""
+    app = create_app(config)
+
+    response = app.test_client().get("/readyz")
+
+    app.extensions[EXTENSION].close()
+    assert response.status_code == 503
+    assert b"yika-server init" in response.data
+
+
+@pytest.mark.parametrize("missing", ["identity_path", "secret_path", "key_store_path"])
+def test_missing_file_is_named(config: Config, missing: str) -> None:
+    """A file that is not there is named, with the command that makes it where there is one."""
+    path: Path = getattr(config, missing)
+    path.unlink()
+
+    with pytest.raises(ConfigError, match=path.name):
+        open_runtime(config)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keys": KeysSection(passphrase="wrong")},
+        {"database": DatabaseSection(url="mysql://localhost/yika")},
+    ],
+)
+def test_what_does_not_open_is_told(config: Config, changes: dict[str, object]) -> None:
+    """A wrong passphrase or a database of another kind ends in one line."""
+    with pytest.raises(ConfigError):
+        open_runtime(dataclasses.replace(config, **changes))
