@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from terminal.errors import AlreadyRunning
+from terminal.errors import AlreadyRunning, NotProvisioned
 
 JOURNAL = "journal.yika"
 IDENTITY = "identity.pem"
@@ -54,9 +54,13 @@ def sole_writer(data_dir: Path) -> Iterator[None]:
     """Hold the data folder for one process; the lock goes with the process, however it ends.
 
     Raises:
+        NotProvisioned: There is no such folder.
         AlreadyRunning: Another process holds it.
     """
-    handle = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        handle = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except FileNotFoundError as exc:
+        raise NotProvisioned(str(data_dir)) from exc
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

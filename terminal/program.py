@@ -120,6 +120,7 @@ class Program:
                 self._mailbox.empty()
                 if not loop.turn():
                     self._stopped.wait(RETRY_S)
+            loop.take_notes()
         finally:
             self._mailbox.close()
             courier.stop(COURIER_END_S)
@@ -163,11 +164,8 @@ class _Loop:
             return False
         return True
 
-    def _chores(self) -> None:
-        """Keys, clock, notes and the idle screen: none of it may end the program."""
-        self._heal()
-        for key in self._parts.keypad.pressed():
-            self._key(key)
+    def take_notes(self) -> None:
+        """Write what happened besides taps; also the last thing before the program ends."""
         jump = self._desk.chain.time.jump()
         if jump is not None:
             expected, found = (ms // 1000 for ms in jump)
@@ -178,6 +176,13 @@ class _Loop:
             self._desk.write_notes()
         except NotSaved as exc:
             self._complain(exc)
+
+    def _chores(self) -> None:
+        """Keys, clock, notes and the idle screen: none of it may end the program."""
+        self._heal()
+        for key in self._parts.keypad.pressed():
+            self._key(key)
+        self.take_notes()
         self._announcer.idle(self._station, self._courier.standing, self._reader_problem)
 
     def _heal(self) -> None:

@@ -159,9 +159,8 @@ def message(say: Say, note: Note) -> Screen:
     if say is Say.DUPLICATE:
         return _duplicate(note)
     sheet = SHEETS[say]
-    way = "" if note.direction is Mode.AUTO else " ".join(MODE_WORDS[note.direction])
     lines = (
-        row(sheet.zh, way),
+        row(sheet.zh, _way(note.direction, COLUMNS - width(sheet.zh) - 1)),
         fit(sheet.en),
         fit(sheet.advice_zh),
         row(sheet.advice_en, note.code or sheet.code),
@@ -183,6 +182,12 @@ def _accepted(say: Say, note: Note) -> Screen:
         third = row("本次 TIME", stay(note.stay_s))
     lines = (row(words.title, note.clock), fit(note.name), fit(third), fit(words.parting))
     return Screen(lines, Led(words.led), Tone(words.tone))
+
+
+def _way(direction: Mode, free: int) -> str:
+    """Return the direction in both languages if there is room for it."""
+    words = "" if direction is Mode.AUTO else " ".join(MODE_WORDS[direction])
+    return words if width(words) <= free else ""
 
 
 def _duplicate(note: Note) -> Screen:

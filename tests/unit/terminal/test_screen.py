@@ -44,7 +44,7 @@ def test_every_message_reaches_the_display(say: Say) -> None:
 def test_no_word_is_cut(say: Say) -> None:
     """Chinese, English and advice of every sheet stand on the screen in full."""
     sheet = SHEETS[say]
-    text = str(shown(say))
+    text = str(shown(say, Note(direction=Mode.OUT)))
 
     for words in (sheet.zh, sheet.en, sheet.advice_zh, sheet.advice_en, sheet.code):
         assert words in text
