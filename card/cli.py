@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from keys.usage import KeyUsage
 
 PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
 CARD_WAIT_S = 5.0
+LOOK_AGAIN_S = 0.2  # between looks at several readers; pcscd notices a card within 0.4 s
 ATTEMPTS_SUFFIX = ".attempts.json"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -316,14 +318,16 @@ def _only_reader_with_card(wait_s: float) -> str:
         raise NoReader
     if len(names) == 1:
         return names[0]
-    filled = [name for name in names if _holds_card(name)]
+    deadline = time.monotonic() + wait_s
+    while not (filled := [name for name in names if _holds_card(name)]):
+        if time.monotonic() >= deadline:
+            raise NoCard(f"{len(names)} readers")
+        time.sleep(LOOK_AGAIN_S)
     if len(filled) > 1:
         raise Failed(
             f"多个读卡器上有卡，请用 --reader 指定 / several readers hold a card, name one with "
             f"--reader: {', '.join(filled)}"
         )
-    if not filled:
-        raise NoCard(f"{len(names)} readers, waited {wait_s:.0f} s")
     return filled[0]
 
 

@@ -184,7 +184,7 @@ class PcscReader:
                 if remaining <= 0:
                     return settled <= deadline
                 state = self._state(state, remaining)
-        except (NoReader, NoService):
+        except (NoReader, NoService, NoPermission):
             self.close()
         return True
 

@@ -135,6 +135,14 @@ def _connected(stack: PcscStack, slot: str) -> Iterator[PcscConnection]:
         reader.close()
 
 
+def _put_back(hand: Hand, card: str) -> None:
+    """Put a torn card back as soon as the hand has it again."""
+    deadline = time.monotonic() + WAIT_S
+    while hand.slots()[ANTENNA]["card"] is not None:
+        assert time.monotonic() < deadline
+    hand.insert(ANTENNA, card)
+
+
 def _request(psam: PsamCard) -> TapRequest:
     return TapRequest(psam, NINE, CHINA, 101, H8)
 
@@ -244,8 +252,7 @@ def test_a_torn_debit_is_completed_at_the_next_tap(
         with pytest.raises(CardRemoved):
             card.clock_in(_request(psam))
         connection.close()
-        # At once: faster than the service looks.
-        hand.insert(ANTENNA, issued)
+        _put_back(hand, issued)
         assert reader.wait_removed(WAIT_S)
         assert reader.wait_card(WAIT_S)
         connection = reader.connect()
@@ -269,7 +276,7 @@ def test_a_card_that_stopped_answering_has_left(stack: PcscStack, hand: Hand, is
     with pytest.raises(CardRemoved):
         run(select(), connection)
     connection.close()
-    hand.insert(ANTENNA, issued)
+    _put_back(hand, issued)
 
     assert reader.wait_removed(WAIT_S)
     assert reader.wait_card(WAIT_S)
@@ -386,10 +393,13 @@ def test_cli_issues_and_reads(
     path.write_text(json.dumps(data), encoding="utf-8")
     hand.blank("cli")
     hand.insert(ANTENNA, "cli")
+    with _connected(stack, ANTENNA):
+        pass  # the service has noticed it
     reader = ("--reader", f"pcsc:{stack.reader_of(ANTENNA)}")
     keys = ("--store", str(store.path))
 
     readers = _cli("readers", "--json")
+    several = _cli("info")
     before = _cli("info", *reader)
     issue = _cli("issue", "--data", str(path), *keys, *reader, "--json")
     again = _cli("issue", "--data", "-", *keys, *reader, data=json.dumps(data))
@@ -399,6 +409,8 @@ def test_cli_issues_and_reads(
     probe = _cli("doctor", "--probe", str(store.path), *reader, "--json")
 
     assert f"pcsc:{stack.reader_of(ANTENNA)}" in json.loads(readers.stdout)["readers"]
+    assert several.exit_code == 1
+    assert "--reader" in several.stderr
     assert before.exit_code == 1
     assert before.stderr.startswith("空白卡")
     assert json.loads(issue.stdout)["found"] == "blank"
@@ -408,6 +420,24 @@ def test_cli_issues_and_reads(
     assert json.loads(dump.stdout)["0018"] == []
     assert doctor.stdout.count("[ok]") >= 3
     assert json.loads(probe.stdout)["fit"] is True
+
+
+def test_cli_finds_the_only_card(stack: PcscStack, hand: Hand, issued: str) -> None:
+    """Without a name the reader that holds the only card is used; with none, that is said."""
+    psam = hand.remove(SAM)
+    reader = _reader(stack, SAM)
+    assert _gone(reader)
+    none = _cli("info", "--wait", "0")
+    hand.insert(ANTENNA, issued)
+    found = _cli("info", "--json")
+    assert psam is not None
+    hand.insert(SAM, psam)
+    assert reader.wait_card(WAIT_S)
+    reader.close()
+
+    assert none.exit_code == 1
+    assert none.stderr.startswith("读卡器上没有卡片")
+    assert json.loads(found.stdout)["asn"] == ASN.hex().upper()
 
 
 def test_doctor_names_each_state_of_a_card(
