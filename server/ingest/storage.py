@@ -56,6 +56,8 @@ def _columns(opened: Opened, rows: NDArray[np.intp], added: Stored) -> dict[str,
     events = opened.events[rows]
     # Only these carry a card's counter in 98 to 105; other payloads hold something else there.
     answered = arrays.is_proven(events) | (events["type"] == EventType.TORN)
+    # From OPEN on, byte 127 belongs to the payload: of a receipt's hash, say.
+    has_result = events["type"] < EventType.OPEN
     count = len(rows)
     return {
         "terminal_id": events["terminal_id"].astype(np.int64),
@@ -63,7 +65,7 @@ def _columns(opened: Opened, rows: NDArray[np.intp], added: Stored) -> dict[str,
         "event_hash": opened.event_hashes[rows],
         "content_hash": opened.content_hashes[rows],
         "type": events["type"].astype(np.int16),
-        "result": events["result"].astype(np.int16),
+        "result": np.where(has_result, events["result"], 0).astype(np.int16),
         "flags": events["flags"].astype(np.int32),
         "boot": events["boot"].astype(np.int64),
         "up_ms": _millis(events["up_s"], events["up_ms"]),

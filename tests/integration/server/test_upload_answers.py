@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from server.ingest.models import RefusedBatch
+from server.ingest.models import RefusedBatch, StoredEvent
 from server.ingest.verdicts import Verdict
 from server.terminals.models import Terminal, TerminalKey
 from swipe import batch as batches
+from swipe import payloads
 from swipe import receipt as receipts
 from swipe.batch import BatchHeader
 from swipe.event import event_hash
-from swipe.kinds import ReceiptStatus
+from swipe.kinds import EventType, ReceiptStatus
 from swipe.receipt import Receipt
 from tests.factories import KEY_ID, TERMINAL_ID, make_identity
 from tests.integration.server.rig import NOW_MS, Rig, resigned
@@ -41,6 +42,21 @@ def test_first_upload_is_stored_and_receipted(rig: Rig) -> None:
     assert (receipt.terminal_id, receipt.batch_no, receipt.srv_utc_ms) == (TERMINAL_ID, 1, NOW_MS)
     assert rig.stored() == {event.seq: event.to_bytes() for event in events}
     assert set(rig.verdicts().values()) == {Verdict.OK}
+
+
+def test_last_byte_of_a_payload_is_not_stored_as_a_result(rig: Rig) -> None:
+    """A system event has no result, whatever the last byte of its payload is."""
+    tap = rig.chain(1)[0]
+    payload = payloads.build(EventType.ACK_ANCHOR, receipt_hash=bytes(31) + b"\xf5")
+    anchor = rig.chain_after(tap, payload, type=EventType.ACK_ANCHOR)
+
+    rig.upload([tap, anchor])
+
+    with rig.database.reading() as session:
+        stored = session.execute(sa.select(StoredEvent.type, StoredEvent.result))
+        results = {kind: result for kind, result in stored}
+
+    assert results == {EventType.IN: 0, EventType.ACK_ANCHOR: 0}
 
 
 def test_replay_gets_the_identical_receipt(rig: Rig) -> None:
