@@ -23,7 +23,6 @@ SESSION_LENGTH_MAX_MS = 12 * 60 * 60 * 1000  # one working day
 SESSION_TOUCH_MS = 60 * 1000  # write "last seen" at most once a minute
 
 HEARD_WITHIN_MS = 60 * 60 * 1000  # a terminal with a network speaks every few minutes
-SILENT_AFTER_MS = 24 * 60 * 60 * 1000  # offline for hours is normal, a whole day is news
 OVERLONG_MS = 16 * 60 * 60 * 1000  # the longest shift; beyond it a tap-out was forgotten
 ON_DUTY_LENGTH_MAX_MS = 24 * 60 * 60 * 1000  # nobody serves a day and a night: not "now" any more
 

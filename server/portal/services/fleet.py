@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Terminals as staff see them: last contact, unsent events, missing records, security module."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from server.db import Database
+from server.ingest.models import StoredRange
+from server.portal.display import local
+from server.portal.names import Name
+from server.portal.services.closing import REPORTING_STATES
+from server.terminals import policy
+from server.terminals.models import Psam, Site, Terminal
+
+GAPS_SHOWN = 3  # the first ones; the number missing counts them all
+TERMINAL_ROWS = 500
+
+Gap = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalRow:
+    """One terminal; times are wall times of its site."""
+
+    id: int
+    title: str
+    site: Name | None
+    state: str
+    last_contact: datetime | None
+    age: timedelta
+    silent: bool
+    unsent: int | None
+    gaps: list[Gap]
+    missing: int
+    psam: str
+    bad_proofs: int
+
+
+def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
+    """Read all terminals, those that need attention first."""
+    with database.reading() as session:
+        found = session.execute(
+            sa.select(Terminal, Site)
+            .outerjoin(Site, Site.id == Terminal.site_id)
+            .order_by(Terminal.last_contact_ms, Terminal.id)
+            .limit(TERMINAL_ROWS)
+        ).all()
+        gaps = _gaps(session)
+        modules = _modules(session)
+        return [_row(row[0], row[1], gaps[row[0].id], modules, now_ms) for row in found]
+
+
+def gaps_between(ranges: list[Gap]) -> list[Gap]:
+    """Return what is missing below and between stored runs of sequence numbers, which start at 1.
+
+    >>> gaps_between([(1, 4), (6, 6), (9, 12)])
+    [(5, 5), (7, 8)]
+    >>> gaps_between([(3, 4)])
+    [(1, 2)]
+    """
+    runs = [(0, 0), *sorted(ranges)]
+    return [
+        (before[1] + 1, after[0] - 1)
+        for before, after in pairwise(runs)
+        if after[0] > before[1] + 1
+    ]
+
+
+def _gaps(session: Session) -> defaultdict[int, list[Gap]]:
+    ranges: defaultdict[int, list[Gap]] = defaultdict(list)
+    for row in session.scalars(sa.select(StoredRange)):
+        ranges[row.terminal_id].append((row.first_seq, row.last_seq))
+    found: defaultdict[int, list[Gap]] = defaultdict(list)
+    found.update({terminal: gaps_between(runs) for terminal, runs in ranges.items()})
+    return found
+
+
+def _modules(session: Session) -> dict[int, bool]:
+    usable = sa.select(Psam).where(Psam.state != "revoked").order_by(Psam.from_seq)
+    return {psam.terminal_id: psam.hardware for psam in session.scalars(usable)}
+
+
+def _row(
+    terminal: Terminal, site: Site | None, gaps: list[Gap], modules: dict[int, bool], now_ms: int
+) -> TerminalRow:
+    contact = terminal.last_contact_ms
+    age_ms = max(0, now_ms - contact) if contact is not None else 0
+    words = {True: "hardware", False: "software", None: ""}
+    return TerminalRow(
+        id=terminal.id,
+        title=terminal.name,
+        site=Name(site.name_zh, site.name_en) if site else None,
+        state=terminal.state,
+        last_contact=local(contact, site.tz_q) if contact is not None and site else None,
+        age=timedelta(milliseconds=age_ms),
+        silent=terminal.state in REPORTING_STATES
+        and policy.is_silent(contact, terminal.created_ms, now_ms),
+        unsent=terminal.unsent,
+        gaps=gaps[:GAPS_SHOWN],
+        missing=sum(last - first + 1 for first, last in gaps),
+        psam=words[modules.get(terminal.id)],
+        bad_proofs=terminal.bad_proofs,
+    )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may open which page. A page that says nothing about it opens for nobody.
+
+Every view carries `public` or `allow(...)`. The guard runs before each request of the pages,
+finds the person of the session cookie, checks form tokens, and refuses by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import abort, current_app, g, redirect, request, session, url_for
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from server.portal.language import SESSION_KEY as LANGUAGE_KEY
+from server.portal.policy import Role
+from server.portal.services.sessions import Principal, find_principal
+from server.runtime import current_runtime
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+EVERYBODY = frozenset({"everybody"})
+TOKEN_KEY = "token"  # noqa: S105  (the name of a field of the session cookie)
+FORM_BYTES_MAX = 64 * 1024  # the longest form is a reason of 500 characters
+OPEN_BEFORE_CHANGE = ("portal.password", "portal.sign_out", "portal.switch_language")
+
+csrf = CSRFProtect()
+
+
+def public(view: View) -> View:
+    """Let everybody open this page."""
+    view.__dict__["allowed"] = EVERYBODY
+    return view
+
+
+def allow(*roles: Role) -> Callable[[View], View]:
+    """Let these roles open this page."""
+
+    def mark(view: View) -> View:
+        view.__dict__["allowed"] = frozenset(roles)
+        return view
+
+    return mark
+
+
+def allowed(endpoint: str) -> frozenset[str]:
+    """Return who may open an endpoint; nobody, if its view says nothing."""
+    view = current_app.view_functions[endpoint]
+    marked: frozenset[str] = view.__dict__.get("allowed", frozenset())
+    return marked
+
+
+def guard() -> Response | None:
+    """Decide on the current request; runs before every view of the pages."""
+    request.max_content_length = FORM_BYTES_MAX
+    endpoint = request.endpoint or ""
+    who = principal()
+    roles = allowed(endpoint)
+    if roles is not EVERYBODY:
+        if who is None:
+            door = "portal.sign_in" if Role.VOLUNTEER in roles else "portal.sign_in_desk"
+            return redirect(url_for(door, next=_return_address()))
+        if who.role not in roles:
+            abort(403)
+        if who.must_change and endpoint not in OPEN_BEFORE_CHANGE:
+            return redirect(url_for("portal.password"))
+    csrf.protect()
+    return None
+
+
+def principal() -> Principal | None:
+    """Return who is signed in, None for a visitor; looked up once per request."""
+    if "principal" not in g:
+        g.principal = None
+        if token := session.get(TOKEN_KEY):
+            runtime = current_runtime()
+            g.principal = find_principal(runtime.database, token, runtime.clock.utc_ms())
+    found: Principal | None = g.principal
+    return found
+
+
+def signed_in() -> Principal:
+    """Return who is signed in, in a view that the guard opens for signed-in people only."""
+    who = principal()
+    assert who is not None, "the guard lets nobody through without a session"
+    return who
+
+
+def begin(token: str) -> None:
+    """Start a fresh cookie for a session; of the visitor's cookie only the language stays."""
+    chosen = session.get(LANGUAGE_KEY)
+    session.clear()
+    session[TOKEN_KEY] = token
+    if chosen:
+        session[LANGUAGE_KEY] = chosen
+
+
+def end() -> str:
+    """Empty the cookie and return the session token it held, "" when there was none."""
+    token: str = session.get(TOKEN_KEY, "")
+    chosen = session.get(LANGUAGE_KEY)
+    session.clear()
+    if chosen:
+        session[LANGUAGE_KEY] = chosen
+    g.principal = None
+    return token
+
+
+def local_address(candidate: str | None) -> str | None:
+    r"""Return an address on this server, None for anything that could lead elsewhere.
+
+    >>> local_address("/me?page=2"), local_address("//evil.example"), local_address("/\\evil")
+    ('/me?page=2', None, None)
+    """
+    if not candidate or not candidate.startswith("/") or candidate.startswith("//"):
+        return None
+    if "\\" in candidate or not candidate.isprintable():
+        return None
+    parts = urlsplit(candidate)
+    return candidate if not parts.scheme and not parts.netloc else None
+
+
+def _return_address() -> str | None:
+    return request.full_path.rstrip("?") if request.method == "GET" else None
