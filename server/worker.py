@@ -7,7 +7,6 @@ derive, post the differences, cross out. If it fails, the piece stays in the que
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from sqlalchemy.orm import Session
 from server.db import Database
 from server.people import queue
 from server.people.queue import Piece
+from server.reconciliation import services as reconciliation
 from server.runtime import Runtime
+from server.timebank import services as timebank
 
 # Rows taken at once: short enough not to keep an upload waiting on SQLite.
 PIECE_MAX = 500
@@ -125,7 +126,5 @@ class Worker(threading.Thread):
 
 def derive_and_post(session: Session, volunteer_ids: Collection[int], now_ms: int) -> None:
     """Derive the hours of some people and post the differences to the ledger."""
-    reconcile = importlib.import_module("server.reconciliation.services").reconcile
-    post_differences = importlib.import_module("server.timebank.services").post_differences
-    reconcile(session, volunteer_ids, now_ms)
-    post_differences(session, volunteer_ids, now_ms)
+    reconciliation.reconcile(session, volunteer_ids, now_ms)
+    timebank.post_differences(session, volunteer_ids, now_ms)

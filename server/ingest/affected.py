@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose hours an upload may change: the people of its cards, and whoever it explains.
 
-A filled gap lifts the doubt from the taps after it; a TIME_SET tells what the clock of the same
-boot was worth before.
+A filled gap lifts the doubt from the taps after it. Any event of a boot helps to correct the
+clock of that boot, by its anchor, by when it arrived, or by setting the clock, so everybody who
+tapped in that boot is looked at again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from server.ingest.checks import Opened
 from server.ingest.models import StoredEvent
 from server.ingest.ranges import Run
 from server.people.models import Card
-from swipe.kinds import EventType
 
 NO_CARD = bytes(10)
 # Bound parameters of one statement; SQLite takes 32 766.
@@ -36,19 +36,17 @@ def explained(session: Session, opened: Opened, fresh: NDArray[np.bool_], run: R
 
     `run` is the unbroken run the upload is part of now.
     """
-    terminal_id = opened.header.terminal_id
-    doubts = []
-    if run.last > opened.header.last_seq and fresh.any():
-        doubts.append(StoredEvent.seq.between(opened.header.last_seq + 1, run.last))
-    set_clock = fresh & (opened.events["type"] == EventType.TIME_SET)
-    if set_clock.any():
-        boots = np.unique(opened.events["boot"][set_clock]).tolist()
-        doubts.append(StoredEvent.boot.in_(boots))
-    if not doubts:
+    if not fresh.any():
         return set()
+    terminal_id = opened.header.terminal_id
+    boots = np.unique(opened.events["boot"][fresh]).tolist()
+    doubt: sa.ColumnElement[bool] = StoredEvent.boot.in_(boots)
+    if run.last > opened.header.last_seq:
+        behind = StoredEvent.seq.between(opened.header.last_seq + 1, run.last)
+        doubt = sa.or_(doubt, behind)
     statement = (
         sa.select(StoredEvent.card_asn)
-        .where(StoredEvent.terminal_id == terminal_id, sa.or_(*doubts))
+        .where(StoredEvent.terminal_id == terminal_id, doubt)
         .where(StoredEvent.card_asn.is_not(None))
         .distinct()
     )

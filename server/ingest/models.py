@@ -24,6 +24,7 @@ class StoredEvent(Base):
     __table_args__ = (
         sa.Index("ix_event_card", "card_asn", "card_ctr"),
         sa.Index("ix_event_psam", "psam_no", "psam_seq"),
+        sa.Index("ix_event_boot", "terminal_id", "boot"),
     )
 
     terminal_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)

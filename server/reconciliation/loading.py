@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from server.ingest.models import Batch, EventFork, StoredEvent, StoredRange
+from server.ingest.verdicts import Verdict
 from server.people.models import Card, Volunteer
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History
@@ -179,6 +180,9 @@ def _taps(
     taps["unc_ms"] = np.minimum(np.array(unc, dtype=np.int64), 2**31 - 1)
     taps["terminal"] = [terminal_of[number] for number in terminal]
     taps["card"] = [card_of.get(serial, -1) for serial in asn]
+    # A tap stored before its card was registered: every proof held, and now the card is known.
+    late = (taps["verdict"] == Verdict.UNKNOWN_CARD) & (taps["card"] >= 0)
+    taps["verdict"][late] = Verdict.OK
     taps["activity"] = [activity_of.get(number, -1) for number in activity]
     taps["anchor_ms"] = [
         receipts.get((number, bytes(name)), 0)

@@ -61,6 +61,7 @@ def _create_event() -> None:
     )
     op.create_index("ix_event_card", "event", ["card_asn", "card_ctr"], unique=False)
     op.create_index("ix_event_psam", "event", ["psam_no", "psam_seq"], unique=False)
+    op.create_index("ix_event_boot", "event", ["terminal_id", "boot"], unique=False)
 
 
 def _create_batch() -> None:

@@ -54,7 +54,7 @@ def test_last_byte_of_a_payload_is_not_stored_as_a_result(rig: Rig) -> None:
 
     with rig.database.reading() as session:
         stored = session.execute(sa.select(StoredEvent.type, StoredEvent.result))
-        results = {kind: result for kind, result in stored}
+        results = {row.type: row.result for row in stored}
 
     assert results == {EventType.IN: 0, EventType.ACK_ANCHOR: 0}
 

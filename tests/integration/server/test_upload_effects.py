@@ -15,8 +15,7 @@ from server.people.models import Card, DirtyPerson
 from server.people.services import register_card
 from server.terminals.models import TerminalKey
 from server.terminals.notices import Signer
-from swipe.event import Event
-from swipe.kinds import EventType, TimeSource
+from swipe.kinds import EventType
 from swipe.payloads import build
 from tests.factories import TERMINAL_ID, make_event
 from tests.integration.server.rig import NOW_MS, OWNER, Rig, volunteer
@@ -48,15 +47,6 @@ def queued(rig: Rig) -> set[str]:
         return set(session.scalars(statement))
 
 
-def time_set(rig: Rig, before: Event, **fields: int) -> Event:
-    """Return a TIME_SET that follows an event."""
-    payload = build(
-        EventType.TIME_SET, old_utc_ms=NOW_MS, new_utc_ms=NOW_MS - 7_200_000,
-        source=TimeSource.RECEIPT, unc_ms=500,
-    )  # fmt: skip
-    return rig.chain_after(before, payload, type=EventType.TIME_SET, **fields)
-
-
 def test_filled_gap_queues_people_of_later_taps(rig: Rig) -> None:
     """Taps behind a gap are looked at again when the gap is filled."""
     second_person(rig)
@@ -70,26 +60,26 @@ def test_filled_gap_queues_people_of_later_taps(rig: Rig) -> None:
     assert OTHER_ASN.hex() in queued(rig)
 
 
-def test_time_set_queues_people_of_the_same_boot(rig: Rig) -> None:
-    """A TIME_SET tells what the clock was worth, so earlier taps of that boot are looked at."""
+def test_event_of_a_boot_queues_everybody_of_that_boot(rig: Rig) -> None:
+    """Any event may correct the clock of its boot: who tapped in that boot is looked at again."""
     second_person(rig)
     events = rig.chain(2, changes=[{"card_asn": OTHER_ASN, "boot": 1}, {"boot": 2}])
     rig.upload(events, 1)
     forget(rig)
+    opened = rig.chain_after(events[-1], build(EventType.OPEN), type=EventType.OPEN, boot=1)
 
-    rig.upload([time_set(rig, events[-1], boot=1)], 2)
+    rig.upload([opened], 2)
 
     assert queued(rig) == {OTHER_ASN.hex()}
 
 
-def test_system_event_alone_queues_nobody(rig: Rig) -> None:
-    """An event that concerns no card changes nobody's hours."""
-    events = rig.chain(1)
+def test_upload_without_anything_new_queues_nobody(rig: Rig) -> None:
+    """The same events under another number change nobody's hours."""
+    events = rig.chain(2)
     rig.upload(events, 1)
     forget(rig)
-    opened = rig.chain_after(events[-1], build(EventType.OPEN), type=EventType.OPEN)
 
-    rig.upload([opened], 2)
+    rig.upload(events, 2)
 
     assert queued(rig) == set()
 

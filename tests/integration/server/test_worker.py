@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session
 from server.db import Database
 from server.people import queue
 from server.people.models import DirtyPerson
-from server.people.services import mark_dirty
+from server.people.services import mark_dirty, register_card
+from server.reconciliation.models import ServiceInterval
 from server.runtime import EXTENSION, Runtime
-from server.worker import Drained, Worker, drain
-from tests.integration.server.rig import NOW_MS, Rig
+from server.timebank.services import balance
+from server.worker import Drained, Worker, derive_and_post, drain
+from swipe.event import Event
+from tests.factories import CARD_ASN, UTC_S
+from tests.integration.server.rig import NOW_MS, OWNER, Rig
 
 POISON = 13
 
@@ -116,3 +120,46 @@ def test_thread_derives_after_an_upload_and_ends(sqlite_rig: Rig, tmp_path: Path
     worker.stop()
     assert not worker.is_alive()
     assert queued(sqlite_rig.database) == []
+
+
+def credited(database: Database) -> list[tuple[int, int]]:
+    """Return credited minutes and ledger balance of everybody who has an interval."""
+    with database.reading() as session:
+        rows = session.execute(
+            sa.select(ServiceInterval.person, ServiceInterval.credited_minutes).where(
+                ServiceInterval.current
+            )
+        ).all()
+        return [(row.credited_minutes, balance(session, row.person)) for row in rows]
+
+
+def shift(rig: Rig, asn: bytes) -> list[Event]:
+    """Return an IN and an OUT two hours later."""
+    hours = {"utc_s": UTC_S + 7200, "up_s": 7260, "card_asn": asn}
+    return rig.chain(2, changes=[{"card_asn": asn}, hours])
+
+
+def test_upload_becomes_hours_in_the_ledger(rig: Rig) -> None:
+    """IN and OUT two hours apart become 120 credited minutes, once."""
+    rig.clock.now_ms += 7_200_000
+    rig.upload(shift(rig, CARD_ASN))
+
+    drain(rig.database, derive_and_post, rig.clock.now_ms)
+    drain(rig.database, derive_and_post, rig.clock.now_ms)
+
+    assert credited(rig.database) == [(120, 120)]
+
+
+def test_taps_before_the_card_was_registered_count_afterwards(rig: Rig) -> None:
+    """Taps stored as UNKNOWN_CARD are credited once somebody registers the card."""
+    asn = bytes.fromhex("59490000000000000007")
+    rig.clock.now_ms += 7_200_000
+    rig.upload(shift(rig, asn))
+    drain(rig.database, derive_and_post, rig.clock.now_ms)
+    assert credited(rig.database) == []
+    with rig.database.writing() as session:
+        register_card(session, OWNER, asn.hex(), 1, "li", rig.clock.now_ms)
+
+    drain(rig.database, derive_and_post, rig.clock.now_ms)
+
+    assert credited(rig.database) == [(120, 120)]
