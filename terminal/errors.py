@@ -7,6 +7,7 @@ TerminalError
 ├── AlreadyRunning          another process holds the data folder
 ├── JournalError
 │   ├── NotSaved            the storage refused a record: red, siren, no beep
+│   ├── JournalMissing      the file is gone
 │   └── JournalForeign      the file belongs to another terminal
 ├── ServerError
 │   ├── Unreachable         no answer
@@ -87,6 +88,19 @@ class NotSaved(JournalError):
 
     def __str__(self) -> str:
         return f"未保存 · not saved ({self.cause})"
+
+
+class JournalMissing(JournalError):
+    """Report a journal that is not where it was made."""
+
+    advice = ("请恢复备份，不要新建", "restore it from a copy; never begin a new one")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: 流水文件不见了 · the journal is gone"
 
 
 class JournalForeign(JournalError):

@@ -27,7 +27,7 @@ from swipe.frames import (
 )
 from swipe.kinds import JournalState
 from swipe.receipt import RECEIPT_SIZE
-from terminal.errors import JournalForeign, NotSaved
+from terminal.errors import JournalForeign, JournalMissing, NotSaved
 from terminal.files import FILE_MODE, sync_directory
 from terminal.state import State
 from terminal.storage import FileStorage, Storage
@@ -73,7 +73,14 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Open and repair a journal for writing."""
+        """Open and repair a journal for writing.
+
+        Raises:
+            JournalMissing, JournalForeign: There is none, or another terminal's.
+            NotSaved: The storage does not take data.
+        """
+        if not path.exists():
+            raise JournalMissing(str(path))
         storage = FileStorage(path)
         try:
             return cls(storage, _header(storage.read_at(0, FILE_HEADER_SIZE), str(path)))
@@ -156,6 +163,8 @@ class Journal:
 
 def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
     """Read a journal that another process may be writing; nothing is repaired."""
+    if not path.exists():
+        raise JournalMissing(str(path))
     with path.open("rb") as file:
         header = _header(file.read(FILE_HEADER_SIZE), str(path))
         state = State(head=genesis_prev(header.terminal_id, header.public_key))

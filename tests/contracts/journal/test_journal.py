@@ -220,6 +220,33 @@ def test_damage_in_the_middle_leaves_a_hole() -> None:
         again.event(2)
 
 
+def test_server_asking_for_a_lost_event_gets_the_rest() -> None:
+    """A gap that is a hole here too cannot be filled: what follows counts as covered."""
+    disk = SimulatedDisk(HEADER.to_bytes())
+    journal = open_on(disk)
+    for _ in range(4):
+        add_tap(journal)
+    disk.content[journal.state.offsets[1] + 100] ^= 0x40
+    again = open_on(disk)
+    gap = receipt_for(again, status=1, flags=1, up_to_seq=1)
+    again.add((FrameKind.RECEIPT, gap))
+
+    assert (again.state.covered, again.state.unsent) == (4, 0)
+    assert open_on(disk).state == again.state
+
+
+def test_server_asking_for_a_kept_event_gets_it_again() -> None:
+    """A gap this journal can fill makes everything from it on unsent."""
+    disk = SimulatedDisk(HEADER.to_bytes())
+    journal = open_on(disk)
+    for _ in range(4):
+        add_tap(journal)
+    journal.add((FrameKind.RECEIPT, receipt_for(journal)))
+    journal.add((FrameKind.RECEIPT, receipt_for(journal, status=1, flags=1, up_to_seq=1)))
+
+    assert (journal.state.covered, journal.state.unsent) == (1, 3)
+
+
 def test_damaged_last_intent_still_names_its_card() -> None:
     """An INTENT with a wrong CRC at the very end is cut, and its card and number are told."""
     disk = SimulatedDisk(HEADER.to_bytes())

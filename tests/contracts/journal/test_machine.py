@@ -137,7 +137,5 @@ class JournalMachine(RuleBasedStateMachine):
             assert open_on(self.disk).state == self.journal.state
 
 
-JournalMachine.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=20, deadline=None
-)
+JournalMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestJournalMachine = JournalMachine.TestCase

@@ -123,12 +123,17 @@ def software_psam(folder: Path, store: FileKeyStore) -> SoftwarePsam:
     return SoftwarePsam.open(path, PASSPHRASE)
 
 
-def hardware_psam(store: FileKeyStore) -> PsamCard:
-    """Return a virtual PSAM card that was issued from blank, behind its driver."""
-    chip = VirtualPsam()
+def psam_chip(store: FileKeyStore, path: Path | None = None) -> VirtualPsam:
+    """Return a virtual PSAM that was issued from blank, in RAM or in a file."""
+    chip = VirtualPsam(path)
     data = PsamData(bytes.fromhex("00005949990000000001"), HARD_NUMBER)
     run(personalise_psam(data, PsamKeys.from_store(store, data.serial, 1)), connect(chip))
-    return PsamCard(connect(chip))
+    return chip
+
+
+def hardware_psam(store: FileKeyStore) -> PsamCard:
+    """Return an issued virtual PSAM behind its driver."""
+    return PsamCard(connect(psam_chip(store)))
 
 
 @dataclass

@@ -13,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from card.operation import run
-from card.psam_issuing import PsamData, PsamKeys, personalise_psam
 from card.readers import open_reader
 from hardware_mocks.cardhost.client import Hand
-from hardware_mocks.cardos.psam import VirtualPsam
 from hardware_mocks.pcsc import PcscStack
 from hardware_mocks.pcsc.errors import NamespacesNotPermitted, NeedsRoot
 from keys.store import FileKeyStore
@@ -25,7 +22,7 @@ from swipe.kinds import EventType
 from terminal.program import Parts, Program
 from terminal.psam_slot import open_psam
 from terminal.transport import HttpTransport
-from tests.integration.terminal.bench import HARD_NUMBER, Bench, connect, issue
+from tests.integration.terminal.bench import Bench, issue, psam_chip
 from tests.integration.terminal.devices import Memory
 from tests.integration.terminal.office import Office
 from tests.integration.terminal.proofs import all_hold
@@ -41,10 +38,7 @@ def stack(tmp_path: Path, store: FileKeyStore) -> Iterator[PcscStack]:
     """A private pcscd whose PSAM socket holds an issued PSAM."""
     stack = PcscStack([READER], tmp_path / "pcsc", private=True)
     stack.cards.mkdir(parents=True)
-    chip = VirtualPsam(stack.cards / "psam.card")
-    data = PsamData(bytes.fromhex("00005949990000000001"), HARD_NUMBER)
-    run(personalise_psam(data, PsamKeys.from_store(store, data.serial, 1)), connect(chip))
-    chip.power_off()
+    psam_chip(store, stack.cards / "psam.card").power_off()
     issue(store, 1, path=stack.cards / "v01.card").power_off()
     try:
         stack.start()

@@ -333,6 +333,31 @@ def test_card_that_refuses_is_named(
     assert bench.frames(FrameKind.INTENT) == []
 
 
+def test_purse_with_value_makes_no_tap(bench: Bench, store: FileKeyStore) -> None:
+    """A card whose purse is not empty is no attendance card; nothing is begun."""
+    connection = Observed(connect(issue(store, 1)))
+    connection.answers[0x50] = (bytes.fromhex("00000001") + bytes(11), 0x9000)
+
+    assert present(bench.desk, connection).say is Say.CARD_FAULT
+    assert bench.frames(FrameKind.INTENT) == []
+
+
+def test_refused_debit_is_abandoned(bench: Bench, store: FileKeyStore) -> None:
+    """A DEBIT the card refuses was not carried out: the INTENT is closed and the number free."""
+    card = issue(store, 1)
+    connection = Observed(connect(card))
+    connection.answers[DEBIT] = (b"", 0x6985)
+    refused = present(bench.desk, connection)
+    number = bench.desk.chain.journal.state.next_seq
+    bench.clock.advance(10)
+    accepted = bench.tap(issue(store, 2))
+
+    assert (refused.say, refused.code) == (Say.CARD_FAULT, "6985")
+    assert bench.frames(FrameKind.ABANDON) == [number.to_bytes(4)]
+    assert accepted.event is not None
+    assert accepted.event.seq == number
+
+
 def test_psam_of_other_keys_is_refused_by_the_card(
     bench: Bench, store: FileKeyStore, tmp_path: Path
 ) -> None:
