@@ -124,13 +124,19 @@ class ServerError(TerminalError):
 
 
 class Unreachable(ServerError):
-    """Report that the server gave no answer; taps go on, the upload comes later."""
+    """Report that the server gave no answer; taps go on, the upload comes later.
+
+    Attributes:
+        cause: What the network said.
+        sent: Whether the request may have reached the server; not if there was no connection.
+    """
 
     short = ""  # the display says off line already, and taps go on
     advice = ("照常刷卡，稍后自动补传", "keep tapping, the upload is repeated by itself")
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, *, sent: bool = True) -> None:
         self.cause = cause
+        self.sent = sent
         super().__init__(cause)
 
     def __str__(self) -> str:

@@ -63,6 +63,11 @@ class HttpTransport:
         connection = kind(self._host, self._port, timeout=self._timeout_s)
         path = self._prefix + request.path
         try:
+            connection.connect()
+        except OSError as exc:
+            connection.close()
+            raise Unreachable(exc.strerror or type(exc).__name__, sent=False) from exc
+        try:
             connection.request(request.method, path, request.body or None, _headers(request))
             return _read(connection.getresponse())
         except http.client.HTTPException as exc:

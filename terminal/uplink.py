@@ -11,7 +11,7 @@ that after any crash the very same bytes go out again and the very same receipt 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from swipe import batch
@@ -24,7 +24,7 @@ from swipe.kinds import BatchFlag, BatchKind, EventType, Flag, TimeSource
 from swipe.receipt import Receipt
 from terminal.chain import Chain
 from terminal.clock import TerminalTime
-from terminal.errors import NotSaved, Refused
+from terminal.errors import NotSaved, Refused, Unreachable
 from terminal.files import HIGH_WATER, OUTBOX, write_whole
 from terminal.policy import wants_anchor
 from terminal.receipts import Before, Sent, ServerKey, check
@@ -79,6 +79,8 @@ class Uplink:
         self._gaps: tuple[int, int] = (0, 0)
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
+        # Whether the server may have seen the batch under way; of an earlier start nobody knows.
+        self._may_be_known = self._under_way is not None
 
     def plan(self, kind: BatchKind = BatchKind.LIVE) -> Outgoing | None:
         """Return the next batch: the one under way again, or the oldest events not covered.
@@ -110,6 +112,7 @@ class Uplink:
         except OSError as exc:
             raise NotSaved(exc.strerror or str(exc)) from exc
         self._under_way = Outgoing(header, body, self._time.uptime_ms(), durable)
+        self._may_be_known = False
         return self._under_way
 
     def exchange(self, outgoing: Outgoing) -> Incoming:
@@ -119,6 +122,10 @@ class Uplink:
             ServerError: No answer, a refusal, or an answer that is none.
             ReceiptRefused: A receipt that proves nothing.
         """
+        known, self._may_be_known = self._may_be_known, True
+        if not known:  # no earlier attempt can have brought forth a receipt
+            outgoing = replace(outgoing, first_sent_ms=self._time.uptime_ms())
+            self._under_way = outgoing
         header = outgoing.header
         path = BATCH_PATH.format(header.terminal_id, header.batch_no)
         left = max(0, self._journal.state.unsent - header.count)
@@ -127,6 +134,9 @@ class Uplink:
             raw = self._transport.send(request)
         except Refused as exc:
             self._refused(exc.status)
+            raise
+        except Unreachable as exc:
+            self._may_be_known = known or exc.sent
             raise
         self._refusals = 0
         received_ms = self._time.uptime_ms()

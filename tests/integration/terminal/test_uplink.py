@@ -377,6 +377,31 @@ def test_fast_clock_is_set_by_the_first_receipt(wire: Wire, store: FileKeyStore)
     assert Flag.CLOCK_UNKNOWN in Flag(wire.bench.events()[-1].flags)
 
 
+def test_attempts_without_a_connection_leave_the_time_sharp(
+    wire: Wire, store: FileKeyStore
+) -> None:
+    """Ten minutes of no connection: no receipt can be that old, so the first one sets the clock."""
+    wire.bench.tap(issue(store, 1))
+    wire.sync()
+    clock = wire.bench.clock
+    clock.utc += 7_200_000
+    wire.restart()
+    wire.office.clock = Behind(clock, 7_200_000)
+    wire.bench.tap(issue(store, 2))
+    transport = wire.uplink._transport
+    wire.uplink._transport = HttpTransport("http://127.0.0.1:1", TIMEOUT_S)
+    with pytest.raises(Unreachable):
+        wire.sync()
+    clock.advance(600)
+    wire.uplink._transport = transport
+    wire.sync()
+    set_event = wire.bench.events()[-2]
+    values = payloads.parse(EventType.TIME_SET, set_event.payload)
+
+    assert int(values["old_utc_ms"]) - int(values["new_utc_ms"]) == 7_200_000
+    assert int(values["unc_ms"]) < 1000
+
+
 class Behind:
     """A clock that runs behind another."""
 
