@@ -40,6 +40,17 @@ def new_code() -> str:
     return "-".join(groups)
 
 
+def as_printed(typed: str) -> str:
+    """Return a code as it was printed, however somebody typed it.
+
+    >>> as_printed(" bcdfg hjkmn "), as_printed("bcdfghjkmn")
+    ('BCDFG-HJKMN', 'BCDFG-HJKMN')
+    """
+    bare = "".join(char for char in typed.upper() if char.isalnum())
+    starts = range(0, len(bare), CODE_GROUP_LENGTH)
+    return "-".join(bare[start : start + CODE_GROUP_LENGTH] for start in starts)
+
+
 def hash_secret(secret: str) -> str:
     """Return the argon2id hash of a code or password; codes are taken without regard to case."""
     return ARGON2.hash(secret)
@@ -64,7 +75,7 @@ def sign_in_volunteer(session: Session, number: str, secret: str) -> Volunteer |
     hashed = volunteer.secret_hash if volunteer else _hash_of_nobody()
     typed = secret
     if volunteer is not None and volunteer.secret_kind == CODE:
-        typed = secret.strip().upper()
+        typed = as_printed(secret)
     return volunteer if verify_secret(hashed, typed) and volunteer else None
 
 
