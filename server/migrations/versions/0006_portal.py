@@ -32,7 +32,9 @@ def _create_portal_session() -> None:
             name=op.f("ck_portal_session_one_subject"),
         ),
         sa.ForeignKeyConstraint(
-            ["volunteer_id"], ["volunteer.id"], name=op.f("fk_portal_session_volunteer_id_volunteer")
+            ["volunteer_id"],
+            ["volunteer.id"],
+            name=op.f("fk_portal_session_volunteer_id_volunteer"),
         ),
         sa.ForeignKeyConstraint(
             ["user_id"], ["user.id"], name=op.f("fk_portal_session_user_id_user")

@@ -72,14 +72,18 @@ def look_up(database: Database, number: str, actor: str, now_ms: int) -> int:
     return found
 
 
-def read_person(database: Database, volunteer_id: int) -> PersonPage:
-    """Read what staff see of a volunteer.
+def read_person(database: Database, volunteer_id: int, actor: str, now_ms: int) -> PersonPage:
+    """Read what staff see of a volunteer; the reading is recorded too.
 
     Raises:
         NotFound: there is no such volunteer.
     """
-    with database.reading() as session:
-        return _person(session, volunteer_id)
+    with database.writing() as session:
+        person = session.get(Volunteer, volunteer_id)
+        if person is None:
+            raise NotFound
+        audit.record(session, now_ms, actor, "volunteer.viewed", f"volunteer:{person.number}")
+        return _page(session, person)
 
 
 def report_lost(
@@ -106,19 +110,16 @@ class LostReport:
     reason: str
 
 
-def _person(session: Session, volunteer_id: int) -> PersonPage:
-    person = session.get(Volunteer, volunteer_id)
-    if person is None:
-        raise NotFound
+def _page(session: Session, person: Volunteer) -> PersonPage:
     cards = session.scalars(
-        sa.select(Card).where(Card.volunteer_id == volunteer_id).order_by(Card.id.desc())
+        sa.select(Card).where(Card.volunteer_id == person.id).order_by(Card.id.desc())
     )
     return PersonPage(
         id=person.id,
         masked_name=person.masked_name,
         masked_number=masked_number(person.number),
-        total_minutes=balance(session, volunteer_id),
-        exceptions=len(open_exceptions(session, person=volunteer_id)),
+        total_minutes=balance(session, person.id),
+        exceptions=len(open_exceptions(session, person=person.id)),
         cards=[_card(card) for card in cards],
     )
 

@@ -23,6 +23,8 @@ from server.portal.errors import CurrentWrong, PasswordRefused, SignInRefused, T
 from server.portal.models import PortalSession, SignInFailure
 from server.portal.policy import (
     FAILURE_WINDOW_MS,
+    SESSION_IDLE_MS,
+    SESSION_LENGTH_MAX_MS,
     Attempts,
     PasswordFault,
     Role,
@@ -81,6 +83,7 @@ class Gate:
         found.created_ms = found.seen_ms = now_ms
         with self._database.writing() as session:
             _forgive(session, subject, address)
+            _forget_ended_sessions(session, now_ms)
             session.add(found)
             session.flush()
             who = principal_of(session, found)
@@ -108,7 +111,7 @@ class Gate:
         if not who.must_change:
             self._check_current(who, current, now_ms)
         fault = password_fault(new, name=who.name, current=current)
-        if fault is None and who.must_change and self._matches(who, new.upper()):
+        if fault is None and who.must_change and self._matches(who, sign_in.as_printed(new)):
             fault = PasswordFault.UNCHANGED
         if fault is not None:
             raise PasswordRefused(fault)
@@ -185,6 +188,12 @@ def _forgive(session: Session, subject: bytes, address: bytes) -> None:
         .scalar_subquery()
     )
     session.execute(sa.delete(SignInFailure).where(SignInFailure.id == newest))
+
+
+def _forget_ended_sessions(session: Session, now_ms: int) -> None:
+    rested = PortalSession.seen_ms < now_ms - SESSION_IDLE_MS
+    aged = PortalSession.created_ms < now_ms - SESSION_LENGTH_MAX_MS
+    session.execute(sa.delete(PortalSession).where(sa.or_(rested, aged)))
 
 
 def _store_password(session: Session, who: Principal, new: str, now_ms: int) -> None:

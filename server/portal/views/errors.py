@@ -91,7 +91,8 @@ def page_of_problem(problem: Problem) -> Response:
     """Return the error page of a problem."""
     if problem.status == 404:
         _find_person()
-    return _page(problem.status, TEXTS.get(problem.status, TEXTS[500]), problem.retry_after_s)
+    other = UNCLEAR if problem.status < 500 else TEXTS[500]
+    return _page(problem.status, TEXTS.get(problem.status, other), problem.retry_after_s)
 
 
 def _find_person() -> None:

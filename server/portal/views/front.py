@@ -89,6 +89,8 @@ def _knock(name: str, secret: str, *, desk: bool) -> Knock:
 
 def _enter(knock: Knock) -> Response:
     welcome: Welcome = gate().sign_in(knock, current_runtime().clock.utc_ms())
+    if left_over := access.end():
+        gate().sign_out(left_over)
     access.begin(welcome.token)
     if welcome.must_change:
         return redirect(url_for("portal.password"))

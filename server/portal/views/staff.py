@@ -59,7 +59,10 @@ def volunteers() -> str | Response | tuple[str, int]:
 @access.allow(*DESK)
 def volunteer(volunteer_id: int) -> str:
     """Show a volunteer's cards and totals, masked."""
-    person = read_person(current_runtime().database, volunteer_id)
+    runtime = current_runtime()
+    person = read_person(
+        runtime.database, volunteer_id, access.signed_in().actor, runtime.clock.utc_ms()
+    )
     return render_template("volunteer.html", person=person)
 
 
@@ -67,7 +70,8 @@ def volunteer(volunteer_id: int) -> str:
 def card_lost(volunteer_id: int, card_id: int) -> str | Response | tuple[str, int]:
     """Report a card lost, with a reason."""
     runtime = current_runtime()
-    person = read_person(runtime.database, volunteer_id)
+    actor, now_ms = access.signed_in().actor, runtime.clock.utc_ms()
+    person = read_person(runtime.database, volunteer_id, actor, now_ms)
     card = person.card(card_id)
     reason = request.form.get("reason", "").strip()
     if request.method == "GET":
@@ -76,9 +80,9 @@ def card_lost(volunteer_id: int, card_id: int) -> str | Response | tuple[str, in
         )
     faults = lost_reason_faults(reason)
     if not faults:
-        report = LostReport(access.signed_in().actor, reason)
         try:
-            report_lost(runtime.database, volunteer_id, card_id, report, runtime.clock.utc_ms())
+            report = LostReport(actor, reason)
+            report_lost(runtime.database, volunteer_id, card_id, report, now_ms)
         except Refused as error:
             faults = {"reason": Name(error.zh, error.en).within(language())}
     if faults:

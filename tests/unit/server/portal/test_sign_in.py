@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -32,13 +33,26 @@ def test_code_then_password_then_no_code(visitor: Visitor) -> None:
     assert visitor.send("/sign-in", number=number, secret=NEW).location == "/me"
 
 
-def test_code_is_taken_in_small_letters(visitor: Visitor) -> None:
-    """A code typed in small letters is the same code."""
-    code = visitor.scene.codes["chen"].lower()
+@pytest.mark.parametrize("typed", [str.lower, lambda code: code.replace("-", "")])
+def test_code_is_taken_however_it_is_typed(visitor: Visitor, typed: Callable[[str], str]) -> None:
+    """Small letters or a left-out hyphen make no other code."""
+    code = typed(visitor.scene.codes["chen"])
 
     answer = visitor.send("/sign-in", number=visitor.scene.numbers["chen"], secret=code)
 
     assert answer.location == "/password"
+
+
+def test_second_sign_in_ends_the_first_session(visitor: Visitor) -> None:
+    """Signing in again in the same browser leaves no forgotten session behind."""
+    visitor.come_as("zhang")
+    visitor.come_as("staff")
+
+    with visitor.scene.database.reading() as session:
+        rows = session.scalars(sa.select(PortalSession)).all()
+        owners = [(row.volunteer_id, row.user_id is not None) for row in rows]
+
+    assert owners == [(None, True)]
 
 
 def test_number_may_be_typed_with_spaces(visitor: Visitor) -> None:

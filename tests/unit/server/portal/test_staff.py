@@ -77,6 +77,18 @@ def test_look_up_is_recorded_found_or_not(visitor: Visitor) -> None:
     assert facts == [("user:staff", True), ("user:staff", False)]
 
 
+def test_page_of_a_volunteer_is_recorded_when_it_is_opened(visitor: Visitor) -> None:
+    """Opening the page by its address leaves a line on the audit trail as well."""
+    visitor.come_as("staff")
+    visitor.get(f"/volunteers/{visitor.scene.ids['wang']}")
+
+    with visitor.scene.database.reading() as session:
+        lines = session.scalars(sa.select(Audit).where(Audit.action == "volunteer.viewed")).all()
+        facts = [(line.actor, line.subject) for line in lines]
+
+    assert facts == [("user:staff", f"volunteer:{visitor.scene.numbers['wang']}")]
+
+
 def test_lost_card_is_blocked_with_its_reason(visitor: Visitor) -> None:
     """The report blocks the card from now on and keeps who said why."""
     ids = visitor.scene.ids
