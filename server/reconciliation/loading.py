@@ -31,6 +31,11 @@ PIECE = 5_000
 FORK = "fork"
 _ACC = EVENT_LAYOUT.span("card_acc")[0]
 _PAYLOAD = EVENT_LAYOUT.span("card_ctr")[0]
+# Where a payload names an earlier event: voided_seq, and of_seq of a duplicate.
+_NAMED: dict[int, slice] = {
+    EventType.VOID_LAST: slice(_PAYLOAD, _PAYLOAD + 4),
+    EventType.REJECTED: slice(_PAYLOAD + 6, _PAYLOAD + 10),
+}
 _EVENT_COLUMNS = (
     StoredEvent.terminal_id,
     StoredEvent.seq,
@@ -201,9 +206,9 @@ def _taps(
 
 
 def _refs(kind: Sequence[int], psam_seq: Sequence[int], raw: Sequence[bytes]) -> list[int]:
-    """Return psam_seq, or for VOID_LAST the number of the event it voids."""
+    """Return psam_seq, or for VOID_LAST and REJECTED the number of the event they name."""
     return [
-        int.from_bytes(bytes(data)[_PAYLOAD : _PAYLOAD + 4]) if which == EventType.VOID_LAST else n
+        int.from_bytes(bytes(data)[_NAMED[which]]) if which in _NAMED else n
         for which, n, data in zip(kind, psam_seq, raw, strict=True)
     ]
 

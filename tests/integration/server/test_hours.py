@@ -19,8 +19,9 @@ from server.reconciliation.services import approve, reconcile, reject
 from server.timebank.checking import check
 from server.timebank.models import Transfer
 from server.timebank.services import balance, post_differences
+from swipe import payloads
 from swipe.event import Event
-from swipe.kinds import EventType
+from swipe.kinds import EventType, Flag, RejectReason, Result
 from tests.factories import UTC_S
 from tests.integration.server.rig import Post, Rig, volunteer
 
@@ -114,6 +115,30 @@ def test_any_order_split_and_repeat_gives_the_same_hours(sqlite_rig: Rig) -> Non
     assert seen == {(expected, 30 * TAPS // 2)}
     with rig.database.reading() as session:
         assert check(session).sound
+
+
+def test_suppressed_duplicate_is_told_with_the_tap_it_repeats(rig: Rig) -> None:
+    """The nervous second tap that the terminal refused shows as rule 5 beside the first."""
+    person, asn = new_card(rig)
+    tap = rig.chain(1, changes=[{"card_asn": asn, "card_ctr": 0, "type": EventType.IN}])[0]
+    payload = payloads.build(
+        EventType.REJECTED, reason=RejectReason.DUPLICATE, kind=EventType.IN, utc_s=tap.utc_s,
+        of_seq=tap.seq, result=Result.SUPPRESSED,
+    )  # fmt: skip
+    again = rig.chain_after(
+        tap, payload, type=EventType.REJECTED, flags=int(Flag.DUPLICATE), card_asn=asn,
+        utc_s=tap.utc_s + 15,
+    )  # fmt: skip
+    assert rig.upload([tap, again]).status == 200
+    derive(rig, [person])
+
+    with rig.database.reading() as session:
+        rules = session.scalars(
+            sa.select(ServiceInterval.rules).where(
+                ServiceInterval.person == person, ServiceInterval.current
+            )
+        ).one()
+    assert "5" in rules.split(",")
 
 
 def test_deriving_again_changes_nothing(rig: Rig) -> None:
