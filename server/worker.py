@@ -16,8 +16,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from server.db import Database
+from server.ingest import affected
 from server.people import queue
 from server.people.queue import Piece
+from server.people.services import mark_dirty
 from server.reconciliation import services as reconciliation
 from server.runtime import Runtime
 from server.timebank import services as timebank
@@ -47,6 +49,7 @@ def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = PIEC
 
     A person whose derivation fails is logged, waits on, and keeps nobody else waiting.
     """
+    _expand(database, piece_max)
     done = failed = after = 0
     while True:
         with database.reading() as session:
@@ -57,6 +60,17 @@ def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = PIEC
         good = _derived(database, derive, piece, now_ms)
         done += good
         failed += len(piece.people) - good
+
+
+def _expand(database: Database, piece_max: int) -> None:
+    """Queue the people of the boots that uploads have noted."""
+    while True:
+        with database.reading() as session:
+            if not queue.boots_wait(session):
+                return
+        with database.writing() as session:
+            boots = queue.take_boots(session, piece_max)
+            mark_dirty(session, affected.people_of_boots(session, boots))
 
 
 def _derived(database: Database, derive: Derive, piece: Piece, now_ms: int) -> int:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose hours an upload may change: the people of its cards, and whoever it explains.
+"""Whose hours an upload may change.
 
-A filled gap lifts the doubt from the taps after it. Any event of a boot helps to correct the
-clock of that boot, by its anchor, by when it arrived, or by setting the clock, so everybody who
-tapped in that boot is looked at again.
+Any event of a boot helps to correct the clock of that boot, by its anchor, by when it arrived, or
+by setting the clock; so everybody who tapped in that boot is looked at again. A filled gap lifts
+the doubt from the taps after it, whatever their boot.
 """
 
 from __future__ import annotations
@@ -12,58 +12,49 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from server.db import one_of
 from server.ingest.checks import Opened
 from server.ingest.models import StoredEvent
 from server.ingest.ranges import Run
 from server.people.models import Card
+from swipe.arrays import Bytes2d, Mask
 
 NO_CARD = bytes(10)
-# Bound parameters of one statement; SQLite takes 32 766.
-IN_LIST_MAX = 10_000
 
 
-def owners_of_cards(session: Session, serials: NDArray[np.uint8]) -> dict[bytes, int]:
-    """Return the volunteer of each registered card among serials (n, 10)."""
-    cells = {row.tobytes() for row in serials} - {NO_CARD}
-    return _owners(session, [cell.hex() for cell in cells])
+def known_cards(session: Session, serials: Bytes2d) -> Mask:
+    """Say of each serial (n, 10) whether the card is registered."""
+    cells = [row.tobytes() for row in serials]
+    asns = [cell.hex() for cell in set(cells) - {NO_CARD}]
+    found = session.scalars(sa.select(Card.asn).where(one_of(session, Card.asn, asns)))
+    known = {bytes.fromhex(asn) for asn in found}
+    return np.fromiter((cell in known for cell in cells), dtype=np.bool_, count=len(cells))
 
 
-def explained(session: Session, opened: Opened, fresh: NDArray[np.bool_], run: Run) -> set[int]:
-    """Return the volunteers of stored taps that the new events shed light on.
+def boots_of(session: Session, opened: Opened, fresh: Mask, run: Run) -> set[int]:
+    """Return the boots of new events, and of those that they join to the chain before.
 
     `run` is the unbroken run the upload is part of now.
     """
-    if not fresh.any():
-        return set()
-    terminal_id = opened.header.terminal_id
-    boots = np.unique(opened.events["boot"][fresh]).tolist()
-    doubt: sa.ColumnElement[bool] = StoredEvent.boot.in_(boots)
-    if run.last > opened.header.last_seq:
-        behind = StoredEvent.seq.between(opened.header.last_seq + 1, run.last)
-        doubt = sa.or_(doubt, behind)
-    statement = (
-        sa.select(StoredEvent.card_asn)
-        .where(StoredEvent.terminal_id == terminal_id, doubt)
-        .where(StoredEvent.card_asn.is_not(None))
-        .distinct()
-    )
-    asns = [asn for asn in session.scalars(statement) if asn]
-    return set(_owners(session, asns).values())
+    boots = set(np.unique(opened.events["boot"][fresh]).tolist())
+    if boots and run.last > opened.header.last_seq:
+        behind = sa.select(StoredEvent.boot).where(
+            StoredEvent.terminal_id == opened.header.terminal_id,
+            StoredEvent.seq.between(opened.header.last_seq + 1, run.last),
+        )
+        boots |= set(session.scalars(behind.distinct()))
+    return boots
 
 
-def _owners(session: Session, asns: list[str]) -> dict[bytes, int]:
-    owners: dict[bytes, int] = {}
-    for at in range(0, len(asns), IN_LIST_MAX):
-        part = asns[at : at + IN_LIST_MAX]
-        rows = session.execute(sa.select(Card.asn, Card.volunteer_id).where(Card.asn.in_(part)))
-        owners |= {bytes.fromhex(asn): volunteer_id for asn, volunteer_id in rows}
-    return owners
-
-
-def known(serials: NDArray[np.uint8], owners: Mapping[bytes, int]) -> NDArray[np.bool_]:
-    """Say of each serial whether the card is registered."""
-    cells: Iterable[bytes] = (row.tobytes() for row in serials)
-    return np.fromiter((cell in owners for cell in cells), dtype=np.bool_, count=len(serials))
+def people_of_boots(session: Session, boots: Mapping[int, Iterable[int]]) -> set[int]:
+    """Return who tapped in some boots, given by terminal."""
+    people: set[int] = set()
+    for terminal_id, numbers in boots.items():
+        tapped = sa.select(StoredEvent.card_asn).where(
+            StoredEvent.terminal_id == terminal_id, StoredEvent.boot.in_(list(numbers))
+        )
+        owners = sa.select(Card.volunteer_id).where(Card.asn.in_(tapped)).distinct()
+        people |= set(session.scalars(owners))
+    return people

@@ -25,8 +25,7 @@ from server.ingest.proofs import Weighed
 from server.ingest.psam_order import PsamFinding
 from server.ingest.ranges import Prefix
 from server.ingest.verdicts import Verdict
-from server.people import audit
-from server.people.services import mark_dirty
+from server.people import audit, queue
 from server.terminals import notices
 from server.terminals import policy as terminal_policy
 from server.terminals import services as terminals
@@ -99,8 +98,7 @@ class Filing:
 
     def _store(self, place: Place) -> Answer:
         session, opened = self.session, self.opened
-        owners = affected.owners_of_cards(session, opened.events["card_asn"][place.fresh])
-        card_known = affected.known(opened.events["card_asn"], owners)
+        card_known = affected.known_cards(session, opened.events["card_asn"])
         state = self._chain_state()
         verdict, findings = self._verdicts(place, card_known, state.forked_from)
         rows = np.flatnonzero(place.fresh)
@@ -119,8 +117,8 @@ class Filing:
         counted = Counter(Verdict(value) for value in verdict[rows].tolist())
         self._watch(counted[Verdict.BAD_PROOF], findings)
         run = ranges.merge(place.near, place.run)
-        explained = affected.explained(session, opened, place.fresh, run)
-        mark_dirty(session, {*owners.values(), *explained})
+        boots = affected.boots_of(session, opened, place.fresh, run)
+        queue.note_boots(session, self.terminal.id, boots)
         return Answer(200, batch.receipt, stored=counted, log_size=checkpoint.size)
 
     def _verdicts(

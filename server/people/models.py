@@ -100,3 +100,13 @@ class DirtyPerson(Base):
 
     id: Mapped[Id]
     volunteer_id: Mapped[int] = mapped_column(BigInt, index=True)
+
+
+class DirtyBoot(Base):
+    """A boot of a terminal about which more is known now: who tapped in it is to be looked at."""
+
+    __tablename__ = "dirty_boot"
+
+    id: Mapped[Id]
+    terminal_id: Mapped[int] = mapped_column(sa.BigInteger)
+    boot: Mapped[int] = mapped_column(sa.BigInteger)

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue of people whose hours must be derived again: take a piece, then cross it out."""
+"""The queue of what must be derived again: people, and boots of terminals whose people are meant.
+
+Take a piece of people, derive, then cross it out. Uploads note boots only; who tapped in them is
+found out in the background, once for many uploads.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.people.models import DirtyPerson
+from server.people.models import DirtyBoot, DirtyPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,34 @@ def cross_out(session: Session, piece: Piece) -> None:
     session.execute(sa.delete(DirtyPerson).where(DirtyPerson.id.in_(piece.rows)))
 
 
+def note_boots(session: Session, terminal_id: int, boots: Iterable[int]) -> None:
+    """Queue boots of a terminal about which an upload told something new."""
+    rows = [{"terminal_id": terminal_id, "boot": boot} for boot in sorted(set(boots))]
+    if rows:
+        session.execute(sa.insert(DirtyBoot), rows)
+
+
+def boots_wait(session: Session) -> bool:
+    """Tell whether any boot is noted."""
+    return session.scalar(sa.select(DirtyBoot.id).limit(1)) is not None
+
+
+def take_boots(session: Session, limit: int) -> dict[int, set[int]]:
+    """Take the oldest noted boots out of the queue, by terminal."""
+    rows = session.execute(
+        sa.select(DirtyBoot.id, DirtyBoot.terminal_id, DirtyBoot.boot)
+        .order_by(DirtyBoot.id)
+        .limit(limit)
+    ).all()
+    session.execute(sa.delete(DirtyBoot).where(DirtyBoot.id.in_([row.id for row in rows])))
+    boots: dict[int, set[int]] = {}
+    for row in rows:
+        boots.setdefault(row.terminal_id, set()).add(row.boot)
+    return boots
+
+
 def length(session: Session) -> int:
-    """Return how many rows wait."""
-    return session.scalar(sa.select(sa.func.count()).select_from(DirtyPerson)) or 0
+    """Return how many rows wait, people and boots together."""
+    people = sa.select(sa.func.count()).select_from(DirtyPerson)
+    boots = sa.select(sa.func.count()).select_from(DirtyBoot)
+    return (session.scalar(people) or 0) + (session.scalar(boots) or 0)

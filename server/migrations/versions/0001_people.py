@@ -24,6 +24,7 @@ def upgrade() -> None:
     _create_user()
     _create_audit()
     _create_dirty_person()
+    _create_dirty_boot()
     dialect = op.get_context().dialect.name
     for table in APPEND_ONLY:
         for statement in append_only_ddl(table, dialect):
@@ -130,4 +131,14 @@ def _create_dirty_person() -> None:
     )
     op.create_index(
         op.f("ix_dirty_person_volunteer_id"), "dirty_person", ["volunteer_id"], unique=False
+    )
+
+
+def _create_dirty_boot() -> None:
+    op.create_table(
+        "dirty_boot",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("terminal_id", sa.BigInteger(), nullable=False),
+        sa.Column("boot", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dirty_boot")),
     )

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.db import Database
+from server.ingest.affected import people_of_boots
 from server.ingest.services import Intake, Upload, accept_batch
-from server.people.models import Card, DirtyPerson
-from server.people.services import register_card
+from server.people import queue
+from server.people.models import Card, DirtyBoot, DirtyPerson
+from server.people.services import mark_dirty, register_card
 from server.terminals.models import TerminalKey
 from server.terminals.notices import Signer
 from swipe.kinds import EventType
@@ -33,14 +35,17 @@ def second_person(rig: Rig) -> None:
 
 
 def forget(rig: Rig) -> None:
-    """Empty the queue."""
+    """Empty the queues."""
     with rig.database.writing() as session:
         session.execute(sa.delete(DirtyPerson))
+        session.execute(sa.delete(DirtyBoot))
 
 
 def queued(rig: Rig) -> set[str]:
-    """Return the cards of the people who wait."""
-    with rig.database.reading() as session:
+    """Return the cards of the people who wait, those of noted boots included."""
+    with rig.database.writing() as session:
+        mark_dirty(session, people_of_boots(session, queue.take_boots(session, 100)))
+        assert not queue.boots_wait(session)
         statement = sa.select(Card.asn).join(
             DirtyPerson, DirtyPerson.volunteer_id == Card.volunteer_id
         )

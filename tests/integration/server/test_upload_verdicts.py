@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from keys.usage import DPK_INDEX_SOFT
 from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Proof, Verdict
-from server.people.models import Audit, Card, DirtyPerson
+from server.people.models import Audit
 from server.terminals.models import Psam
 from swipe.event import EVENT_LAYOUT, EVENT_SIGNED, Event, sign
 from swipe.kinds import CardKind, CgType, EventType, RejectReason, Result
@@ -242,20 +242,6 @@ def test_gap_in_psam_numbers_is_not_judged_over_missing_events(rig: Rig) -> None
 
     with rig.database.reading() as session:
         assert session.get_one(Psam, PSAM_NO).gap_flags == 2
-
-
-def test_people_of_new_taps_are_queued(rig: Rig) -> None:
-    """Storing a tap queues the card's owner, a replay queues nobody."""
-    body = rig.batch(rig.chain(2))
-    with rig.database.writing() as session:
-        session.execute(sa.delete(DirtyPerson))
-
-    rig.put(body)
-    rig.put(body)
-
-    with rig.database.reading() as session:
-        owner = session.scalars(sa.select(Card.volunteer_id)).one()
-        assert session.scalars(sa.select(DirtyPerson.volunteer_id)).all() == [owner]
 
 
 def test_quarantine_is_in_the_audit_trail(rig: Rig) -> None:
