@@ -26,9 +26,18 @@ from server.config import Config, load
 from server.errors import PROBLEM_TYPE, Problem
 from server.runtime import EXTENSION, Runtime, current_runtime, open_runtime
 
-FEATURES = ("server.people", "server.terminals", "server.ingest")
+FEATURES = (
+    "server.people",
+    "server.terminals",
+    "server.ingest",
+    "server.reconciliation",
+    "server.timebank",
+    "server.portal",
+)
 
-# A feature that shows pages stores here a function Problem -> Response for paths outside /api.
+# Under these paths errors are problem documents, elsewhere pages.
+FOR_MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
+# A feature that shows pages stores here a function Problem -> Response for its errors.
 PAGE_ERROR = "yika.page_error"
 
 # read_only_sql_transaction: a standby, or a database set read-only for maintenance.
@@ -138,7 +147,7 @@ def _is_read_only(error: sqlalchemy.exc.InternalError) -> bool:
 
 def _answer(app: OpenAPI, problem: Problem) -> Response:
     page = app.extensions.get(PAGE_ERROR)
-    if page is not None and not request.path.startswith("/api/"):
+    if page is not None and not request.path.startswith(FOR_MACHINES):
         shown: Response = page(problem)
         return shown
     response = Response(problem.to_json(), problem.status, content_type=PROBLEM_TYPE)
