@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -117,10 +116,10 @@ def run(session: Session, *, verbose: bool) -> None:
         level=logging.INFO if verbose else logging.WARNING, format=LOG_FORMAT, stream=sys.stderr
     )
     config = session.config()
-    _, state, _ = _journal(config)
+    known_psam = _known_psam(config)
     parts = Parts(
         reader=open_reader(config.reader.card),
-        psam=open_psam(config.reader.psam, _passphrase(config), state.own_psam_no),
+        psam=open_psam(config.reader.psam, _passphrase(config), known_psam),
         transport=HttpTransport(config.server.url, config.server.timeout_s),
         display=open_display(config.display.device),
         keypad=open_keypad(config.keypad.device),
@@ -212,9 +211,11 @@ def _answer(report: Report, as_json: bool, text: str) -> None:
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else text)
 
 
-def _journal(config: Config) -> Any:
+def _known_psam(config: Config) -> bytes:
+    """Return the PSAM number the journal knows: with it the terminal starts without its PSAM."""
     Passport.load(config.data_dir)
-    return read_only(config.data_dir / JOURNAL)
+    _, state, _ = read_only(config.data_dir / JOURNAL)
+    return state.own_psam_no
 
 
 def _passphrase(config: Config) -> str:

@@ -158,8 +158,8 @@ class Exchanger:
 
     def is_due(self) -> bool:
         """Say whether something more than book-keeping waits to be sent."""
-        state = self._journal.state
-        return wants_anchor(filter(None, state.kinds[state.covered : self._journal.durable_seq]))
+        kinds = self._journal.state.kinds[self._uplink.sent_up_to : self._journal.durable_seq]
+        return wants_anchor(filter(None, kinds))
 
     def round(self, kind: BatchKind, *, everything: bool) -> int:
         """Exchange until nothing is due, or with `everything` until nothing is unsent.

@@ -89,7 +89,7 @@ def open_psam(name: str, passphrase: str, known_number: bytes = bytes(6)) -> Psa
     A card PSAM that is not there now is no error: the terminal starts and says so at each tap.
 
     Raises:
-        ConfigError: A software PSAM that does not open.
+        ConfigError: A software PSAM that does not open, or a card that was never seen.
         ReaderError: The name is no reader's, or the driver is missing.
     """
     if name.startswith(SOFT):
@@ -97,9 +97,9 @@ def open_psam(name: str, passphrase: str, known_number: bytes = bytes(6)) -> Psa
     slot = PsamSlot(open_reader(name), known_number)
     try:
         slot.adopt()
-    except CardError:
+    except CardError as exc:
         if not any(known_number):
-            raise
+            raise ConfigError("[reader] psam", f"{name}: {exc}") from exc
     return slot
 
 

@@ -20,6 +20,7 @@ from terminal.wording_table import ACCEPTED_WORDS, MODE_WORDS, SHEETS
 COLUMNS = 20
 LINES = 4
 ENCODING = "gb18030"
+AGE_SHOWN_S = 60  # younger than a minute is being sent just now
 CLEAR, ESCAPE, END = b"\x0c", b"\x1b", b"\x03"
 
 
@@ -135,7 +136,7 @@ def idle(standing: Standing) -> Screen:
     zh, en = MODE_WORDS[standing.mode]
     link = "在线 ON" if standing.online else "离线 OFF"
     waiting = f"待传{standing.unsent}"
-    if standing.unsent:
+    if standing.unsent and standing.oldest_s >= AGE_SHOWN_S:
         waiting += f" {age(standing.oldest_s)}"
     lines = (
         row("请刷卡", "TAP CARD"),
@@ -214,10 +215,10 @@ def stay(seconds: int) -> str:
 def age(seconds: int) -> str:
     """Write an age in its largest unit.
 
-    >>> age(45), age(300), age(7300), age(200_000)
-    ('45s', '5m', '2h', '2d')
+    >>> age(300), age(7300), age(200_000)
+    ('5m', '2h', '2d')
     """
-    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+    for unit, length in (("d", 86_400), ("h", 3600)):
         if seconds >= length:
             return f"{seconds // length}{unit}"
-    return f"{max(0, seconds)}s"
+    return f"{seconds // 60}m"

@@ -29,7 +29,6 @@ from terminal.desk import Desk, hint
 from terminal.errors import NotSaved
 from terminal.policy import (
     Decision,
-    LastTap,
     Say,
     accepted,
     completes_presentation,
@@ -151,11 +150,9 @@ class _Presentation:
             return None
         self._chain.put(event)
         self._watch.phase("journal")
-        return self._completed(face, last, event)
-
-    def _completed(self, face: CardFace, last: LastTap, event: Event) -> Outcome:
-        say = accepted(last.kind)
-        return Outcome(say, event, face, kind=last.kind, utc_s=event.utc_s)
+        torn = Event.from_bytes(self._chain.journal.event(last.seq))
+        desk.tapped(EventType(torn.type), torn.flags, reading)
+        return Outcome(accepted(torn.type), event, face, kind=torn.type, utc_s=torn.utc_s)
 
     def _refuse(self, composite: Composite, decision: Decision, reason: RejectReason) -> Outcome:
         earlier: Event | None = None

@@ -77,6 +77,7 @@ class Uplink:
         self._past_unknown = False
         self._refusals = 0
         self._gaps: tuple[int, int] = (0, 0)
+        self._settled_up_to = 0
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
         # Whether the server may have seen the batch under way; of an earlier start nobody knows.
@@ -85,7 +86,7 @@ class Uplink:
     def plan(self, kind: BatchKind = BatchKind.LIVE) -> Outgoing | None:
         """Return the next batch: the one under way again, or the oldest events not covered.
 
-        None if the server holds everything, or asks for what the journal has lost.
+        None if the server holds everything it can be given.
 
         Raises:
             NotSaved: Its header cannot be kept, so it must not leave.
@@ -93,9 +94,7 @@ class Uplink:
         if self._under_way is not None:
             return self._under_way
         state = self._journal.state
-        if self._gaps[1] >= SAME_GAP_MAX:
-            return None
-        first = _next_event(state.kinds, state.covered)
+        first = _next_event(state.kinds, self.sent_up_to)
         durable = self._journal.durable_seq
         if not first or first > durable:
             return None
@@ -165,11 +164,21 @@ class Uplink:
         with contextlib.suppress(OSError):  # a second copy; the journal has the first
             write_whole(self._data_dir / HIGH_WATER, incoming.raw)
         self._note_gap(incoming.receipt)
+        self._settled_up_to = max(self._settled_up_to, header.last_seq)
         sent = incoming.sent
         self._before = Before(incoming.receipt, sent.first_sent_ms, sent.received_ms)
         self._past_unknown = False
         self._batch_limit = MAX_BATCH_EVENTS
         self._drop_outbox()
+
+    @property
+    def sent_up_to(self) -> int:
+        """Return the number after which events are still to be sent.
+
+        What a receipt covers; but beyond a gap that sending does not fill, what was sent last.
+        """
+        covered = self._journal.state.covered
+        return max(covered, self._settled_up_to) if self.gap_unfilled else covered
 
     @property
     def gap_unfilled(self) -> bool:

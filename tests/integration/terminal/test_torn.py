@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,22 @@ def test_torn_tap_is_completed_at_the_second_presentation(
     assert (resolved.tac, resolved.mac2) == (tac_of(store, resolved), mac2_of(store, torn, 0x82))
     assert (resolved.card_acc, resolved.site, resolved.cg_type) == (EventType.IN << 24, 0, 0)
     assert (resolved.utc_ms, resolved.unc_ms) == (torn.utc_ms, torn.unc_ms)
+
+
+def test_torn_attestation_counts_when_it_is_completed(
+    bench: Bench, store: FileKeyStore
+) -> None:
+    """A guardian whose card was pulled off attests with the second presentation."""
+    guardian, child = issue(store, 1), issue(store, 2, dt.date(2014, 5, 5))
+    bench.desk.guardian_key_ms = bench.clock.uptime
+    guardian.tear(Tear(ins=0x54, moment=Moment.BEFORE_ANSWER))
+    bench.tap(guardian)
+    bench.clock.advance(8)
+    attested = bench.tap(guardian)
+    bench.clock.advance(20)
+
+    assert attested.say is Say.GUARDIAN
+    assert bench.tap(child).say is Say.IN
 
 
 def test_torn_tap_is_resolved_hours_later(bench: Bench, store: FileKeyStore) -> None:
