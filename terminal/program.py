@@ -142,7 +142,7 @@ class _Loop:
         self._desk = desk
         self._courier = courier
         self._announcer = announcer
-        self._present = False
+        self._lying = False
         self._reader_problem: Say | None = None
         self._complaint = ""
         self._heal_at_ms = 0
@@ -152,14 +152,14 @@ class _Loop:
         self._chores()
         reader = self._parts.reader
         try:
-            if self._present:
-                self._present = not reader.wait_removed(LOOK_S)
+            if self._lying:
+                self._lying = not reader.wait_removed(LOOK_S)
             elif reader.wait_card(LOOK_S):
-                self._present = True
+                self._lying = True
                 self._card()
             self._reader_back()
         except ReaderError as exc:
-            self._present = False
+            self._lying = False
             self._reader_lost(exc)
             return False
         return True
@@ -228,11 +228,20 @@ class _Loop:
             self._announcer.outcome(Outcome(Say.AGAIN), self._station)
             return
         try:
-            outcome = present(self._desk, connection)
+            outcome = self._present(connection)
             self._announcer.outcome(outcome, self._station)
         finally:
             _let_go(connection)
         _tell(outcome)
+
+    def _present(self, connection: CardConnection) -> Outcome:
+        try:
+            return present(self._desk, connection)
+        except ReaderError:
+            raise
+        except Exception:  # noqa: BLE001 - one strange card must not stop the terminal
+            _LOG.exception("presentation")
+            return Outcome(Say.CARD_FAULT)
 
     def _reader_lost(self, error: ReaderError) -> None:
         if self._reader_problem is None:

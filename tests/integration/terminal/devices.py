@@ -8,6 +8,7 @@ from collections import deque
 
 from card.errors import CardError, MuteCard, NoCard
 from card.operation import Connection
+from card.readers import CardConnection
 from hardware_mocks.cardos.shell import ChipCard
 from terminal.keypad import Key
 from terminal.screen import Screen
@@ -25,6 +26,7 @@ class HandReader:
         self._news = threading.Condition()
         self._card: ChipCard | None = None
         self._mute = False
+        self.strange = False
         self.error: CardError | None = None
         self.closed = False
 
@@ -54,13 +56,13 @@ class HandReader:
                 raise self.error
             return self._news.wait_for(lambda: (self._card is not None) == present, timeout_s)
 
-    def connect(self) -> HandConnection:
+    def connect(self) -> CardConnection:
         """Power the card."""
         if self._card is None:
             raise NoCard
         if self._mute:
             raise MuteCard
-        return HandConnection(connect(self._card))
+        return StrangeConnection() if self.strange else HandConnection(connect(self._card))
 
     def close(self) -> None:
         """Remember it."""
@@ -78,6 +80,19 @@ class HandConnection:
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         """Send a command."""
         return self._inner.transmit(apdu)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class StrangeConnection:
+    """A powered card that makes the program stumble."""
+
+    atr = b""
+
+    def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
+        """Do what nobody thought of."""
+        raise ZeroDivisionError
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -209,6 +209,18 @@ def test_card_pulled_off_is_asked_for_again(running: Running, store: FileKeyStor
     assert [s.tone for s in running.display.screens if "没读到" in str(s)] == [Tone.AGAIN]
 
 
+def test_unforeseen_fault_stops_nobody(
+    running: Running, store: FileKeyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A card that makes the program stumble gets an answer, and the next one is served."""
+    running.reader.strange = True
+    running.tap(issue(store, 1), "卡出错")
+    running.reader.strange = False
+    running.tap(issue(store, 1), "签到 IN        ")
+
+    assert "ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
