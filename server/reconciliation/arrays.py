@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arrays that reconciliation reads and writes: their fields, units and what 0 or -1 mean.
 
-Registers (terminals, persons, cards, activities) are sorted by `id`; other arrays name a row of
-a register by its index, -1 for none. All integers are signed, so that compiled and plain
+Registers (terminals, batches, persons, cards, activities) are sorted by `id`; other arrays name
+a row of a register by its index, -1 for none. All integers are signed, so that compiled and plain
 arithmetic agree. Instants are milliseconds UTC; 0 means "not known" or "none".
 """
 
@@ -21,12 +21,12 @@ TAP_DTYPE = np.dtype(
     [
         ("up_ms", "i8"),  # running time of the terminal since its boot
         ("utc_ms", "i8"),  # wall clock the terminal claims; of the original tap if resolved
-        ("received_ms", "i8"),  # server clock when the event arrived first: never earlier than it
-        ("anchor_ms", "i8"),  # server clock of the receipt the event names: never later than it
         ("terminal", "i4"),  # index of the terminal that signed the event
         ("seq", "i4"),
         ("boot", "i4"),
         ("unc_ms", "i4"),  # uncertainty the terminal claims for utc_ms
+        ("batch", "i4"),  # index of the upload that brought the event first
+        ("anchor", "i4"),  # index of the upload whose receipt the event names, -1 = none known
         ("site", "i4"),  # site id; of a resolved tap the site of its PSAM's terminal
         ("activity", "i4"),  # index, -1 = none or not known
         ("card", "i4"),  # index, -1 = no card or a card that is not asked about
@@ -40,6 +40,14 @@ TAP_DTYPE = np.dtype(
         ("verdict", "i1"),  # server.ingest.models.Verdict
         ("hint", "i1"),  # TORN_RESOLVED: kind in the card's in/out record, else 0
         ("tz_q", "i1"),  # zone of the site, quarter hours
+    ],
+)
+
+BATCH_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("received_ms", "i8"),  # server clock at arrival: no event of it is later
+        ("receipt_ms", "i8"),  # earliest server clock at the receipt: no event naming it is earlier
     ],
 )
 
@@ -143,7 +151,7 @@ def empty(dtype: np.dtype[np.void], count: int = 0) -> Array:
     """Return an array of zeros.
 
     >>> len(empty(TAP_DTYPE)), TAP_DTYPE.itemsize
-    (0, 80)
+    (0, 72)
     """
     return np.zeros(count, dtype)
 
@@ -160,6 +168,7 @@ class History:
     persons: Array
     cards: Array
     terminals: Array
+    batches: Array
     activities: Array = field(default_factory=lambda: empty(ACTIVITY_DTYPE))
     corrections: Array = field(default_factory=lambda: empty(CORRECTION_DTYPE))
 

@@ -44,8 +44,12 @@ PPM = 1_000_000
 NAMED_REACH = 256
 
 
+# Traits of a boot.
+FRESH = 1  # a receipt arrived within it
+NAMING = 2  # it has events that speak of other taps
+
 # Per event: its corrected time, the radius around it, and what was done to it.
-CLOCK_ROWS = np.dtype([("when_ms", "i8"), ("radius_ms", "i4"), ("note", "i4")])
+CLOCK_ROWS = np.dtype([("when_ms", "i8"), ("radius_ms", "i4"), ("note", "i2")])
 # Work rows, as many as the longest boot has events: the bounds of each event's offset.
 OFFSET_ROWS = np.dtype([("low", "i8"), ("high", "i8")])
 
@@ -55,6 +59,7 @@ class Boot(NamedTuple):
 
     taps: Rows
     order: Numbers  # all events by terminal, then sequence number
+    batches: Rows
     clock: Rows
     offsets: Rows
     start: int
@@ -70,84 +75,89 @@ def drift_ms(span_ms: int, ppm: int) -> int:
     return (abs(span_ms) * ppm + PPM - 1) // PPM
 
 
-def correct_clocks(taps: Rows, order: Numbers, clock: Rows, offsets: Rows, policy: Policy) -> None:
-    """Correct all events; `order` sorts them by terminal, then sequence number."""
+def correct_clocks(history: Boot, policy: Policy) -> None:
+    """Correct all events of all boots; where the given one starts and stops does not matter."""
+    taps, order = history.taps, history.order
     start = 0
     while start < len(order):
         stop = boot_end(taps, order, start)
-        boot = Boot(taps, order, clock, offsets, start, stop)
-        mark_copies(boot)
-        fresh = bound_offsets(boot, policy.drift_ppm)
+        boot = Boot(
+            taps,
+            order,
+            history.batches,
+            history.clock,
+            history.offsets,
+            start,
+            stop,
+        )
+        traits = bound_offsets(boot, policy.drift_ppm)
         best = surest_claim(boot, True)
         if best >= 0:
             follow_claim(boot, best, policy)
         else:
-            follow_bounds(boot, fresh)
+            follow_bounds(boot, traits & FRESH != 0)
         mark_wide(boot, policy.time_width_ms)
-        place_resolved(boot, policy.resolved_radius_ms)
-        mark_named(boot, policy.void_ms)
+        if traits & NAMING:
+            place_resolved(boot, policy.resolved_radius_ms)
+            mark_named(boot, policy.void_ms)
         start = stop
 
 
 def boot_end(taps: Rows, order: Numbers, start: int) -> int:
     """Return the position after the last event of the boot that begins at `start`."""
-    terminal = taps[order[start]]["terminal"]
-    boot = taps[order[start]]["boot"]
+    first = taps[order[start]]
     stop = start + 1
-    while (
-        stop < len(order)
-        and taps[order[stop]]["terminal"] == terminal
-        and taps[order[stop]]["boot"] == boot
-    ):
+    while stop < len(order):
+        tap = taps[order[stop]]
+        if tap["terminal"] != first["terminal"] or tap["boot"] != first["boot"]:
+            break
         stop += 1
     return stop
 
 
-def mark_copies(boot: Boot) -> None:
-    """Drop an event that is in the array more than once: terminal and number are its identity."""
-    for position in range(boot.start, boot.stop):
-        row = boot.order[position]
-        boot.clock[row]["note"] = 0
-        if position > boot.start:
-            before = boot.order[position - 1]
-            if boot.taps[row]["seq"] == boot.taps[before]["seq"]:
-                boot.clock[row]["note"] = DROPPED
+def bound_offsets(boot: Boot, ppm: int) -> int:
+    """Bound each event's offset by all events of the boot; return what the boot has (its traits).
 
-
-def bound_offsets(boot: Boot, ppm: int) -> bool:
-    """Bound each event's offset by all events of the boot; tell if a receipt came within it.
-
-    A forward and a backward pass carry the tightest bound along, loosened by the drift.
+    A forward and a backward pass carry the tightest bound along, loosened by the drift. The
+    forward pass also drops an event that is there twice: terminal and number are its identity.
     """
     taps = boot.taps
-    first_anchor = taps[boot.order[boot.start]]["anchor_ms"]
-    fresh = False
+    first = taps[boot.order[boot.start]]
     low = NO_LOW
     high = NO_HIGH
-    before = taps[boot.order[boot.start]]["up_ms"]
+    before_ms = first["up_ms"]
+    last_seq = -1
+    traits = 0
     for position in range(boot.start, boot.stop):
         row = boot.order[position]
-        up = taps[row]["up_ms"]
-        slack = drift_ms(up - before, ppm)
-        before = up
+        tap = taps[row]
+        up_ms = tap["up_ms"]
+        slack = drift_ms(up_ms - before_ms, ppm)
+        before_ms = up_ms
         low -= slack
-        anchor = taps[row]["anchor_ms"]
-        if anchor > 0:
-            low = max(low, anchor - up)
-            fresh = fresh or anchor != first_anchor
-        high = min(high + slack, taps[row]["received_ms"] - up)
-        boot.offsets[position - boot.start]["low"] = low
-        boot.offsets[position - boot.start]["high"] = high
+        if tap["anchor"] >= 0:
+            low = max(low, boot.batches[tap["anchor"]]["receipt_ms"] - up_ms)
+            if tap["anchor"] != first["anchor"]:
+                traits |= FRESH
+        high = min(high + slack, boot.batches[tap["batch"]]["received_ms"] - up_ms)
+        offset = boot.offsets[position - boot.start]
+        offset["low"] = low
+        offset["high"] = high
+        boot.clock[row]["note"] = DROPPED if tap["seq"] == last_seq else 0
+        last_seq = tap["seq"]
+        if tap["type"] in (TORN_RESOLVED, VOID_LAST, REJECTED):
+            traits |= NAMING
     for position in range(boot.stop - 1, boot.start - 1, -1):
-        up = taps[boot.order[position]]["up_ms"]
-        slack = drift_ms(up - before, ppm)
-        before = up
-        low = max(low - slack, boot.offsets[position - boot.start]["low"])
-        high = min(high + slack, boot.offsets[position - boot.start]["high"])
+        up_ms = taps[boot.order[position]]["up_ms"]
+        slack = drift_ms(up_ms - before_ms, ppm)
+        before_ms = up_ms
+        offset = boot.offsets[position - boot.start]
+        low = max(low - slack, offset["low"])
+        high = min(high + slack, offset["high"])
         # A server clock that was set back a little may cross the bounds: they still enclose.
-        boot.offsets[position - boot.start]["low"] = min(low, high) if low > NO_LOW // 2 else NO_LOW
-        boot.offsets[position - boot.start]["high"] = max(low, high)
-    return fresh
+        offset["low"] = min(low, high) if low > NO_LOW // 2 else NO_LOW
+        offset["high"] = max(low, high)
+    return traits
 
 
 def surest_claim(boot: Boot, possible: bool) -> int:
@@ -199,7 +209,8 @@ def follow_claim(boot: Boot, best: int, policy: Policy) -> None:
         moved = abs(up + offset - taps[row]["utc_ms"])
         if moved > taps[row]["unc_ms"] + radius + policy.clock_notice_ms:
             boot.clock[row]["note"] |= STEPPED
-            if taps[row]["utc_ms"] - taps[row]["unc_ms"] > taps[row]["received_ms"]:
+            received_ms = boot.batches[taps[row]["batch"]]["received_ms"]
+            if taps[row]["utc_ms"] - taps[row]["unc_ms"] > received_ms:
                 boot.clock[row]["note"] |= FUTURE
         elif moved > policy.clock_notice_ms:
             boot.clock[row]["note"] |= DRIFTED
@@ -285,10 +296,9 @@ def named_tap(boot: Boot, position: int) -> int:
     return -1
 
 
+HOT = (drift_ms,)
 HELPERS = (
-    drift_ms,
     boot_end,
-    mark_copies,
     bound_offsets,
     surest_claim,
     follow_claim,

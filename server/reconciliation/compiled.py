@@ -7,12 +7,15 @@ functions are the same objects, and a test holds the results equal.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import os
 from collections import defaultdict, namedtuple
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +40,7 @@ class Engine:
     plain: bool
     correct_clocks: Callable[..., None]
     reconcile_persons: Callable[..., None]
-    rising: Callable[..., bool]
+    survey: Callable[..., int]
     count_cards: Callable[..., None]
     fill_cards: Callable[..., None]
 
@@ -61,7 +64,7 @@ class Engine:
 ENTRIES: tuple[Callable[..., Any], ...] = (
     clock.correct_clocks,
     kernel.reconcile_persons,
-    ordering.rising,
+    ordering.survey,
     ordering.count_cards,
     ordering.fill_cards,
 )
@@ -86,9 +89,36 @@ def choose_engine(name: str, events: int) -> Engine:
 
 @cache
 def compiled_engine() -> Engine:
-    """Compile the entry points; everything they call is registered with the compiler first."""
+    """Compile the entry points; everything they call is registered with the compiler first.
+
+    Counting references to the tables is switched off: the caller holds them, and it costs more
+    than the rules themselves. Machine code is kept on disk, where that is possible.
+    """
     numba = importlib.import_module("numba")
     register = importlib.import_module("numba.extending").register_jitable
-    for helper in (*kernel.HELPERS, *ordering.HELPERS):
+    for helper in kernel.HELPERS:
         register(_nrt=False)(helper)
-    return Engine(False, *(numba.njit(nogil=True, _nrt=False)(entry) for entry in ENTRIES))
+    for helper in kernel.HOT:
+        register(_nrt=False, forceinline=True)(helper)
+    options = {"nogil": True, "_nrt": False}
+    folder = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        entries = [numba.njit(cache=True, **options)(entry) for entry in ENTRIES]
+    except RuntimeError:  # nowhere to write
+        entries = [numba.njit(**options)(entry) for entry in ENTRIES]
+    finally:
+        numba.config.CACHE_DIR = folder
+    return Engine(False, *entries)
+
+
+def cache_folder() -> Path:
+    """Return the folder for machine code, named by all sources it was made from.
+
+    The compiler itself looks at the file of the entry only and would run stale helpers.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return home / "yika" / f"kernel-{digest.hexdigest()[:16]}"

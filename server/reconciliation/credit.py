@@ -337,26 +337,28 @@ def write_interval(desk: Desk, number: int, position: int) -> None:
     out["state"] = draft["state"]
 
 
+HOT = (
+    starts_before,
+    first_row,
+    draft_day,
+    credit_proven,
+    write_interval,
+)
 HELPERS = (
     hold_minor,
     attested,
     serving,
     at_fault,
     sort_drafts,
-    starts_before,
-    first_row,
     part_overlaps,
     mark_repeated,
-    draft_day,
     list_drafts,
     list_draft,
     approvable,
     adopt_corrections,
     adopt,
     credit_minutes,
-    credit_proven,
     credit_corrected,
     free_ms,
     write_intervals,
-    write_interval,
 )

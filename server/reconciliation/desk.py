@@ -152,6 +152,7 @@ class Desk(NamedTuple):
     person_cards: Numbers  # card indices, person by person
     persons: Rows
     terminals: Rows
+    batches: Rows
     activities: Rows
     corrections: Rows  # person by person, in order of decision
     line: Rows
@@ -239,4 +240,13 @@ def propose(desk: Desk, start_ms: int, end_ms: int) -> None:
         entry["end_ms"] = end_ms
 
 
-HELPERS = (service_day, month_number, plan_length, decision_on, raise_exception, propose)
+HOT = (
+    service_day,
+    plan_length,
+    decision_on,
+)
+HELPERS = (
+    month_number,
+    raise_exception,
+    propose,
+)

@@ -135,13 +135,13 @@ def clock_marks(note: int) -> int:
     return marks
 
 
-def terminal_marks(tap: Row, terminal: Row) -> int:
+def terminal_marks(tap: Row, terminal: Row, received_ms: int) -> int:
     """Return what the terminal's own chain says against an event (rules 3, 4)."""
     marks = 0
     if tap["verdict"] == VERDICT_FORKED:
         marks |= FORKED
     # What was acknowledged before the contradiction was known stays valid.
-    if 0 < terminal["fork_ms"] <= tap["received_ms"] and tap["seq"] >= terminal["fork_seq"]:
+    if 0 < terminal["fork_ms"] <= received_ms and tap["seq"] >= terminal["fork_seq"]:
         marks |= FORKED
     if 0 < terminal["gap_seq"] < tap["seq"]:
         marks |= PENDING
@@ -165,16 +165,18 @@ def card_marks(tap: Row, latest_ms: int, revoked_ms: int) -> int:
     return marks
 
 
-HELPERS = (
+HOT = (
     stance,
-    refusal_rule,
     occupies,
     counter_proven,
-    same_tap,
     grade_of,
     kind_of,
     grade_cap,
     clock_marks,
     terminal_marks,
     card_marks,
+)
+HELPERS = (
+    refusal_rule,
+    same_tap,
 )

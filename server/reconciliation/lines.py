@@ -52,6 +52,7 @@ from server.reconciliation.judging import (
     stance,
     terminal_marks,
 )
+from server.reconciliation.ordering import sort_card
 
 
 class Place(NamedTuple):
@@ -71,6 +72,7 @@ def build_line(desk: Desk, card: int, slot: int) -> None:
     first = desk.counts[ENTRIES]
     position = desk.cards[card]["start"]
     end = desk.cards[card]["stop"]
+    sort_card(taps, desk.clock, order, position, end)
     proven = highest_proven(taps, order, position, end)
     gap = 0
     seen = -1
@@ -296,7 +298,8 @@ def add_entry(desk: Desk, place: Place, row: int, kind: int, marks: int) -> int:
     desk.counts[ENTRIES] = position + 1
     tap, time = desk.taps[row], desk.clock[row]
     latest_ms = time["when_ms"] + time["radius_ms"]
-    marks |= terminal_marks(tap, desk.terminals[tap["terminal"]])
+    received_ms = desk.batches[tap["batch"]]["received_ms"]
+    marks |= terminal_marks(tap, desk.terminals[tap["terminal"]], received_ms)
     marks |= card_marks(tap, latest_ms, desk.cards[place.card]["revoked_ms"])
     if time["note"]:
         marks |= clock_marks(time["note"])
@@ -338,10 +341,15 @@ def settle_order(line: Rows, first: int, stop: int) -> None:
             entry["when_ms"] = reached
 
 
+HOT = (
+    judge_single,
+    add_full,
+    add_entry,
+    grade_entry,
+)
 HELPERS = (
     build_line,
     highest_proven,
-    judge_single,
     judge_group,
     proven_with,
     first_with,
@@ -352,11 +360,8 @@ HELPERS = (
     only_rescue,
     judge_halves,
     refuse,
-    add_full,
     add_pair,
     add_rescue,
     add_half,
-    add_entry,
-    grade_entry,
     settle_order,
 )

@@ -43,7 +43,7 @@ _EVENT_COLUMNS = (
     StoredEvent.up_ms,
     StoredEvent.utc_ms,
     StoredEvent.unc_ms,
-    StoredEvent.received_ms,
+    StoredEvent.batch_id,
     StoredEvent.anchor,
     StoredEvent.site,
     StoredEvent.activity,
@@ -88,12 +88,14 @@ def load(session: Session, persons: Collection[int] | None) -> Loaded:
     terminals = sorted({*terminals, *(row.terminal for row in corrections if row.terminal)})
     terminal_of = _index(terminals)
     activity_of = _index(row[0] for row in activities)
-    taps = _taps(session, events, terminal_of, card_of, activity_of)
+    batches = _batches(session, terminals)
+    taps = _taps(session, events, batches, (terminal_of, card_of, activity_of))
     history = History(
         taps=taps,
         persons=_person_array(people, person_of, persons),
         cards=_card_array(cards, person_of),
         terminals=_terminal_array(session, terminals),
+        batches=_batch_array(batches),
         activities=_filled(arrays.ACTIVITY_DTYPE, activities, ("id", "start_ms", "end_ms")),
         corrections=_correction_array(session, corrections, person_of, terminal_of),
     )
@@ -164,20 +166,21 @@ def _of_cards(asns: list[str]) -> sa.ColumnElement[bool]:
 def _taps(
     session: Session,
     events: list[Sequence[Any]],
-    terminal_of: dict[int, int],
-    card_of: dict[str, int],
-    activity_of: dict[int, int],
+    batches: list[Sequence[Any]],
+    places_of: tuple[dict[int, int], dict[str, int], dict[int, int]],
 ) -> Array:
+    terminal_of, card_of, activity_of = places_of
     taps = arrays.empty(arrays.TAP_DTYPE, len(events))
     if not events:
         return taps
-    (terminal, seq, boot, up, utc, unc, received, anchor, site, activity, asn, ctr, psam_no,
+    (terminal, seq, boot, up, utc, unc, batch, anchor, site, activity, asn, ctr, psam_no,
      psam_seq, flags, kind, result, proof, verdict, raw) = zip(*events, strict=True)  # fmt: skip
-    receipts = _receipts(session, set(terminal))
+    batch_of = _index(row[0] for row in batches)
+    receipts = {(row[1], bytes(row[2])): index for index, row in enumerate(batches)}
     places = _places(session)
     for name, column in (
-        ("seq", seq), ("boot", boot), ("up_ms", up), ("utc_ms", utc), ("received_ms", received),
-        ("card_ctr", ctr), ("flags", flags), ("type", kind), ("result", result),
+        ("seq", seq), ("boot", boot), ("up_ms", up), ("utc_ms", utc), ("card_ctr", ctr),
+        ("flags", flags), ("type", kind), ("result", result),
         ("proof", proof), ("verdict", verdict),
     ):  # fmt: skip
         taps[name] = column
@@ -189,8 +192,9 @@ def _taps(
     late = (taps["verdict"] == Verdict.UNKNOWN_CARD) & (taps["card"] >= 0)
     taps["verdict"][late] = Verdict.OK
     taps["activity"] = [activity_of.get(number, -1) for number in activity]
-    taps["anchor_ms"] = [
-        receipts.get((number, bytes(name)), 0)
+    taps["batch"] = [batch_of[number] for number in batch]
+    taps["anchor"] = [
+        receipts.get((number, bytes(name)), -1)
         for number, name in zip(terminal, anchor, strict=True)
     ]
     taps["psam"] = np.unique([bytes(number or b"") for number in psam_no], return_inverse=True)[1]
@@ -213,16 +217,23 @@ def _refs(kind: Sequence[int], psam_seq: Sequence[int], raw: Sequence[bytes]) ->
     ]
 
 
-def _receipts(session: Session, terminals: set[int]) -> dict[tuple[int, bytes], int]:
-    """Return when the receipt that an anchor names was given."""
-    found: dict[tuple[int, bytes], int] = {}
-    columns = sa.select(Batch.terminal_id, Batch.anchor, Batch.received_ms)
+def _batches(session: Session, terminals: Collection[int]) -> list[Sequence[Any]]:
+    """Return (id, terminal, anchor, received_ms) of all uploads of these terminals, by id.
+
+    An upload is also a receipt: the anchor is what later events call it by.
+    """
+    found: list[Sequence[Any]] = []
+    columns = sa.select(Batch.id, Batch.terminal_id, Batch.anchor, Batch.received_ms)
     for part in _pieces(terminals):
-        for terminal_id, anchor, at_ms in session.execute(
-            columns.where(Batch.terminal_id.in_(part))
-        ):
-            found[terminal_id, bytes(anchor)] = at_ms
-    return found
+        found += session.execute(columns.where(Batch.terminal_id.in_(part)))
+    return sorted(found, key=lambda row: int(row[0]))
+
+
+def _batch_array(batches: list[Sequence[Any]]) -> Array:
+    rows = arrays.empty(arrays.BATCH_DTYPE, len(batches))
+    rows["id"] = [row[0] for row in batches]
+    rows["received_ms"] = rows["receipt_ms"] = [row[3] for row in batches]
+    return rows
 
 
 @dataclass(frozen=True)

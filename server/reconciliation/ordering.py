@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two orders of the kernel: events by terminal and number, taps by card and counter.
 
-Both are total, so that the order of arrival cannot matter. Large histories are put in order by
-compiled code, small ones by numpy; the results are identical.
+Both are total, so that the order of arrival cannot matter.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,41 +15,42 @@ from server.reconciliation.arrays import Array, Numbers, Row, Rows
 from server.reconciliation.clock import DROPPED
 from server.reconciliation.codes import LINE_TYPES
 
-COUNTERS = 1 << 16  # a card's transaction counter has two bytes
+# What a survey of the events can find.
+SORTED, UNSORTED, UNSOUND = 0, 1, 2
 
 
 def by_terminal(taps: Array) -> NDArray[np.int32]:
-    """Return rows by terminal, sequence number and time of arrival."""
-    return np.lexsort((taps["received_ms"], taps["seq"], taps["terminal"])).astype(np.int32)
+    """Return rows by terminal, sequence number and upload."""
+    return np.lexsort((taps["batch"], taps["seq"], taps["terminal"])).astype(np.int32)
 
 
-def by_card(taps: Array, clock: Array, cards: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the rows that belong to a line, by card, counter and time, and each card's start."""
-    kept = clock["note"] & DROPPED == 0
-    wanted = (taps["card"] >= 0) & np.isin(taps["type"], LINE_TYPES) & kept
-    rows = np.flatnonzero(wanted)
-    chosen = taps[rows]
-    keys = (
-        chosen["seq"],
-        chosen["terminal"],
-        clock["when_ms"][rows],
-        chosen["card_ctr"],
-        chosen["card"],
-    )
-    order = rows[np.lexsort(keys)].astype(np.int32)
-    sizes = np.bincount(chosen["card"], minlength=cards)
-    return order, np.concatenate(([0], np.cumsum(sizes)))
+class Sizes(NamedTuple):
+    """How many rows the registers have that events lead to."""
+
+    terminals: int
+    cards: int
+    activities: int
+    batches: int
 
 
-def rising(taps: Rows) -> bool:
-    """Tell if the events come by terminal and sequence number already, none of them twice."""
-    for row in range(1, len(taps)):
-        tap, before = taps[row], taps[row - 1]
-        if tap["terminal"] < before["terminal"]:
-            return False
-        if tap["terminal"] == before["terminal"] and tap["seq"] <= before["seq"]:
-            return False
-    return True
+def survey(taps: Rows, sizes: Sizes) -> int:
+    """Tell if the events are SORTED by terminal and number, UNSORTED, or lead to no register."""
+    found = SORTED
+    for row in range(len(taps)):
+        tap = taps[row]
+        if not (0 <= tap["terminal"] < sizes.terminals and 0 <= tap["batch"] < sizes.batches):
+            return UNSOUND
+        if not (-1 <= tap["card"] < sizes.cards and -1 <= tap["anchor"] < sizes.batches):
+            return UNSOUND
+        if not -1 <= tap["activity"] < sizes.activities:
+            return UNSOUND
+        if row > 0 and found == SORTED:
+            before = taps[row - 1]
+            if tap["terminal"] < before["terminal"] or (
+                tap["terminal"] == before["terminal"] and tap["seq"] <= before["seq"]
+            ):
+                found = UNSORTED
+    return found
 
 
 def belongs(tap: Row, time: Row) -> bool:
@@ -65,15 +67,13 @@ def count_cards(taps: Rows, clock: Rows, starts: Numbers) -> None:
         starts[card] += starts[card - 1]
 
 
-def fill_cards(taps: Rows, clock: Rows, starts: Numbers, places: Numbers, order: Numbers) -> None:
-    """Write each card's rows to its place and order them; `places` is a copy of `starts`."""
+def fill_cards(taps: Rows, clock: Rows, places: Numbers, order: Numbers) -> None:
+    """Write each row to its card's place; `places` begins as the starts and moves on."""
     for row in range(len(taps)):
         if belongs(taps[row], clock[row]):
             card = taps[row]["card"]
             order[places[card]] = row
             places[card] += 1
-    for card in range(len(starts) - 1):
-        sort_card(taps, clock, order, starts[card], starts[card + 1])
 
 
 def sort_card(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) -> None:
@@ -81,6 +81,8 @@ def sort_card(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) ->
 
     A card has tens of taps, one that was used for years some ten thousand: no worst case hurts.
     """
+    if in_order(taps, clock, order, start, stop):
+        return
     gap = 1
     while gap < (stop - start) // 3:
         gap = 3 * gap + 1
@@ -95,6 +97,21 @@ def sort_card(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) ->
         gap //= 3
 
 
+def in_order(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) -> bool:
+    """Tell if counters rise and no time is unknown already.
+
+    It looks at every row, sorted or not: rows lie far apart, and memory can fetch them together.
+    """
+    rising = 0
+    before = -1
+    for position in range(start, stop):
+        counter = taps[order[position]]["card_ctr"]
+        placed = clock[order[position]]["when_ms"] != 0
+        rising += counter > before and placed
+        before = counter
+    return rising == stop - start
+
+
 def precedes(taps: Rows, clock: Rows, one: int, other: int) -> bool:
     """Compare two taps of one card: counter, then time, then terminal and number (rule 49)."""
     tap, other_tap = taps[one], taps[other]
@@ -107,4 +124,5 @@ def precedes(taps: Rows, clock: Rows, one: int, other: int) -> bool:
     return tap["seq"] < other_tap["seq"]
 
 
-HELPERS = (belongs, sort_card, precedes)
+HOT = (belongs, precedes)
+HELPERS = (sort_card, in_order)

@@ -418,27 +418,29 @@ def blank_draft(desk: Desk) -> Row:
     return draft
 
 
-HELPERS = (
-    merge_lines,
-    earlier,
-    pair_line,
+HOT = (
     listen,
-    note_presence,
     is_double,
     take_tap,
     open_for,
     too_long,
-    list_orphan,
     main_fault,
-    fault_state,
     close,
-    within_plan,
     span_rules,
     settle_draft,
     decided_before,
+    add_draft,
+    blank_draft,
+)
+HELPERS = (
+    merge_lines,
+    earlier,
+    pair_line,
+    note_presence,
+    list_orphan,
+    fault_state,
+    within_plan,
     leave_open,
     overdue,
     propose_end,
-    add_draft,
-    blank_draft,
 )

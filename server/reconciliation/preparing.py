@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from server.reconciliation import ordering
 from server.reconciliation.arrays import (
     ACTIVITY_DTYPE,
+    BATCH_DTYPE,
     CARD_DTYPE,
     CORRECTION_DTYPE,
     EXCEPTION_DTYPE,
@@ -21,7 +22,7 @@ from server.reconciliation.arrays import (
     Array,
     History,
 )
-from server.reconciliation.clock import CLOCK_ROWS, OFFSET_ROWS
+from server.reconciliation.clock import CLOCK_ROWS, OFFSET_ROWS, Boot
 from server.reconciliation.compiled import Engine
 from server.reconciliation.desk import (
     CARD_ROWS,
@@ -39,15 +40,13 @@ DTYPES = {
     "persons": PERSON_DTYPE,
     "cards": CARD_DTYPE,
     "terminals": TERMINAL_DTYPE,
+    "batches": BATCH_DTYPE,
     "activities": ACTIVITY_DTYPE,
     "corrections": CORRECTION_DTYPE,
 }
-REGISTERS = ("persons", "cards", "terminals", "activities")
-# Which index leads where; -1 is allowed where a row may have none.
+REGISTERS = ("persons", "cards", "terminals", "batches", "activities")
+# Which index leads where; -1 is allowed where a row may have none. Taps are surveyed apart.
 REFERENCES = (
-    ("taps", "terminal", "terminals", 0),
-    ("taps", "card", "cards", -1),
-    ("taps", "activity", "activities", -1),
     ("cards", "person", "persons", 0),
     ("persons", "guardian", "persons", -1),
     ("corrections", "person", "persons", 0),
@@ -102,6 +101,7 @@ def lay_out(history: History, engine: Engine, settings: Any, as_of_ms: int) -> t
         person_cards=engine.numbers(np.argsort(history.cards["person"], kind="stable")),
         persons=engine.table(person_rows(history)),
         terminals=engine.table(history.terminals),
+        batches=engine.table(history.batches),
         activities=engine.table(history.activities),
         corrections=engine.table(correction_rows(corrections, decided)),
         line=work.line,
@@ -119,28 +119,37 @@ def lay_out(history: History, engine: Engine, settings: Any, as_of_ms: int) -> t
 def correct_clocks(history: History, taps: Any, settings: Any, engine: Engine) -> Any:
     """Return the corrected times, a row per event."""
     count = len(history.taps)
+    registers = (history.terminals, history.cards, history.activities, history.batches)
+    sizes = ordering.Sizes(*(len(register) for register in registers))
+    found = engine.survey(taps, sizes)
+    if found == ordering.UNSOUND:
+        raise ValueError("taps: an index leads outside its register")
     order = np.arange(count, dtype=np.int32)
-    if engine.plain or not engine.rising(taps):
+    if found == ordering.UNSORTED:
         order = ordering.by_terminal(history.taps)
     clock = engine.table(np.zeros(count, CLOCK_ROWS))
-    offsets = engine.room(count, OFFSET_ROWS)
-    engine.correct_clocks(taps, engine.numbers(order), clock, offsets, settings)
+    work = Boot(
+        taps=taps,
+        order=engine.numbers(order),
+        batches=engine.table(history.batches),
+        clock=clock,
+        offsets=engine.room(count, OFFSET_ROWS),
+        start=0,
+        stop=0,
+    )
+    engine.correct_clocks(work, settings)
     return clock
 
 
 def order_cards(
     history: History, taps: Any, clock: Any, engine: Engine
 ) -> tuple[Any, NDArray[np.int64]]:
-    """Return the rows in order of card and counter, and where each card begins."""
-    cards = len(history.cards)
-    if engine.plain:
-        order, starts = ordering.by_card(history.taps, rows_of(clock, CLOCK_ROWS), cards)
-        return order.tolist(), starts
-    starts = np.zeros(cards + 1, np.int64)
+    """Return the rows that belong to a line, card by card, and where each card begins."""
+    starts = engine.numbers(np.zeros(len(history.cards) + 1, np.int64))
     engine.count_cards(taps, clock, starts)
-    rows = np.empty(starts[-1], np.int32)
-    engine.fill_cards(taps, clock, starts, starts.copy(), rows)
-    return rows, starts
+    order = engine.numbers(np.zeros(starts[-1], np.int32))
+    engine.fill_cards(taps, clock, engine.numbers(np.array(starts)), order)
+    return order, np.array(starts, np.int64)
 
 
 def starts_of(owners: NDArray[Any], count: int) -> NDArray[np.int64]:
