@@ -291,6 +291,8 @@ def named_tap(boot: Boot, position: int) -> int:
     row = boot.order[position]
     for back in range(position - 1, max(boot.start, position - NAMED_REACH) - 1, -1):
         named = boot.order[back]
+        if boot.clock[named]["note"] & DROPPED:
+            continue
         if boot.taps[named]["seq"] == boot.taps[row]["ref"]:
             return named if boot.taps[named]["card"] == boot.taps[row]["card"] else -1
     return -1
