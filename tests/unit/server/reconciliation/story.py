@@ -14,14 +14,15 @@ from tests.unit.server.reconciliation.histories import DAY_MS, Story
 from tests.vectors import load
 
 Vector = dict[str, Any]
-VECTORS: list[Vector] = load("reconciliation")
+# One vector per case, then either side of every boundary.
+VECTORS: list[Vector] = load("reconciliation") + load("reconciliation_edges")
 
 
 def of_rule(rule: int) -> pytest.MarkDecorator:
     """Run a test with every vector of one rule."""
     own = [vector for vector in VECTORS if vector["rule"] == rule]
     if not own:
-        message = f"tests/vectors/reconciliation.json has no vector of rule {rule}"
+        message = f"tests/vectors/reconciliation*.json: no vector of rule {rule}"
         raise LookupError(message)
     return pytest.mark.parametrize("vector", own, ids=[vector["name"] for vector in own])
 
@@ -29,8 +30,8 @@ def of_rule(rule: int) -> pytest.MarkDecorator:
 def written(vector: Vector) -> Vector:
     """Return what the vector says must come out."""
     return {
-        "intervals": vector["intervals"],
-        "exceptions": sorted(vector["exceptions"], key=repr),
+        "intervals": vector["expect"]["intervals"],
+        "exceptions": sorted(vector["expect"]["exceptions"], key=repr),
     }
 
 

@@ -52,7 +52,12 @@ def test_every_applied_rule_has_a_vector_and_a_test() -> None:
 def test_a_rule_with_a_boundary_has_a_vector_on_either_side(rule: int) -> None:
     """Two vectors of a bounded rule differ in what comes out."""
     outcomes = {
-        repr([[line[4:8] for line in vector["intervals"]], len(vector["exceptions"])])
+        repr(
+            [
+                [line[4:8] for line in vector["expect"]["intervals"]],
+                len(vector["expect"]["exceptions"]),
+            ]
+        )
         for vector in VECTORS
         if vector["rule"] == rule
     }

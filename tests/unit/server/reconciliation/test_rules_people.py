@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards, people and leaders: rules 14, 33, 34, 41 to 43, 52, 59."""
+"""Cards, people and leaders: rules 14, 33, 34, 41 to 43, 52, expiry (59)."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def test_rule_52_a_minor_without_guardian_is_held(vector: Vector) -> None:
 
 @of_rule(59)
 def test_rule_59_an_expired_card_is_recorded_and_not_credited(vector: Vector) -> None:
-    """An expired card's taps are recorded, not credited."""
+    """An expired card's taps are recorded, not credited; training is no service."""
     assert told(vector) == written(vector)
