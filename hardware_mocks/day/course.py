@@ -164,7 +164,8 @@ def _reconcile(scene: Scene) -> None:
     limit = time.monotonic() + RECONCILED_TIMEOUT_S
     while _queued(scene.database):
         if time.monotonic() > limit:
-            raise TimeoutError("the server's worker has not caught up")
+            log = scene.premises.folder / "logs" / "server.log"
+            raise TimeoutError(f"the server's worker has not caught up; its log is {log}")
         time.sleep(0.05)
     now_ms = scene.premises.clock.utc_ms()
     with scene.database.writing() as session:
