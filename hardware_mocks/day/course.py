@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.reconciliation.services import reconcile
-
 from card.readers import list_readers
 from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.clock import DayClock
@@ -27,6 +25,7 @@ from hardware_mocks.day.story import Outcome, Step, read_outcomes, read_steps
 from hardware_mocks.pcsc import PcscStack
 from server.db import Database
 from server.people import queue
+from server.reconciliation.services import reconcile
 from server.timebank.services import post_differences
 from terminal.files import JOURNAL
 
