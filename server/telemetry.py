@@ -70,5 +70,5 @@ def configure_logging(level: str = "INFO", *, as_json: bool = True) -> None:
             logging.getLevelNamesMapping()[level.upper()]
         ),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a later configuration must reach every module
     )
