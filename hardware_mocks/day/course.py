@@ -16,7 +16,7 @@ from hardware_mocks.day.cast import Cast, read_cast
 from hardware_mocks.day.document import PAGE, instant_ms, read_tables
 from hardware_mocks.day.errands import Errands
 from hardware_mocks.day.facts import read_facts
-from hardware_mocks.day.furnish import Member, SignIn
+from hardware_mocks.day.furnish import Member, Ordered, SignIn
 from hardware_mocks.day.play import Player, PostStage
 from hardware_mocks.day.programs import Programs
 from hardware_mocks.day.report import Played, check_whole, compare, summary, table
@@ -62,6 +62,7 @@ class Scene:
     premises: Premises
     database: Database
     members: dict[str, Member]
+    terminals: dict[str, Ordered]
     posts: dict[str, PostStage]
     staff: list[SignIn]
 
@@ -125,7 +126,7 @@ def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, s
     posts = {
         post.letter: stage.build_post(premises, post.letter, clear_away) for post in cast.posts
     }
-    return Scene(premises, database, members, posts, staff)
+    return Scene(premises, database, members, ordered, posts, staff)
 
 
 def reader_names() -> list[str]:
@@ -153,7 +154,14 @@ def _player(scene: Scene, clear_away: contextlib.ExitStack, say: Say) -> tuple[P
     hand = clear_away.enter_context(premises.stack.hand())
     player = Player(premises.clock, hand, scene.posts, say)
     player.errands = Errands(
-        player, premises.clock, scene.posts, scene.members, scene.database, premises.port, say
+        player=player,
+        clock=premises.clock,
+        posts=scene.posts,
+        members=scene.members,
+        terminals=scene.terminals,
+        database=scene.database,
+        server_port=premises.port,
+        say=say,
     ).do
     return player, hand
 

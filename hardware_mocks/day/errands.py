@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from hardware_mocks.clock import DayClock
-from hardware_mocks.day.facts import COUNT_EVENTS
-from hardware_mocks.day.furnish import CLERK, Member
+from hardware_mocks.day.facts import COUNT_EVENTS_OF
+from hardware_mocks.day.furnish import CLERK, Member, Ordered
 from hardware_mocks.day.play import IDLE_WORDS, Player, PostStage, delivered
 from hardware_mocks.day.story import Deed, Step
 from hardware_mocks.link import Request
@@ -41,6 +41,7 @@ class Errands:
     clock: DayClock
     posts: Mapping[str, PostStage]
     members: Mapping[str, Member]
+    terminals: Mapping[str, Ordered]
     database: Database
     server_port: int
     say: Callable[[str], None]
@@ -122,10 +123,10 @@ class Errands:
             if request.method == "PUT" and not answers:
                 body = bytearray(request.body)
                 body[SPOILT_BYTE] ^= SPOILT_BIT
-                before = self._stored()
+                before = self._stored(step.post)
                 status, answer = self._put(request.path, bytes(body))
                 answers.append((status, answer.decode("utf-8", "replace")))
-                if (status, self._stored()) != (REFUSED, before):
+                if (status, self._stored(step.post)) != (REFUSED, before):
                     self._complain(f"the spoiled batch was answered with {answers[0]}")
 
         link.inspector = spoil
@@ -146,9 +147,9 @@ class Errands:
         """Send the newest batch with events of this terminal once more, byte for byte."""
         sent = [e for e in self.posts[step.post].link.sent("PUT") if e.status == 200]
         largest = max(sent, key=lambda exchange: len(exchange.request.body))
-        before = self._stored()
+        before = self._stored(step.post)
         status, answer = self._put(largest.request.path, largest.request.body)
-        if (status, answer, self._stored()) == (200, largest.body, before):
+        if (status, answer, self._stored(step.post)) == (200, largest.body, before):
             self.player.notebook.replays_identical += 1
         else:
             self._complain(f"the replayed batch was answered with {status}, not the same receipt")
@@ -159,9 +160,11 @@ class Errands:
         with self.database.writing() as session:
             people.report_card(session, report, CLERK, now_ms)
 
-    def _stored(self) -> int:
+    def _stored(self, post: str) -> int:
+        """Return how many events the server holds of one terminal; the others go on uploading."""
+        terminal = {"terminal": self.terminals[post].terminal_id}
         with self.database.reading() as session:
-            return int(session.scalar(COUNT_EVENTS) or 0)
+            return int(session.scalar(COUNT_EVENTS_OF, terminal) or 0)
 
     def _put(self, path: str, body: bytes) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(

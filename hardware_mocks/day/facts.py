@@ -26,6 +26,7 @@ _LEDGER = sa.text(
 )
 _LEDGER_SUM = sa.text("SELECT coalesce(sum(minutes), 0) FROM entry")
 COUNT_EVENTS = sa.text("SELECT count(*) FROM event")
+COUNT_EVENTS_OF = sa.text("SELECT count(*) FROM event WHERE terminal_id = :terminal")
 _FORKS = sa.text("SELECT count(*) FROM event_fork")
 _VERDICTS = sa.text("SELECT count(*) FROM event WHERE verdict NOT IN (0, 7)")
 
