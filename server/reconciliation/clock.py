@@ -44,14 +44,19 @@ PPM = 1_000_000
 NAMED_REACH = 256
 
 
-# Traits of a boot.
-FRESH = 1  # a receipt arrived within it
-NAMING = 2  # it has events that speak of other taps
-
 # Per event: its corrected time, the radius around it, and what was done to it.
 CLOCK_ROWS = np.dtype([("when_ms", "i8"), ("radius_ms", "i4"), ("note", "i2")])
 # Work rows, as many as the longest boot has events: the bounds of each event's offset.
 OFFSET_ROWS = np.dtype([("low", "i8"), ("high", "i8")])
+
+
+class Span(NamedTuple):
+    """What a whole boot says of its one offset, and what kind of boot it is."""
+
+    low: int  # NO_LOW without any receipt
+    high: int
+    fresh: bool  # a receipt arrived within it
+    naming: bool  # it has events that speak of other taps
 
 
 class Boot(NamedTuple):
@@ -90,14 +95,14 @@ def correct_clocks(history: Boot, policy: Policy) -> None:
             start,
             stop,
         )
-        traits = bound_offsets(boot, policy.drift_ppm)
+        span = bound_offsets(boot, policy.drift_ppm)
         best = surest_claim(boot, True)
         if best >= 0:
-            follow_claim(boot, best, policy)
+            follow_claim(boot, span, best, policy)
         else:
-            follow_bounds(boot, traits & FRESH != 0)
+            follow_bounds(boot, span)
         mark_wide(boot, policy.time_width_ms)
-        if traits & NAMING:
+        if span.naming:
             place_resolved(boot, policy.resolved_radius_ms)
             mark_named(boot, policy.void_ms)
         start = stop
@@ -115,8 +120,8 @@ def boot_end(taps: Rows, order: Numbers, start: int) -> int:
     return stop
 
 
-def bound_offsets(boot: Boot, ppm: int) -> int:
-    """Bound each event's offset by all events of the boot; return what the boot has (its traits).
+def bound_offsets(boot: Boot, ppm: int) -> Span:
+    """Bound each event's offset by all events of the boot; return the tightest bounds of all.
 
     A forward and a backward pass carry the tightest bound along, loosened by the drift. The
     forward pass also drops an event that is there twice: terminal and number are its identity.
@@ -127,7 +132,8 @@ def bound_offsets(boot: Boot, ppm: int) -> int:
     high = NO_HIGH
     before_ms = first["up_ms"]
     last_seq = -1
-    traits = 0
+    fresh = False
+    naming = False
     for position in range(boot.start, boot.stop):
         row = boot.order[position]
         tap = taps[row]
@@ -137,16 +143,16 @@ def bound_offsets(boot: Boot, ppm: int) -> int:
         low -= slack
         if tap["anchor"] >= 0:
             low = max(low, boot.batches[tap["anchor"]]["receipt_ms"] - up_ms)
-            if tap["anchor"] != first["anchor"]:
-                traits |= FRESH
+            fresh = fresh or tap["anchor"] != first["anchor"]
         high = min(high + slack, boot.batches[tap["batch"]]["received_ms"] - up_ms)
         offset = boot.offsets[position - boot.start]
         offset["low"] = low
         offset["high"] = high
         boot.clock[row]["note"] = DROPPED if tap["seq"] == last_seq else 0
         last_seq = tap["seq"]
-        if tap["type"] in (TORN_RESOLVED, VOID_LAST, REJECTED):
-            traits |= NAMING
+        naming = naming or tap["type"] in (TORN_RESOLVED, VOID_LAST, REJECTED)
+    tight_low = low
+    tight_high = high
     for position in range(boot.stop - 1, boot.start - 1, -1):
         up_ms = taps[boot.order[position]]["up_ms"]
         slack = drift_ms(up_ms - before_ms, ppm)
@@ -157,7 +163,11 @@ def bound_offsets(boot: Boot, ppm: int) -> int:
         # A server clock that was set back a little may cross the bounds: they still enclose.
         offset["low"] = min(low, high) if low > NO_LOW // 2 else NO_LOW
         offset["high"] = max(low, high)
-    return traits
+        tight_low = max(tight_low, low)
+        tight_high = min(tight_high, high)
+    if tight_low < NO_LOW // 2:
+        tight_low = NO_LOW
+    return Span(min(tight_low, tight_high), max(tight_low, tight_high), fresh, naming)
 
 
 def surest_claim(boot: Boot, possible: bool) -> int:
@@ -185,16 +195,17 @@ def surest_claim(boot: Boot, possible: bool) -> int:
     return best
 
 
-def follow_claim(boot: Boot, best: int, policy: Policy) -> None:
-    """Apply the surest possible claim's offset to every event of the boot (rules 24, 25)."""
+def follow_claim(boot: Boot, span: Span, best: int, policy: Policy) -> None:
+    """Apply the surest possible claim's offset to every event of the boot (rules 24, 25).
+
+    One offset for all, within the bounds of all: lengths inside a boot stay what they were.
+    """
     taps = boot.taps
     chosen = boot.order[best]
     up_chosen = taps[chosen]["up_ms"]
     unc_chosen = taps[chosen]["unc_ms"]
     claim = taps[chosen]["utc_ms"] - up_chosen
-    claim = min(
-        max(claim, boot.offsets[best - boot.start]["low"]), boot.offsets[best - boot.start]["high"]
-    )
+    claim = min(max(claim, span.low), span.high)
     for position in range(boot.start, boot.stop):
         row = boot.order[position]
         up = taps[row]["up_ms"]
@@ -216,35 +227,36 @@ def follow_claim(boot: Boot, best: int, policy: Policy) -> None:
             boot.clock[row]["note"] |= DRIFTED
 
 
-def follow_bounds(boot: Boot, fresh: bool) -> None:
+def follow_bounds(boot: Boot, span: Span) -> None:
     """Place the events of a boot without a possible claim (rules 24, 26, 27)."""
-    taps = boot.taps
     claiming = surest_claim(boot, False)
-    claim = 0
+    known = span.low > NO_LOW
+    note = UNKNOWN
+    target = (span.low + span.high) // 2 if known else span.high
     if claiming >= 0:
-        chosen = boot.order[claiming]
-        claim = taps[chosen]["utc_ms"] - taps[chosen]["up_ms"]
+        chosen = boot.taps[boot.order[claiming]]
+        claim = chosen["utc_ms"] - chosen["up_ms"]
+        if not span.fresh:
+            note = QUARANTINED
+            target = min(claim, span.high)
+        elif claim > boot.offsets[claiming - boot.start]["high"]:
+            note = FUTURE
+            target = span.high
+        else:
+            note = DRIFTED
+            target = span.low
     for position in range(boot.start, boot.stop):
         row = boot.order[position]
         low = boot.offsets[position - boot.start]["low"]
         high = boot.offsets[position - boot.start]["high"]
-        known = low > NO_LOW
-        radius = min(high - low, MAX_RADIUS_MS)
-        if claiming < 0:
-            boot.clock[row]["note"] |= UNKNOWN
-            offset = (low + high) // 2 if known else high
-            radius = (radius + 1) // 2 if known else MAX_RADIUS_MS
-        elif not fresh:
-            boot.clock[row]["note"] |= QUARANTINED
-            offset = min(claim, high)
-        elif claim > high:
-            boot.clock[row]["note"] |= FUTURE
-            offset = high
-        else:
-            boot.clock[row]["note"] |= DRIFTED
-            offset = max(claim, low)
-        boot.clock[row]["when_ms"] = taps[row]["up_ms"] + offset
-        boot.clock[row]["radius_ms"] = radius
+        radius = min(high - low, MAX_RADIUS_MS) if known else MAX_RADIUS_MS
+        if note == UNKNOWN and known:
+            radius = (radius + 1) // 2
+        offset = target if note == QUARANTINED else min(max(target, low), high)
+        place = boot.clock[row]
+        place["when_ms"] = boot.taps[row]["up_ms"] + offset
+        place["radius_ms"] = radius
+        place["note"] |= note
 
 
 def mark_wide(boot: Boot, width_ms: int) -> None:

@@ -17,7 +17,7 @@ from server.reconciliation.arrays import (
     ZERO,
     Row,
 )
-from server.reconciliation.codes import GUARDIAN
+from server.reconciliation.codes import GUARDIAN, IN
 from server.reconciliation.desk import (
     ALL_RULES,
     CORRECTED,
@@ -229,7 +229,10 @@ def adopt(desk: Desk, decision: int, row: int, rule: int) -> None:
     """Make a draft that stands on a correction and at most one tap, grade C."""
     decided = desk.corrections[decision]
     draft = blank_draft(desk)
-    draft["out_row"] = row
+    if row >= 0 and desk.taps[row]["type"] == IN:
+        draft["in_row"] = row
+    else:
+        draft["out_row"] = row
     draft["start_ms"] = decided["start_ms"]
     draft["end_ms"] = decided["start_ms"]
     draft["grade"] = GRADE_C
@@ -266,12 +269,19 @@ def credit_proven(desk: Desk, draft: Row) -> None:
 
 
 def credit_corrected(desk: Desk, draft: Row, decided: Row) -> None:
-    """Credit what a leader approved: never above plan or shift, never a second twice."""
+    """Credit what a leader approved: never above plan or shift, never a second twice.
+
+    What was proposed is also the most that can be approved.
+    """
     start_ms = decided["start_ms"]
-    end_ms = max(start_ms, decided["end_ms"])
-    span_ms = min(free_ms(desk, start_ms, end_ms), desk.policy.max_shift_ms)
+    end_ms = decided["end_ms"]
+    if draft["until_ms"] > 0:
+        start_ms = max(start_ms, draft["from_ms"])
+        end_ms = min(end_ms, draft["until_ms"])
+    end_ms = min(max(start_ms, end_ms), start_ms + desk.policy.max_shift_ms)
     if draft["cap_ms"] > 0:
-        span_ms = min(span_ms, draft["cap_ms"])
+        end_ms = min(end_ms, start_ms + draft["cap_ms"])
+    span_ms = free_ms(desk, start_ms, end_ms)
     draft["start_ms"] = start_ms
     draft["end_ms"] = end_ms
     draft["minutes"] = max(0, min(decided["minutes"], span_ms // MINUTE_MS))

@@ -11,7 +11,6 @@ from server.reconciliation.arrays import (
     APPROVED,
     CREDITED,
     EXCEPTION,
-    GRADE_A,
     GRADE_B,
     HELD,
     OPEN,
@@ -140,9 +139,15 @@ def is_double(desk: Desk, last: Row, entry: Row) -> bool:
     """Tell if a tap repeats the card's last one: same terminal, or same kind anywhere (rule 5)."""
     if abs(entry["when_ms"] - last["when_ms"]) > desk.policy.duplicate_ms:
         return False
-    if entry["kind"] == last["kind"]:
-        return True
-    return desk.taps[entry["row"]]["terminal"] == desk.taps[last["row"]]["terminal"]
+    tap, before = desk.taps[entry["row"]], desk.taps[last["row"]]
+    if (entry["marks"] | last["marks"]) & NO_CLOCK and not same_boot(tap, before):
+        return False  # nobody knows how far apart they are
+    return entry["kind"] == last["kind"] or tap["terminal"] == before["terminal"]
+
+
+def same_boot(one: Row, other: Row) -> bool:
+    """Tell if two events have one running clock."""
+    return one["terminal"] == other["terminal"] and one["boot"] == other["boot"]
 
 
 def take_tap(desk: Desk, position: int, cards: int, last_out: int) -> bool:
@@ -240,7 +245,8 @@ def close(desk: Desk, opened: int, position: int, kind: int) -> None:
     marks = first["marks"] | last["marks"]
     long = span > desk.policy.max_shift_ms
     if not marks & FAULTS:
-        if span <= desk.policy.duplicate_ms and tap["terminal"] != out_tap["terminal"]:
+        at_once = span <= desk.policy.duplicate_ms and tap["terminal"] != out_tap["terminal"]
+        if at_once and not marks & NO_CLOCK:
             return  # in and out again at once: nobody served (rule 6)
         if long and not within_plan(desk, tap["activity"], last["when_ms"]):
             leave_open(desk, opened, -1, True)
@@ -254,9 +260,8 @@ def close(desk: Desk, opened: int, position: int, kind: int) -> None:
         rules |= SWITCHED
     draft = add_draft(desk, opened, position, rules)
     grade = max(first["grade"], last["grade"])
-    if marks & NO_CLOCK:
-        same_boot = tap["terminal"] == out_tap["terminal"] and tap["boot"] == out_tap["boot"]
-        grade = max(grade, GRADE_A if same_boot else GRADE_B)
+    if marks & NO_CLOCK and not same_boot(tap, out_tap):
+        grade = max(grade, GRADE_B)
     draft["grade"] = grade
     settle_draft(desk, draft, marks | rules, span)
 
@@ -421,6 +426,7 @@ def blank_draft(desk: Desk) -> Row:
 HOT = (
     listen,
     is_double,
+    same_boot,
     take_tap,
     open_for,
     too_long,

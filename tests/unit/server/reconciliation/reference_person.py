@@ -1,0 +1,513 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One person in plain objects: pairing, guardians, overlaps, decisions, minutes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.reconciliation.arrays import History
+from server.reconciliation.parameters import Policy
+from tests.unit.server.reconciliation.reference import (
+    AUTO,
+    GUARDIAN,
+    IN,
+    OUT,
+    SWITCH,
+    TRAINING,
+    Event,
+    Reference,
+    Tap,
+)
+
+LEADERS = {10, 11, 12, 13, 20, 27, 28, 31, 32, 34, 36, 52, 53}
+MINUTE = 60_000
+
+
+@dataclass(eq=False)
+class Stay:
+    """A draft interval."""
+
+    first: Tap | None
+    last: Tap | None
+    start: int
+    end: int
+    rules: set[Any] = field(default_factory=set)
+    grade: int = 2
+    state: str = "exception"
+    raises: int = 0
+    other: int = -1
+    proposal: tuple[int, int] = (0, 0)
+    plan: int = 0
+    limit: int | None = None
+    correction: dict[str, int] | None = None
+    minutes: int = 0
+    alone: int = -1  # the one row of an approved single tap
+    alone_in: bool = False
+
+    def in_row(self) -> int:
+        if self.first:
+            return self.first.event.row
+        return self.alone if self.alone_in else -1
+
+    def out_row(self) -> int:
+        if self.last:
+            return self.last.event.row
+        return -1 if self.alone_in else self.alone
+
+
+class Case:
+    """One person: pairing, overlaps, decisions, minutes."""
+
+    def __init__(self, world: Reference, person: int) -> None:
+        self.world = world
+        self.policy = world.policy
+        self.person = person
+        self.exceptions: list[dict[str, Any]] = []
+        self.stays: list[Stay] = []
+        self.line: list[Tap] = []
+        self.open: dict[int, Tap] = {}
+        self.last: dict[int, Tap] = {}
+        self.gaps: dict[int, int] = {}
+        self.presence: dict[int, int] = {}
+        self.last_out: Tap | None = None
+
+    def raise_(
+        self, rule: int, row: int, other: int = -1, proposal: tuple[int, int] = (0, 0)
+    ) -> None:
+        decision = self.decision(rule, row)
+        undecided = 3 if rule == 11 else 0
+        state = ("open", "approved", "rejected", "closed")[
+            decision["decision"] if decision else undecided
+        ]
+        self.exceptions.append(
+            {"rule": rule, "row": row, "other": other, "proposal": proposal, "state": state}
+        )
+
+    def decision(self, rule: int, row: int) -> dict[str, int] | None:
+        """Rule 41: the latest decision counts."""
+        where = next(event for event in self.world.events if event.row == row)
+        found = None
+        for item in self.world.decisions:
+            target = (item["person"], item["rule"], item["terminal"], item["seq"])
+            if target == (self.person, rule, where.terminal, where.seq):
+                found = item
+        return found
+
+    # -- pairing -------------------------------------------------------------------------------
+
+    def pair(self, line: list[Tap]) -> None:
+        self.line = line
+        for tap in line:
+            self.step(tap)
+        for card in sorted(self.open):
+            self.unfinished(self.open[card], None, over=self.overdue(self.open[card]))
+
+    def step(self, tap: Tap) -> None:
+        if tap.gaps > self.gaps.get(tap.card, 0):
+            self.gaps[tap.card] = tap.gaps
+            if tap.card not in self.open:
+                self.raise_(28, tap.event.row)
+        if tap.kind in (None, GUARDIAN):
+            self.seen(tap)
+        elif tap.kind != TRAINING:
+            self.count(tap)
+
+    def count(self, tap: Tap) -> None:
+        last = self.last.get(tap.card)
+        if last and self.is_double(last, tap):
+            last.rules.add(5)
+            return
+        self.last[tap.card] = tap
+        opened = self.opened_for(tap)
+        kind = tap.kind
+        if kind == AUTO:
+            near = opened and tap.when - opened.when <= self.policy.max_shift_ms
+            kind = OUT if near else IN
+        if kind in (OUT, SWITCH):
+            if opened:
+                del self.open[opened.card]
+                self.close(opened, tap, kind)
+            elif kind == OUT:
+                self.orphan(tap, self.last_out)
+        if kind in (IN, SWITCH):
+            if tap.card in self.open:
+                self.unfinished(self.open[tap.card], tap, over=True)
+            self.open[tap.card] = tap
+            self.presence.pop(tap.card, None)
+        if kind == OUT:
+            self.last_out = tap
+
+    def is_double(self, last: Tap, tap: Tap) -> bool:
+        """Rule 5; without a clock, taps of different boots have no distance."""
+        if 26 in last.rules | tap.rules and boot_of(last) != boot_of(tap):
+            return False
+        near = abs(tap.when - last.when) <= self.policy.duplicate_ms
+        return near and (tap.kind == last.kind or tap.event.terminal == last.event.terminal)
+
+    def seen(self, tap: Tap) -> None:
+        if tap.blocked:
+            return
+        for card, opened in self.open.items():
+            if 0 <= tap.when - opened.when <= self.policy.max_shift_ms:
+                self.presence[card] = max(self.presence.get(card, tap.when), tap.when)
+
+    def opened_for(self, tap: Tap) -> Tap | None:
+        if tap.card in self.open:
+            return self.open[tap.card]
+        near = [
+            self.open[card]
+            for card in sorted(self.open)
+            if tap.when - self.open[card].when <= self.policy.max_shift_ms
+        ]
+        return max(near, key=lambda opened: opened.when, default=None)
+
+    def orphan(self, tap: Tap, last_out: Tap | None) -> None:
+        fault = gravest(tap.rules)
+        if fault:
+            self.raise_(fault, tap.event.row)
+        elif last_out and tap.when - last_out.when <= self.policy.max_shift_ms:
+            self.raise_(11, tap.event.row, last_out.event.row)
+        else:
+            self.raise_(10, tap.event.row)
+
+    def plan(self, event: Event) -> tuple[int, int]:
+        if event.activity < 0:
+            return 0, 0
+        activity = self.world.activities[event.activity]
+        if activity["end_ms"] <= 0:
+            return 0, 0
+        return max(0, activity["end_ms"] - activity["start_ms"]), activity["end_ms"]
+
+    def day(self, when: int, event: Event) -> int:
+        zone = dt.timezone(dt.timedelta(minutes=15 * event.tz_q))
+        moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=when)
+        return moment.astimezone(zone).date().toordinal() - dt.date(1970, 1, 1).toordinal()
+
+    def close(self, first: Tap, last: Tap, kind: int) -> None:
+        span = last.when - first.when
+        length, planned_end = self.plan(first.event)
+        long = span > self.policy.max_shift_ms
+        if not first.blocked and not last.blocked:
+            if self.at_once(first, last):
+                return
+            if long and not (length and last.when <= planned_end + self.policy.grace_ms):
+                self.unfinished(first, None, over=True)
+                if kind == OUT:
+                    self.orphan(last, None)
+                return
+        stay = Stay(first, last, first.when, max(first.when, last.when), plan=length)
+        stay.other = last.event.row
+        stay.rules = self.pair_rules(first, last)
+        stay.rules |= {38} if long else set()
+        stay.rules |= {22} if kind == SWITCH else set()
+        stay.grade = max(first.grade, last.grade)
+        if 26 in first.rules | last.rules and boot_of(first) != boot_of(last):
+            stay.grade = max(stay.grade, 2)
+        self.stays.append(stay)
+        self.weigh(stay, span)
+
+    def at_once(self, first: Tap, last: Tap) -> bool:
+        """Rule 6; without a clock nobody knows."""
+        elsewhere = first.event.terminal != last.event.terminal
+        near = last.when - first.when <= self.policy.duplicate_ms
+        return near and elsewhere and 26 not in first.rules | last.rules
+
+    def pair_rules(self, first: Tap, last: Tap) -> set[Any]:
+        """Rules 1, 17, 19, 28, 43."""
+        rules: set[Any] = {1}
+        if first.event.site != last.event.site:
+            rules.add(19)
+        if first.card != last.card:
+            rules.add(43)
+        elif first.gaps != last.gaps:
+            rules.add(28)
+        if self.day(first.when, first.event) != self.day(last.when, first.event):
+            rules.add(17)
+        return rules
+
+    def weigh(self, stay: Stay, span: int) -> None:
+        fault = gravest(stay.first.rules | stay.last.rules | stay.rules & {28})
+        if fault:
+            self.fault(stay, fault)
+            if fault not in (27, 53):
+                stay.proposal = (stay.start, stay.end)
+            return
+        stay.state = "credited"
+        if span < self.policy.min_interval_ms:
+            stay.rules.add(7)
+            stay.state = "zero"
+        if 38 in stay.rules:
+            stay.raises = 38
+            stay.limit = min(self.policy.max_shift_ms, stay.plan)
+        for rule in (12, 13):
+            decision = self.decision(rule, stay.in_row())
+            if decision and decision["decision"] == 1:
+                stay.rules.add(15)
+
+    def fault(self, stay: Stay, rule: int) -> None:
+        stay.raises = rule
+        stay.state = {33: "zero", 59: "zero", 27: "held", 28: "held"}.get(rule, "exception")
+
+    def overdue(self, tap: Tap) -> bool:
+        length, planned_end = self.plan(tap.event)
+        if length:
+            return self.world.now >= max(tap.when, planned_end) + self.policy.grace_ms
+        return self.world.now >= tap.when + self.policy.max_shift_ms
+
+    def unfinished(self, first: Tap, again: Tap | None, *, over: bool) -> None:
+        """Rules 8, 9, 12, 13: a tap-in without tap-out."""
+        length, planned_end = self.plan(first.event)
+        stay = Stay(first, None, first.when, first.when, plan=length, state="open")
+        stay.grade = max(first.grade, 2)
+        presence = self.presence.get(first.card)
+        if again:
+            same_day = self.day(first.when, first.event) == self.day(again.when, first.event)
+            if same_day and again.when - first.when <= self.policy.max_shift_ms:
+                stay.rules.add(8)
+                presence = max(presence or again.when, again.when)
+            else:
+                stay.rules.add(9)
+            if first.gaps != again.gaps:
+                stay.rules.add(28)
+        self.stays.append(stay)
+        fault = gravest(first.rules)
+        if fault:
+            self.fault(stay, fault)
+        elif over:
+            end = presence
+            if length and planned_end > first.when:
+                stay.raises, stay.state = 12, "exception"
+                end = min(planned_end, first.when + length)
+                if 8 in stay.rules:
+                    end = min(end, presence)
+            else:
+                stay.raises = 13
+            stay.rules.add(stay.raises)
+            if end is not None and end > first.when:
+                stay.proposal = (first.when, end)
+
+    # -- after pairing -------------------------------------------------------------------------
+
+    def ask_guardian(self, stay: Stay, guardian: Case) -> None:
+        """Rule 52."""
+        near = self.policy.guardian_ms
+        site = stay.first.event.site
+        attested = any(
+            tap.kind == GUARDIAN
+            and not tap.blocked
+            and tap.event.site == site
+            and abs(tap.when - stay.start) <= near
+            for tap in guardian.line
+        )
+        serving = any(
+            not other.first.blocked
+            and not (other.last and other.last.blocked)
+            and other.first.event.site == site
+            and other.start - near <= stay.start <= other.end + near
+            for other in guardian.stays
+        )
+        if attested or serving:
+            return
+        stay.rules.add(52)
+        if stay.state == "credited":
+            stay.raises, stay.state = 52, "held"
+            stay.proposal = (stay.start, stay.end)
+
+    def finish(self) -> None:
+        self.adopt()
+        self.stays.sort(key=self.order)
+        self.count_missing()
+        self.part()
+        self.decide()
+        self.credit()
+
+    def order(self, stay: Stay) -> tuple[int, ...]:
+        tap = stay.first or stay.last
+        row = tap.event.row if tap else stay.alone
+        if row < 0:
+            return stay.start, 1, self.world.decisions.index(stay.correction), 0
+        event = next(event for event in self.world.events if event.row == row)
+        return stay.start, 0, event.terminal, event.seq
+
+    def adopt(self) -> None:
+        """Approved single taps, and time without any tap, stand on the correction alone."""
+        for found in list(self.exceptions):
+            if found["state"] == "approved" and found["rule"] in LEADERS - {28}:
+                self.stand_alone(self.decision(found["rule"], found["row"]), found)
+        for item in self.world.decisions:
+            mine = item["person"] == self.person and item["terminal"] < 0
+            if mine and item["decision"] == 1:
+                self.stand_alone(item, None)
+
+    def stand_alone(self, decision: dict[str, int], found: dict[str, Any] | None) -> None:
+        stay = Stay(None, None, decision["start_ms"], decision["start_ms"], grade=3)
+        stay.correction = decision
+        activity = decision["activity"]
+        if found:
+            stay.alone, stay.raises = found["row"], found["rule"]
+            event = next(event for event in self.world.events if event.row == found["row"])
+            activity = event.activity
+            stay.alone_in = event.type == IN
+        if activity >= 0 and self.world.activities[activity]["end_ms"] > 0:
+            planned = self.world.activities[activity]
+            stay.plan = max(0, planned["end_ms"] - planned["start_ms"])
+        self.stays.append(stay)
+
+    def count_missing(self) -> None:
+        """Rule 14: more than a few missing tap-outs in a month are marked."""
+        months: dict[tuple[int, int], int] = defaultdict(int)
+        for stay in self.stays:
+            if stay.rules & {12, 13}:
+                day = self.service_day(stay)
+                month = dt.date(1970, 1, 1) + dt.timedelta(days=day)
+                months[month.year, month.month] += 1
+                if months[month.year, month.month] > self.policy.repeated_missing:
+                    stay.rules.add(14)
+
+    def service_day(self, stay: Stay) -> int:
+        rows = [row for row in (stay.in_row(), stay.out_row()) if row >= 0]
+        zone = stay.correction["tz_q"] if not rows and stay.correction else 0
+        if rows:
+            zone = next(event for event in self.world.events if event.row == rows[0]).tz_q
+        return (stay.start + zone * 900_000) // 86_400_000
+
+    def part(self) -> None:
+        """Rule 20: of two overlapping intervals the later one waits."""
+        kept: list[Stay] = []
+        for stay in self.stays:
+            if stay.state != "credited":
+                continue
+            holder = max(kept, key=lambda other: other.end, default=None)
+            if holder is None or stay.start >= holder.end:
+                kept.append(stay)
+                continue
+            stay.raises, stay.state, stay.other = 20, "exception", holder.in_row()
+            if stay.end > holder.end:
+                stay.proposal = (holder.end, stay.end)
+
+    def decide(self) -> None:
+        for stay in self.stays:
+            if not stay.raises or stay.correction:
+                continue
+            self.raise_(stay.raises, stay.in_row(), stay.other, stay.proposal)
+            decision = self.decision(stay.raises, stay.in_row())
+            if not decision or stay.state == "credited":
+                continue
+            if decision["decision"] == 1 and stay.raises in LEADERS:
+                stay.correction = decision
+            elif decision["decision"] == 2:
+                stay.state = "zero"
+
+    def credit(self) -> None:
+        proven = [stay for stay in self.stays if stay.state == "credited"]
+        for stay in proven:
+            span = stay.end - stay.start
+            stay.minutes = (span if stay.limit is None else min(span, stay.limit)) // MINUTE
+            decision = self.decision(41, stay.in_row())
+            if decision and decision["decision"] == 1:
+                stay.minutes = min(stay.minutes, decision["minutes"])
+                stay.rules.add(41)
+                stay.correction = decision
+        covered = [(stay.start, stay.end) for stay in proven]
+        waiting = [stay for stay in self.stays if stay.correction and stay not in proven]
+        waiting.sort(key=lambda stay: self.world.decisions.index(stay.correction))
+        for stay in waiting:
+            self.credit_decided(stay, covered)
+
+    def credit_decided(self, stay: Stay, covered: list[tuple[int, int]]) -> None:
+        decision = stay.correction
+        start, end = decision["start_ms"], decision["end_ms"]
+        if stay.proposal[1]:
+            start, end = max(start, stay.proposal[0]), min(end, stay.proposal[1])
+        longest = min(self.policy.max_shift_ms, stay.plan or self.policy.max_shift_ms)
+        end = min(max(start, end), start + longest)
+        span = length(without([(start, end)], covered))
+        stay.start, stay.end = start, end
+        stay.minutes = max(0, min(decision["minutes"], span // MINUTE))
+        stay.grade = max(stay.grade, decision["grade"])
+        stay.rules |= {41, 14} if stay.grade == 3 else {41}
+        stay.state = "credited"
+        covered.append((start, end))
+
+
+def derive(world: Reference, person: int) -> Case:
+    """Derive one person, with a look at the guardian if need be."""
+    case = Case(world, person)
+    case.pair(world.line_of(person, case))
+    until = world.persons[person]["minor_until_ms"]
+    if until:
+        beside = Case(world, world.persons[person]["guardian"])
+        if beside.person >= 0:
+            beside.pair(world.line_of(beside.person, beside))
+        for stay in case.stays:
+            if stay.start < until:
+                case.ask_guardian(stay, beside)
+    case.finish()
+    return case
+
+
+def boot_of(tap: Tap) -> tuple[int, int]:
+    """Return what has one running clock."""
+    return tap.event.terminal, tap.event.boot
+
+
+def gravest(rules: set[Any]) -> int:
+    """Return the gravest rule that keeps a tap from being credited, 0 if none does."""
+    for rule in (3, 33, 59, 34, "quarantine", 53, 32, 28):
+        if rule in rules:
+            return 27 if rule == "quarantine" else rule
+    return 0
+
+
+def without(spans: list[tuple[int, int]], covered: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what is left of spans once others are taken away."""
+    for low, high in covered:
+        parts = []
+        for start, end in spans:
+            parts += [(start, min(end, low)), (max(start, high), end)]
+        spans = [(start, end) for start, end in parts if start < end]
+    return spans
+
+
+def length(spans: list[tuple[int, int]]) -> int:
+    """Return the length of disjoint spans."""
+    return sum(end - start for start, end in spans)
+
+
+def reconcile(
+    history: History, now: int, policy: Policy
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return intervals and exceptions as dictionaries, person by person."""
+    world = Reference(history, now, policy)
+    intervals, exceptions = [], []
+    for person, facts in enumerate(world.persons):
+        if not facts["derive"]:
+            continue
+        case = derive(world, person)
+        for found in case.exceptions:
+            exceptions.append({"person": person, **found})
+        for stay in case.stays:
+            rules = set(stay.rules)
+            for tap in (stay.first, stay.last):
+                rules |= tap.rules if tap else set()
+            if stay.raises:
+                rules.add(stay.raises)
+            intervals.append(
+                {
+                    "person": person,
+                    "in_row": stay.in_row(),
+                    "out_row": stay.out_row(),
+                    "start_ms": stay.start,
+                    "end_ms": stay.end,
+                    "rules": sorted(rules - {"quarantine"}),
+                    "correction": stay.correction["row"] if stay.correction else -1,
+                    "service_day": case.service_day(stay),
+                    "minutes": stay.minutes,
+                    "grade": "ABC"[stay.grade - 1],
+                    "state": stay.state,
+                }
+            )
+    return intervals, exceptions
