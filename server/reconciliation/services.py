@@ -13,6 +13,7 @@ from server.errors import Refused
 from server.people import audit
 from server.people.models import Volunteer
 from server.people.services import mark_dirty
+from server.reconciliation.credit import approvable
 from server.reconciliation.loading import PIECE, load
 from server.reconciliation.models import Correction, ReconException
 from server.reconciliation.parameters import MINUTE_MS
@@ -86,9 +87,16 @@ def approve(
     """Credit the span a leader approves for an exception; the rules cap it.
 
     Raises:
-        Refused: nothing waits under this number, or the span is empty or beyond the proposal.
+        Refused: nothing waits under this number, the rule is not a leader's to set aside, or the
+            span is empty or beyond the proposal.
     """
     waiting = _waiting(session, number)
+    if not approvable(waiting.rule):
+        raise Refused(
+            "not-approvable",
+            "这类异常不能由负责人批准，只能驳回或交管理员核查",
+            f"rule {waiting.rule} is not a leader's to set aside: reject it or ask staff",
+        )
     start, end = span_ms
     if end <= start:
         raise Refused("empty-span", "结束须晚于开始", "an end comes after its start")

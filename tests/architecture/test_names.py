@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("card", "emv", "keys", "server", "swipe", "terminal")
 MODULE_LINES_MAX = 500  # beyond this nobody reads a module whole
+TEST_LINES_MAX = 600  # tests are read one by one
 BANNED = {"utils.py", "util.py", "common.py", "misc.py", "helpers.py"}
 LIBRARY_NAMES = {"smartcard.py", "serial.py", "flask.py", "construct.py", "click.py"}
 
@@ -58,9 +59,11 @@ def test_modules_stay_readable() -> None:
     """No module passes the hard stop, data tables excepted."""
     long = {
         str(path.relative_to(ROOT)): count
-        for path in _sources(*PACKAGES, "hardware_mocks", "tests", "bench")
+        for top in (*PACKAGES, "hardware_mocks", "tests", "bench")
+        for path in _sources(top)
         if not path.name.endswith("_table.py")
-        and (count := len(path.read_text(encoding="utf-8").splitlines())) > MODULE_LINES_MAX
+        and (count := len(path.read_text(encoding="utf-8").splitlines()))
+        > (TEST_LINES_MAX if top == "tests" else MODULE_LINES_MAX)
     }
 
     assert long == {}

@@ -34,6 +34,8 @@ class Silent(WSGIRequestHandler):
 def serving(app: Flask) -> Iterator[str]:
     """Serve an application on a free port of 127.0.0.1 and give its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Silent)
+    # A request under way at the end is waited for, so that it leaves no file open.
+    server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, name="pages", daemon=True)
     thread.start()
     try:

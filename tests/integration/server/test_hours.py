@@ -197,6 +197,20 @@ def test_a_leader_settles_a_tap_out_without_tap_in(rig: Rig) -> None:
         assert (balance(session, person), check(session).sound) == (120, True)
 
 
+def test_a_leader_cannot_approve_a_lost_card(rig: Rig) -> None:
+    """Time on a card that was reported lost is not a leader's to credit (rule 33)."""
+    person, asn = new_card(rig)
+    one_tap(rig, asn, EventType.OUT, flags=Flag.HOTLISTED)
+    derive(rig, [person])
+    statement = sa.select(ReconException.id, ReconException.rule)
+    with rig.database.reading() as session:
+        number, rule = session.execute(statement.where(ReconException.person == person)).one()
+
+    assert rule == 33
+    with pytest.raises(Refused, match="not a leader's"), rig.database.writing() as session:
+        approve(session, number, (1, 60_000), "leader", "was there", 1)
+
+
 def test_a_rejected_exception_credits_nothing(rig: Rig) -> None:
     """A rejection is a decision too: the queue is empty, the minutes stay 0."""
     person, asn = new_card(rig)

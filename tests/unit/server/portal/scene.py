@@ -19,7 +19,7 @@ from keys.store import FileKeyStore
 from keys.usage import KeyUsage
 from server.config import Config, DataSection
 from server.db import Database, to_millis
-from server.ingest.models import StoredEvent, StoredRange
+from server.ingest.models import Batch, StoredEvent, StoredRange
 from server.people.models import PASSWORD
 from server.people.services import (
     NewUser,
@@ -262,6 +262,14 @@ def _exceptions(session: Any, scene: Scene) -> None:
         ("chen", "care-1", 11, 10, None, at(YESTERDAY, 16, 30)),
         ("wang", "care-1", 12, 52, at(YESTERDAY, 9), at(YESTERDAY, 11)),
     )
+    session.add_all(
+        Batch(
+            id=scene.ids[terminal], terminal_id=scene.ids[terminal], batch_no=1, sha256=bytes(32),
+            first_seq=1, count=1, up_to_seq=1, received_ms=NOW_MS, header=bytes(192),
+            receipt=bytes(192), anchor=bytes(range(8)), answer=200,
+        )
+        for terminal in ("care-1", "library-1")
+    )  # fmt: skip
     for person, terminal, seq, rule, start, end in rows:
         session.add(event(scene, terminal, seq, start or end))
         row = ReconException(
@@ -284,7 +292,8 @@ def event(scene: Scene, terminal: str, seq: int, utc_ms: int | None, **fields: A
         "boot": 1, "up_ms": utc_ms or 0, "utc_ms": utc_ms or 0, "unc_ms": 50,
         "site": scene.ids[site], "activity": 0, "card_asn": None, "card_ctr": 0,
         "psam_no": None, "psam_seq": 0, "anchor": bytes(8), "proof": 31, "verdict": 0,
-        "batch_id": 1, "received_ms": NOW_MS, "leaf_index": seq, "raw": bytes(224),
+        "batch_id": scene.ids[terminal], "received_ms": NOW_MS, "leaf_index": seq,
+        "raw": bytes(224),
     }  # fmt: skip
     return StoredEvent(terminal_id=scene.ids[terminal], seq=seq, **(plain | fields))
 
