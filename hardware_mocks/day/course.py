@@ -30,7 +30,6 @@ from server.timebank.services import post_differences
 from terminal.files import JOURNAL
 
 OPENING = "07:00:00"  # the desk is open before the terminals are
-DESK_SLOT = "desk-0"  # where a card lies for a look from outside, once the day is over
 RECONCILED_TIMEOUT_S = 30.0
 SIGN_INS_SHOWN = 3
 
@@ -89,7 +88,8 @@ def play_day(options: Options, clear_away: contextlib.ExitStack, say: Say) -> En
     player, hand = _player(scene, clear_away, say)
     player.play(page.steps)
     _reconcile(scene)
-    hand.insert(DESK_SLOT, page.cast.people[0].slot_card)
+    # For a look from outside, once the day is over.
+    issue.lay_on_desk(scene.premises.stack, hand, page.cast.people[0].slot_card)
     return _compare(page, scene, player, time.monotonic() - started_s)
 
 

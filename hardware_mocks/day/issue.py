@@ -24,6 +24,7 @@ from keys.store import FileKeyStore
 
 # Two desk readers and, before the posts open, the two terminals' own.
 ISSUING_SLOTS = ("desk-0", "desk-1", "pos-a", "pos-b")
+DESK_SLOT = ISSUING_SLOTS[0]
 KEY_VERSION = 1
 VALID_YEARS = 5
 ADULT_YEARS = 14
@@ -64,6 +65,16 @@ def issue_psam(shop: Workshop) -> None:
         run(personalise_psam(data, keys), connection)
     finally:
         connection.close()
+        reader.close()
+
+
+def lay_on_desk(stack: PcscStack, hand: Hand, card: str) -> None:
+    """Put a card on the first desk reader and wait until PC/SC sees it."""
+    hand.insert(DESK_SLOT, card)
+    reader = open_reader(f"pcsc:{stack.reader_of(DESK_SLOT)}")
+    try:
+        _await_card(reader, DESK_SLOT)
+    finally:
         reader.close()
 
 
