@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -114,6 +115,28 @@ def _look(day: Day, *arguments: str) -> str:
     return subprocess.run(inside, capture_output=True, text=True, check=True).stdout
 
 
+def _secrets(day: Day) -> set[str]:
+    """Return every key of the day's cards and PSAM in hex, but the public transport key."""
+    found: set[str] = set()
+    for image in (day.folder / "cards").glob("*.card"):
+        found |= set(re.findall(r'"(?:value|control)":"([0-9a-f]{32})"', image.read_text("utf-8")))
+    return found - {"ff" * 16}
+
+
+def _assert_nothing_secret_told(day: Day, output: str) -> None:
+    """No key of any card and no full name stands in a log, in what was said, or in the answer."""
+    keys = _secrets(day)
+    logs = [path.read_text("utf-8", "replace") for path in day.folder.rglob("*.log")]
+    told = "\n".join([*logs, day.said.read_text(encoding="utf-8"), output]).lower()
+    web = (day.folder / "server" / "web-secret").read_text("utf-8").strip()
+
+    assert len(keys) > 7 * 24  # seven keys on each card, diversified
+    assert [key for key in keys if key in told] == []
+    assert web.lower() not in told
+    assert "-----begin" not in told
+    assert "passphrase=" not in told
+
+
 def test_day_comes_out_as_its_page_says_and_stays_until_interrupted(tmp_path: Path) -> None:
     """The day meets its page; then pages and readers stay, and Ctrl-C leaves no process behind."""
     with _playing(tmp_path, "--json") as day:
@@ -140,6 +163,7 @@ def test_day_is_the_same_on_postgresql(tmp_path: Path, postgres_cluster: Postgre
 
     assert day.process.returncode == 0, day.said.read_text(encoding="utf-8")
     _assert_full_day(output, "postgresql+psycopg://")
+    _assert_nothing_secret_told(day, output)
     assert day.survivors() == []
 
 
