@@ -121,7 +121,6 @@ INTERVAL_DTYPE = np.dtype(
         ("grade", "i1"),
         ("state", "i1"),
     ],
-    align=True,
 )
 
 EXCEPTION_DTYPE = np.dtype(

@@ -81,10 +81,10 @@ def drift_ms(span_ms: int, ppm: int) -> int:
 
 
 def correct_clocks(history: Boot, policy: Policy) -> None:
-    """Correct all events of all boots; where the given one starts and stops does not matter."""
+    """Correct all events of all boots in order[history.start:history.stop]; no boot is cut."""
     taps, order = history.taps, history.order
-    start = 0
-    while start < len(order):
+    start = history.start
+    while start < history.stop:
         stop = boot_end(taps, order, start)
         boot = Boot(
             taps,

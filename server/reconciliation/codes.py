@@ -18,6 +18,8 @@ GUARDIAN = int(EventType.GUARDIAN)
 PRESENCE = 0
 # The types that take their place in the line of a card.
 LINE_TYPES = (IN, OUT, AUTO, SWITCH, TRAINING, GUARDIAN, TORN_RESOLVED)
+# The types that may open an interval.
+OPENING_TYPES = (IN, AUTO, SWITCH, TORN_RESOLVED)
 
 RESULT_OK = int(Result.OK)
 RESULT_TORN = int(Result.TORN)

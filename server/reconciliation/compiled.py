@@ -28,6 +28,8 @@ from server.reconciliation.parameters import Policy
 # Below this the plain engine has finished before the compiler would have.
 COMPILE_FROM = 500_000
 ENGINES = ("auto", "plain", "compiled")
+# More would wait for memory, not for processors.
+THREADS_MAX = 8
 
 # A frozen dataclass for people, a named tuple of the same fields for the compiler.
 Settings = namedtuple("Settings", [field.name for field in fields(Policy)])  # type: ignore[misc]
@@ -40,9 +42,15 @@ class Engine:
     plain: bool
     correct_clocks: Callable[..., None]
     reconcile_persons: Callable[..., None]
+    sort_guardians: Callable[..., None]
     survey: Callable[..., int]
     count_cards: Callable[..., None]
     fill_cards: Callable[..., None]
+
+    @property
+    def threads(self) -> int:
+        """Return how many parts run side by side; plain Python gains nothing by it."""
+        return 1 if self.plain else min(THREADS_MAX, os.cpu_count() or 1)
 
     def settings(self, policy: Policy) -> Any:
         """Return the policy in the form this engine reads."""
@@ -64,6 +72,7 @@ class Engine:
 ENTRIES: tuple[Callable[..., Any], ...] = (
     clock.correct_clocks,
     kernel.reconcile_persons,
+    kernel.sort_guardians,
     ordering.survey,
     ordering.count_cards,
     ordering.fill_cards,

@@ -17,16 +17,17 @@ from server.reconciliation.credit import (
 )
 from server.reconciliation.desk import DRAFTS, ENTRIES, EXCEPTIONS, LOUD, PERSON, Desk
 from server.reconciliation.lines import build_line
+from server.reconciliation.ordering import sort_card
 from server.reconciliation.pairing import merge_lines, pair_line
 
 
-def reconcile_persons(desk: Desk, other: Desk) -> None:
-    """Derive intervals and exceptions of every wanted person, in the order of the register.
+def reconcile_persons(desk: Desk, other: Desk, first: int, stop: int) -> None:
+    """Derive intervals and exceptions of the wanted among persons[first:stop], in their order.
 
     The desks share the facts; `other` has its own work rows, for a minor's guardian.
     """
     desk.counts[LOUD] = 1
-    for person in range(len(desk.persons)):
+    for person in range(first, stop):
         if desk.persons[person]["derive"]:
             desk.counts[PERSON] = person
             reconcile_person(desk, other)
@@ -47,6 +48,18 @@ def reconcile_person(desk: Desk, other: Desk) -> None:
     list_drafts(desk)
     credit_minutes(desk)
     write_intervals(desk)
+
+
+def sort_guardians(desk: Desk) -> None:
+    """Sort the cards of guardians: several threads may look at them, and none shall move them."""
+    for person in range(len(desk.persons)):
+        guardian = desk.persons[person]["guardian"]
+        if desk.persons[person]["minor_until_ms"] > 0 and guardian >= 0:
+            for place in range(
+                desk.persons[guardian]["cards"], desk.persons[guardian]["cards_stop"]
+            ):
+                card = desk.cards[desk.person_cards[place]]
+                sort_card(desk.taps, desk.clock, desk.order, card["start"], card["stop"])
 
 
 def pair_person(desk: Desk) -> None:

@@ -22,6 +22,7 @@ from server.reconciliation.codes import (
     PROOF_CARD,
     PROOF_TAC,
     SWITCH,
+    VERDICT_FORKED,
 )
 from server.reconciliation.desk import (
     DISORDER,
@@ -298,8 +299,10 @@ def add_entry(desk: Desk, place: Place, row: int, kind: int, marks: int) -> int:
     desk.counts[ENTRIES] = position + 1
     tap, time = desk.taps[row], desk.clock[row]
     latest_ms = time["when_ms"] + time["radius_ms"]
-    received_ms = desk.batches[tap["batch"]]["received_ms"]
-    marks |= terminal_marks(tap, desk.terminals[tap["terminal"]], received_ms)
+    terminal = desk.terminals[tap["terminal"]]
+    if terminal["fork_ms"] > 0 or terminal["gap_seq"] > 0 or tap["verdict"] == VERDICT_FORKED:
+        received_ms = desk.batches[tap["batch"]]["received_ms"]
+        marks |= terminal_marks(tap, terminal, received_ms)
     marks |= card_marks(tap, latest_ms, desk.cards[place.card]["revoked_ms"])
     if time["note"]:
         marks |= clock_marks(time["note"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from server.reconciliation.arrays import Array, Numbers, Row, Rows
 from server.reconciliation.clock import DROPPED
-from server.reconciliation.codes import LINE_TYPES
+from server.reconciliation.codes import LINE_TYPES, OPENING_TYPES
 
 # What a survey of the events can find.
 SORTED, UNSORTED, UNSOUND = 0, 1, 2
@@ -58,11 +58,16 @@ def belongs(tap: Row, time: Row) -> bool:
     return tap["card"] >= 0 and not time["note"] & DROPPED and tap["type"] in LINE_TYPES
 
 
-def count_cards(taps: Rows, clock: Rows, starts: Numbers) -> None:
-    """Turn zeros, one more than cards, into where each card's rows begin; the last is the end."""
+def count_cards(taps: Rows, clock: Rows, starts: Numbers, openings: Numbers) -> None:
+    """Turn zeros, one more than cards, into where each card's rows begin; the last is the end.
+
+    `openings` becomes, card by card, the number of taps that may open an interval.
+    """
     for row in range(len(taps)):
-        if belongs(taps[row], clock[row]):
-            starts[taps[row]["card"] + 1] += 1
+        tap = taps[row]
+        if belongs(tap, clock[row]):
+            starts[tap["card"] + 1] += 1
+            openings[tap["card"]] += tap["type"] in OPENING_TYPES
     for card in range(1, len(starts)):
         starts[card] += starts[card - 1]
 

@@ -8,11 +8,11 @@ person after an upload and for a whole city.
 
 from __future__ import annotations
 
-from server.reconciliation.arrays import EXCEPTION_DTYPE, INTERVAL_DTYPE, History, Result
+from server.reconciliation.arrays import History, Result
 from server.reconciliation.compiled import choose_engine
-from server.reconciliation.desk import EXCEPTIONS, INTERVALS
 from server.reconciliation.parameters import DEFAULT_POLICY, ENGINE_VERSION, Policy
-from server.reconciliation.preparing import check, lay_out, rows_of
+from server.reconciliation.preparing import check
+from server.reconciliation.running import derive
 
 __all__ = ["DEFAULT_POLICY", "ENGINE_VERSION", "History", "Policy", "Result", "reconcile_arrays"]
 
@@ -33,9 +33,4 @@ def reconcile_arrays(
     """
     check(history)
     chosen = choose_engine(engine, len(history.taps))
-    own, other = lay_out(history, chosen, chosen.settings(policy), as_of_ms)
-    chosen.reconcile_persons(own, other)
-    return Result(
-        intervals=rows_of(own.intervals, INTERVAL_DTYPE, int(own.counts[INTERVALS])),
-        exceptions=rows_of(own.exceptions, EXCEPTION_DTYPE, int(own.counts[EXCEPTIONS])),
-    )
+    return derive(history, chosen, chosen.settings(policy), as_of_ms)

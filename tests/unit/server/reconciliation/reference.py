@@ -74,6 +74,9 @@ class Reference:
         self.now = now
         self.persons = records(history.persons)
         self.cards = records(history.cards)
+        self.cards_by_person: dict[int, list[int]] = defaultdict(list)
+        for index, card in enumerate(self.cards):
+            self.cards_by_person[card["person"]].append(index)
         self.terminals = records(history.terminals)
         self.batches = records(history.batches)
         self.activities = records(history.activities)
@@ -82,6 +85,10 @@ class Reference:
             decision["row"] = row
         self.decisions = sorted(decisions, key=lambda item: (item["at_ms"], item["id"]))
         self.events = self.unique(history)
+        self.by_row = {event.row: event for event in self.events}
+        self.by_card: dict[int, list[Event]] = defaultdict(list)
+        for event in self.events:
+            self.by_card[event.card].append(event)
         self.correct_clocks()
 
     # -- events ------------------------------------------------------------------------------
@@ -263,7 +270,7 @@ class Reference:
 
     def card_line(self, card: int, case: Queue) -> list[Tap]:
         """Rules 28, 29, 30, 35, 36, 53, 56: the taps of one card in the order of its counter."""
-        events = [event for event in self.events if event.card == card and event.type in LINE]
+        events = [event for event in self.by_card[card] if event.type in LINE]
         events.sort(key=lambda event: (event.card_ctr, event.when, event.terminal, event.seq))
         counters = [
             event.card_ctr
@@ -379,7 +386,7 @@ class Reference:
     # -- one person ----------------------------------------------------------------------------
 
     def cards_of(self, person: int) -> list[int]:
-        return [index for index, card in enumerate(self.cards) if card["person"] == person]
+        return self.cards_by_person[person]
 
     def line_of(self, person: int, case: Queue) -> list[Tap]:
         queues = [self.card_line(card, case) for card in self.cards_of(person)]

@@ -88,7 +88,7 @@ class Case:
 
     def decision(self, rule: int, row: int) -> dict[str, int] | None:
         """Rule 41: the latest decision counts."""
-        where = next(event for event in self.world.events if event.row == row)
+        where = self.world.by_row[row]
         found = None
         for item in self.world.decisions:
             target = (item["person"], item["rule"], item["terminal"], item["seq"])
@@ -329,7 +329,7 @@ class Case:
         row = tap.event.row if tap else stay.alone
         if row < 0:
             return stay.start, 1, self.world.decisions.index(stay.correction), 0
-        event = next(event for event in self.world.events if event.row == row)
+        event = self.world.by_row[row]
         return stay.start, 0, event.terminal, event.seq
 
     def adopt(self) -> None:
@@ -348,7 +348,7 @@ class Case:
         activity = decision["activity"]
         if found:
             stay.alone, stay.raises = found["row"], found["rule"]
-            event = next(event for event in self.world.events if event.row == found["row"])
+            event = self.world.by_row[found["row"]]
             activity = event.activity
             stay.alone_in = event.type == IN
         if activity >= 0 and self.world.activities[activity]["end_ms"] > 0:
@@ -371,7 +371,7 @@ class Case:
         rows = [row for row in (stay.in_row(), stay.out_row()) if row >= 0]
         zone = stay.correction["tz_q"] if not rows and stay.correction else 0
         if rows:
-            zone = next(event for event in self.world.events if event.row == rows[0]).tz_q
+            zone = self.world.by_row[rows[0]].tz_q
         return (stay.start + zone * 900_000) // 86_400_000
 
     def part(self) -> None:

@@ -5,17 +5,17 @@ Windows can order, drop repeats, pair neighbours and compare sums. They cannot s
 a decision made earlier in the same history: clones, torn taps, clocks, guardians, corrections. So
 the oracle speaks of volunteers with one card, proven taps and sound clocks only.
 
-Rules 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 19, 49.
+Rules 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 19, 38, 49.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
 from server.reconciliation.parameters import DAY_MS, QUARTER_MS, Policy
+from tests.unit.server.reconciliation.totals import Totals
 
 # One statement; the parameters are those of the policy.
 QUERY = """
@@ -50,50 +50,46 @@ neighbours as (
     from accepted
     window line as (partition by card order by card_ctr, tapped, terminal, seq)
 ),
-judged as (
+planned as (
     select n.*,
-        a.end_ms - a.start_ms as planned_ms,
-        a.end_ms as planned_end,
-        type = 1 and next_type = 2 and next_at - tapped <= $max_shift_ms as paired,
-        type = 1 and coalesce(next_type, 1) = 1 as unfinished,
+        coalesce(a.end_ms - a.start_ms, 0) as planned_ms,
+        coalesce(a.end_ms, 0) as planned_end,
+        type = 1 and next_type = 2 as in_out,
+        next_at - tapped as span,
         (tapped + tz_q * $quarter_ms) // $day_ms as service_day,
         (next_at + tz_q * $quarter_ms) // $day_ms as next_day
     from neighbours n left join activities a on a.index = n.activity
+),
+judged as (
+    select *,
+        in_out and span <= $duplicate_ms and terminal <> next_terminal as immediate,
+        in_out and span > $max_shift_ms as long,
+        long and planned_ms > 0 and next_at <= planned_end + $grace_ms as by_plan,
+        in_out and not immediate and (not long or by_plan) as paired,
+        long and not by_plan as apart,
+        type = 1 and (coalesce(next_type, 1) = 1 or apart) as unfinished,
+        planned_ms > 0 and planned_end > tapped as has_plan
+    from planned
 )
 select
-    count(*) filter (paired and not immediate) as intervals,
-    sum((next_at - tapped) // 60000)
-        filter (paired and not immediate and next_at - tapped >= $min_interval_ms) as minutes,
-    count(*) filter (paired and not immediate and next_at - tapped < $min_interval_ms) as short,
-    count(*) filter (paired and not immediate and service_day <> next_day) as over_midnight,
-    count(*) filter (paired and not immediate and site <> next_site) as two_sites,
-    count(*) filter (unfinished and planned_ms > 0 and planned_end > tapped) as missing_planned,
-    count(*) filter (unfinished and not coalesce(planned_ms > 0 and planned_end > tapped, false))
-        as missing_unplanned,
+    count(*) filter (paired) as intervals,
+    sum(case when long then least(planned_ms, $max_shift_ms) else span end // 60000)
+        filter (paired and span >= $min_interval_ms) as minutes,
+    count(*) filter (paired and span < $min_interval_ms) as short,
+    count(*) filter (paired and service_day <> next_day) as over_midnight,
+    count(*) filter (paired and site <> next_site) as two_sites,
+    count(*) filter (paired and long) as by_plan,
+    count(*) filter (unfinished and has_plan) as missing_planned,
+    count(*) filter (unfinished and not has_plan) as missing_unplanned,
     count(*) filter (unfinished and next_type = 1 and service_day = next_day
-        and next_at - tapped <= $max_shift_ms) as in_again,
-    count(*) filter (type = 2 and coalesce(last_type, 0) <> 1
-        and not coalesce(last_type = 2 and tapped - last_at <= $max_shift_ms, false)) as orphans,
-    count(*) filter (type = 2 and last_type = 2 and tapped - last_at <= $max_shift_ms) as out_again
-from (select *, paired and next_at - tapped <= $duplicate_ms and terminal <> next_terminal
-      as immediate from judged)
+        and span <= $max_shift_ms) as in_again,
+    count(*) filter (apart or (type = 2 and coalesce(last_type, 0) <> 1
+        and not coalesce(last_type = 2 and tapped - last_at <= $max_shift_ms, false)))
+        as orphans,
+    count(*) filter (type = 2 and last_type = 2 and tapped - last_at <= $max_shift_ms)
+        as out_again
+from judged
 """
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What both sides count."""
-
-    intervals: int
-    minutes: int
-    short: int
-    over_midnight: int
-    two_sites: int
-    missing_planned: int
-    missing_unplanned: int
-    in_again: int
-    orphans: int
-    out_again: int
 
 
 def connect(taps: Any, activities: Any, threads: int = 0) -> duckdb.DuckDBPyConnection:
@@ -118,6 +114,7 @@ def totals(connection: duckdb.DuckDBPyConnection, policy: Policy) -> Totals:
     parameters = {
         "duplicate_ms": policy.duplicate_ms,
         "max_shift_ms": policy.max_shift_ms,
+        "grace_ms": policy.grace_ms,
         "min_interval_ms": policy.min_interval_ms,
         "quarter_ms": QUARTER_MS,
         "day_ms": DAY_MS,

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the kernel over a history: clocks terminal by terminal, people part by part, side by side.
+
+A part is a stretch of the register of persons with work rows and room of its own. Persons do not
+depend on each other, so the number of parts cannot change the result.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.reconciliation import ordering
+from server.reconciliation.arrays import EXCEPTION_DTYPE, INTERVAL_DTYPE, Array, History, Result
+from server.reconciliation.clock import CLOCK_ROWS, OFFSET_ROWS, Boot
+from server.reconciliation.compiled import Engine
+from server.reconciliation.desk import (
+    COUNTS,
+    DRAFT_ROWS,
+    EXCEPTIONS,
+    INTERVALS,
+    LINE_ROWS,
+    SLOT_ROWS,
+    Desk,
+)
+from server.reconciliation.preparing import (
+    Places,
+    card_rows,
+    correction_rows,
+    order_cards,
+    person_rows,
+    rows_of,
+)
+
+# A tap raises at most: itself refused or orphaned, a counter gap before it, its interval.
+EXCEPTIONS_PER_TAP = 3
+# Rows moved at once when the parts are joined: numpy copies what overlaps.
+MOVED_ROWS = 65_536
+
+
+class Part(NamedTuple):
+    """A stretch of the register of persons, and where its intervals go."""
+
+    first: int
+    stop: int
+    taps: int
+    room: slice
+
+
+class Bounds(NamedTuple):
+    """Person by person, summed up from 0: taps in lines, and intervals that may come of them."""
+
+    taps: NDArray[np.int64]
+    intervals: NDArray[np.int64]
+
+
+def derive(history: History, engine: Engine, settings: Any, as_of_ms: int) -> Result:
+    """Correct the clocks, order the cards, judge every part, join the results."""
+    taps = engine.table(history.taps)
+    clock = correct_clocks(history, taps, settings, engine)
+    order, places = order_cards(history, taps, clock, engine)
+    facts = lay_out(history, (taps, clock, order, places), engine, settings)
+    facts = facts._replace(as_of_ms=as_of_ms)
+    bounds = sum_up(history, places)
+    parts = cut(bounds, engine.threads)
+    intervals = engine.room(int(bounds.intervals[-1]), INTERVAL_DTYPE)
+    if len(parts) > 1:
+        engine.sort_guardians(facts)
+    desks = [take_seat(history, places, facts, part, intervals, engine) for part in parts]
+    side_by_side(
+        engine,
+        lambda part, desk: engine.reconcile_persons(*desk, part.first, part.stop),
+        zip(parts, desks, strict=True),
+    )
+    own = [desk for desk, _ in desks]
+    return Result(joined_intervals(intervals, parts, own), joined_exceptions(own))
+
+
+def side_by_side(
+    engine: Engine, job: Callable[..., None], given: Iterable[tuple[Any, ...]]
+) -> None:
+    """Run a job with each set of arguments, in threads if there are several."""
+    work = list(given)
+    if len(work) == 1:
+        job(*work[0])
+        return
+    with ThreadPoolExecutor(engine.threads) as pool:
+        for done in [pool.submit(job, *arguments) for arguments in work]:
+            done.result()
+
+
+def correct_clocks(history: History, taps: Any, settings: Any, engine: Engine) -> Any:
+    """Return the corrected times, a row per event."""
+    count = len(history.taps)
+    registers = (history.terminals, history.cards, history.activities, history.batches)
+    found = engine.survey(taps, ordering.Sizes(*(len(register) for register in registers)))
+    if found == ordering.UNSOUND:
+        raise ValueError("taps: an index leads outside its register")
+    order = np.arange(count, dtype=np.int32)
+    if found == ordering.UNSORTED:
+        order = ordering.by_terminal(history.taps)
+    clock = engine.table(np.zeros(count, CLOCK_ROWS))
+    batches, numbers = engine.table(history.batches), engine.numbers(order)
+    edges = terminal_edges(history.taps["terminal"], order, engine.threads)
+    boots = [
+        Boot(taps, numbers, batches, clock, engine.room(stop - start, OFFSET_ROWS), start, stop)
+        for start, stop in itertools.pairwise(edges)
+    ]
+    side_by_side(engine, engine.correct_clocks, [(boot, settings) for boot in boots])
+    return clock
+
+
+def terminal_edges(terminal: NDArray[Any], order: NDArray[np.int32], parts: int) -> list[int]:
+    """Return positions that cut the events into about equal parts, no terminal in two.
+
+    >>> terminal_edges(np.array([0, 0, 0, 1, 1, 2]), np.arange(6), 2)
+    [0, 3, 6]
+    """
+    count = len(order)
+    edges = [0]
+    for part in range(1, parts):
+        position = max(edges[-1], count * part // parts)
+        while 0 < position < count and terminal[order[position]] == terminal[order[position - 1]]:
+            position += 1
+        edges.append(position)
+    return [*edges, count]
+
+
+def lay_out(
+    history: History, ordered: tuple[Any, Any, Any, Places], engine: Engine, settings: Any
+) -> Desk:
+    """Index the registers; nobody sits at the desk and nothing can be written yet."""
+    taps, clock, order, places = ordered
+    corrections = history.corrections
+    decided = np.lexsort((corrections["id"], corrections["at_ms"], corrections["person"]))
+    nothing = engine.numbers(np.zeros(COUNTS, np.int64))
+    return Desk(
+        taps=taps,
+        clock=clock,
+        order=order,
+        cards=engine.table(card_rows(history, places.starts)),
+        person_cards=engine.numbers(np.argsort(history.cards["person"], kind="stable")),
+        persons=engine.table(person_rows(history)),
+        terminals=engine.table(history.terminals),
+        batches=engine.table(history.batches),
+        activities=engine.table(history.activities),
+        corrections=engine.table(correction_rows(corrections, decided)),
+        line=engine.room(0, LINE_ROWS),
+        slots=engine.room(0, SLOT_ROWS),
+        drafts=engine.room(0, DRAFT_ROWS),
+        counts=nothing,
+        intervals=engine.room(0, INTERVAL_DTYPE),
+        exceptions=engine.room(0, EXCEPTION_DTYPE),
+        policy=settings,
+        as_of_ms=0,
+    )
+
+
+def sum_up(history: History, places: Places) -> Bounds:
+    """Return the sums of taps and possible intervals up to each person."""
+    owners, persons = history.cards["person"], len(history.persons)
+    taps = np.bincount(owners, weights=np.diff(places.starts), minlength=persons)
+    opened = np.bincount(owners, weights=places.openings, minlength=persons)
+    decided = np.bincount(history.corrections["person"], minlength=persons)
+    return Bounds(
+        np.concatenate(([0], np.cumsum(taps))).astype(np.int64),
+        np.concatenate(([0], np.cumsum(opened + decided))).astype(np.int64),
+    )
+
+
+def cut(bounds: Bounds, parts: int) -> list[Part]:
+    """Cut the register of persons into parts with about the same number of taps.
+
+    >>> cut(Bounds(np.array([0, 4, 8, 12]), np.array([0, 2, 4, 6])), 2)
+    [Part(first=0, stop=2, taps=8, room=slice(0, 4, None)), \
+Part(first=2, stop=3, taps=4, room=slice(4, 6, None))]
+    """
+    goals = [bounds.taps[-1] * part // parts for part in range(1, parts)]
+    inner = [int(np.searchsorted(bounds.taps, goal)) for goal in goals]
+    edges = [0, *inner, len(bounds.taps) - 1]
+    return [
+        Part(
+            first,
+            stop,
+            int(bounds.taps[stop] - bounds.taps[first]),
+            slice(int(bounds.intervals[first]), int(bounds.intervals[stop])),
+        )
+        for first, stop in itertools.pairwise(edges)
+    ]
+
+
+def take_seat(
+    history: History, places: Places, facts: Desk, part: Part, intervals: Any, engine: Engine
+) -> tuple[Desk, Desk]:
+    """Return a desk for a part and one for its guardians, with work rows of their own."""
+    room = intervals if engine.plain else intervals[part.room]
+    exceptions = engine.room(EXCEPTIONS_PER_TAP * part.taps, EXCEPTION_DTYPE)
+    own = facts._replace(intervals=room, exceptions=exceptions)
+    return (
+        own._replace(**work_rows(history, places, engine)),
+        own._replace(**work_rows(history, places, engine)),
+    )
+
+
+def work_rows(history: History, places: Places, engine: Engine) -> dict[str, Any]:
+    """Return work rows for the person with most taps, cards and corrections."""
+    owners = history.cards["person"]
+    entries = int(np.bincount(owners, weights=np.diff(places.starts), minlength=1).max())
+    slots = int(np.bincount(owners, minlength=1).max())
+    corrections = int(np.bincount(history.corrections["person"], minlength=1).max())
+    return {
+        "line": engine.table(np.zeros(entries, LINE_ROWS)),
+        "slots": engine.table(np.zeros(slots, SLOT_ROWS)),
+        "drafts": engine.table(np.zeros(entries + corrections, DRAFT_ROWS)),
+        "counts": engine.numbers(np.zeros(COUNTS, np.int64)),
+    }
+
+
+def joined_intervals(intervals: Any, parts: list[Part], desks: list[Desk]) -> Array:
+    """Return the intervals of all parts one after the other, moved together in place."""
+    if not isinstance(intervals, np.ndarray):
+        return rows_of(intervals, INTERVAL_DTYPE, desks[0].counts[INTERVALS])
+    end = 0
+    for part, desk in zip(parts, desks, strict=True):
+        count = int(desk.counts[INTERVALS])
+        for low in range(0, count, MOVED_ROWS):
+            high = min(count, low + MOVED_ROWS)
+            start = part.room.start
+            intervals[end + low : end + high] = intervals[start + low : start + high]
+        end += count
+    return intervals[:end]
+
+
+def joined_exceptions(desks: list[Desk]) -> Array:
+    """Return the exceptions of all parts one after the other."""
+    found = [rows_of(desk.exceptions, EXCEPTION_DTYPE, desk.counts[EXCEPTIONS]) for desk in desks]
+    return np.concatenate(found)
