@@ -23,9 +23,9 @@ from swipe.event import Event
 from swipe.receipt import Receipt
 from tests.integration.server.rig import Post, Rig
 
-KILLS = 50
+KILLS = 200
 LIFE_S = (0.02, 0.25)
-EVENTS = 900
+EVENTS = 2400
 BATCH = 3
 ANSWER_TIMEOUT_S = 5.0
 
@@ -113,7 +113,7 @@ class Uploader(threading.Thread):
 
 @pytest.mark.slow
 def test_no_acknowledged_event_is_lost(sqlite_rig: Rig, tmp_path: Path) -> None:
-    """Fifty times SIGKILL during uploads: all that was receipted is stored, once, unbroken."""
+    """Two hundred times SIGKILL during uploads: all that was receipted is stored, once, unbroken."""
     rig = sqlite_rig
     app = warm_application(rig, tmp_path)
     listening = socket.create_server(("127.0.0.1", 0))
