@@ -37,20 +37,16 @@ Settings = namedtuple("Settings", [field.name for field in fields(Policy)])  # t
 
 @dataclass(frozen=True)
 class Engine:
-    """The entry points, and whether their tables are lists of dicts (plain) or arrays."""
+    """The entry points; whether their tables are lists of dicts (plain) or arrays; the threads."""
 
     plain: bool
+    threads: int  # parts that run side by side; plain Python gains nothing by it
     correct_clocks: Callable[..., None]
     reconcile_persons: Callable[..., None]
     sort_guardians: Callable[..., None]
     survey: Callable[..., int]
     count_cards: Callable[..., None]
     fill_cards: Callable[..., None]
-
-    @property
-    def threads(self) -> int:
-        """Return how many parts run side by side; plain Python gains nothing by it."""
-        return 1 if self.plain else min(THREADS_MAX, os.cpu_count() or 1)
 
     def settings(self, policy: Policy) -> Any:
         """Return the policy in the form this engine reads."""
@@ -77,7 +73,7 @@ ENTRIES: tuple[Callable[..., Any], ...] = (
     ordering.count_cards,
     ordering.fill_cards,
 )
-PLAIN = Engine(True, *ENTRIES)
+PLAIN = Engine(True, 1, *ENTRIES)
 
 
 def choose_engine(name: str, events: int) -> Engine:
@@ -118,7 +114,7 @@ def compiled_engine() -> Engine:
         entries = [numba.njit(**options)(entry) for entry in ENTRIES]
     finally:
         numba.config.CACHE_DIR = folder
-    return Engine(False, *entries)
+    return Engine(False, min(THREADS_MAX, os.cpu_count() or 1), *entries)
 
 
 def cache_folder() -> Path:

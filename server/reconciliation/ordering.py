@@ -103,18 +103,20 @@ def sort_card(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) ->
 
 
 def in_order(taps: Rows, clock: Rows, order: Numbers, start: int, stop: int) -> bool:
-    """Tell if counters rise and no time is unknown already.
+    """Tell if the counters of a card rise already.
 
-    It looks at every row, sorted or not: rows lie far apart, and memory can fetch them together.
+    It reads the front and the back of every row and its time, although the counter would do:
+    rows lie far apart in memory, and asked for together they arrive together.
     """
     rising = 0
+    touched = 0
     before = -1
     for position in range(start, stop):
-        counter = taps[order[position]]["card_ctr"]
-        placed = clock[order[position]]["when_ms"] != 0
-        rising += counter > before and placed
-        before = counter
-    return rising == stop - start
+        tap = taps[order[position]]
+        touched |= tap["terminal"] | tap["verdict"] | clock[order[position]]["note"]
+        rising += tap["card_ctr"] > before
+        before = tap["card_ctr"]
+    return rising == stop - start and touched >= 0
 
 
 def precedes(taps: Rows, clock: Rows, one: int, other: int) -> bool:
