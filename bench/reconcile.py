@@ -45,8 +45,8 @@ def run(quick: bool) -> Iterator[Line]:
         ("DuckDB, the subset SQL can say", sql),
     ):
         yield report("reconcile", name, speed(measured), "events/s of one core")
-    yield report("reconcile", "kernel, wall", kernel["wall_s"], "s")
-    yield report("reconcile", "DuckDB, wall", sql["wall_s"], "s")
+    yield report("reconcile", "kernel, wall", round(kernel["wall_s"], 3), "s")
+    yield report("reconcile", "DuckDB, wall", round(sql["wall_s"], 3), "s")
     yield from verdicts(kernel, sql, objects)
     yield report("reconcile", "late batch to hours of 500 cards", late_batch_ms(LATE_PERSONS), "ms")
 
