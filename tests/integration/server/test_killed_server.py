@@ -113,7 +113,7 @@ class Uploader(threading.Thread):
 
 @pytest.mark.slow
 def test_no_acknowledged_event_is_lost(sqlite_rig: Rig, tmp_path: Path) -> None:
-    """Two hundred times SIGKILL during uploads: all that was receipted is stored, once, unbroken."""
+    """After 200 SIGKILLs during uploads all that was receipted is stored, once, unbroken."""
     rig = sqlite_rig
     app = warm_application(rig, tmp_path)
     listening = socket.create_server(("127.0.0.1", 0))
