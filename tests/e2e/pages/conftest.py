@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from server.app import build_app
 from tests.e2e.pages.browser import chromium, serving
@@ -37,7 +37,16 @@ class Watched:
         self.open("/sign-in/desk" if desk else "/sign-in")
         self.page.fill("#name" if desk else "#number", name)
         self.page.fill("#secret", secret)
-        self.page.click("main button[type=submit]")
+        self.follow(self.page.locator("main button[type=submit]"))
+
+    def follow(self, link: Locator) -> None:
+        """Press a link or a button and wait until the next page has been loaded whole.
+
+        A press alone returns as soon as the request has been sent: whatever is asked of the
+        page then may still meet the old one, or an empty document between the two.
+        """
+        with self.page.expect_navigation(wait_until="load"):
+            link.click()
 
 
 @pytest.fixture(scope="session")

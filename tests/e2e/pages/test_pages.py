@@ -66,7 +66,7 @@ def test_first_sign_in_to_hours(open_page: Callable[[int], Watched], width: int)
     assert page.url.endswith("/password"), "no way around the new password"
     page.fill("#new", NEW_PASSWORD)
     page.fill("#again", NEW_PASSWORD)
-    page.click("main button")
+    watched.follow(page.locator("main button"))
 
     assert page.url.endswith("/me")
     assert "1:00" in page.locator(".tile.main").inner_text()
@@ -74,11 +74,11 @@ def test_first_sign_in_to_hours(open_page: Callable[[int], Watched], width: int)
     assert page.get_by_text("签到与签退均由您的卡证实。").is_visible()
     check_page(watched)
 
-    page.get_by_role("link", name="English").click()
+    watched.follow(page.get_by_role("link", name="English"))
     assert page.locator("h1").inner_text() == "My hours"
     assert page.locator("html").get_attribute("lang") == "en"
     check_page(watched)
-    page.get_by_role("button", name="Sign out").click()
+    watched.follow(page.get_by_role("button", name="Sign out"))
     watched.open("/me")
     assert "/sign-in" in page.url
 
@@ -139,12 +139,12 @@ def test_leader_looks_at_the_site(open_page: Callable[[int], Watched], width: in
     assert "王**" in page.locator("#duty ~ *, section[aria-labelledby=duty]").first.inner_text()
     check_page(watched)
 
-    page.get_by_role("link", name="打开").last.click()
+    watched.follow(page.get_by_role("link", name="打开").last)
 
     assert page.locator("#start").input_value() == "2026-11-20T09:00"
     assert page.locator("#end").input_value() == "2026-11-20T11:00"
     check_page(watched)
-    page.get_by_role("button", name="批准这段时长").click()
+    watched.follow(page.get_by_role("button", name="批准这段时长"))
     assert page.locator("#reason-fault").is_visible(), "a decision needs a reason"
 
 
@@ -158,14 +158,14 @@ def test_forgotten_tap_out_is_approved_and_counts(open_page: Callable[[int], Wat
     assert leader.page.locator("#end").input_value() == "2026-11-20T17:00"
     leader.page.fill("#end", "2026-11-20T16:40")
     leader.page.fill("#reason", "图书馆管理员看到她待到 16:40")
-    leader.page.get_by_role("button", name="批准这段时长").click()
+    leader.follow(leader.page.get_by_role("button", name="批准这段时长"))
     assert "已批准" in leader.page.locator("[role=status]").inner_text()
 
     drain(scene.database, derive_and_post, town.NOW_MS)
     volunteer.sign_in(scene.numbers["zhao"], scene.codes["zhao"])
     volunteer.page.fill("#new", NEW_PASSWORD)
     volunteer.page.fill("#again", NEW_PASSWORD)
-    volunteer.page.click("main button")
+    volunteer.follow(volunteer.page.locator("main button"))
 
     assert "2:35" in volunteer.page.locator(".tile.main").inner_text()
     assert volunteer.page.locator("td .badge.b").is_visible()
@@ -184,15 +184,15 @@ def test_staff_find_a_volunteer_and_block_a_card(
     watched.sign_in("staff", town.STAFF_PASSWORD, desk=True)
     assert "缺 3 条" in page.locator("main").inner_text()
     check_page(watched)
-    page.get_by_role("link", name="查询义工").click()
+    watched.follow(page.get_by_role("link", name="查询义工"))
     check_page(watched)
     page.fill("#number", watched.scene.numbers["li"])
-    page.get_by_role("button", name="查询").click()
+    watched.follow(page.get_by_role("button", name="查询"))
     check_page(watched)
-    page.get_by_role("link", name="挂失").click()
+    watched.follow(page.get_by_role("link", name="挂失"))
     check_page(watched)
     page.fill("#reason", "电话挂失，已核对身份")
-    page.get_by_role("button", name="挂失此卡").click()
+    watched.follow(page.get_by_role("button", name="挂失此卡"))
 
     assert "此卡已停用" in page.locator("[role=status]").inner_text()
     assert "已挂失" in page.locator("table").inner_text()
