@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`yika-card`: readers, doctor, info, dump, issue."""
+
+from __future__ import annotations
+
+import click
+
+from card.cli.content import COMMANDS as CONTENT
+from card.cli.issuing import COMMANDS as ISSUING
+from card.cli.readers import COMMANDS as READERS
+
+_HELP = """\
+义工证读写与发卡 · read and issue volunteer cards.
+
+\b
+Examples:
+  yika-card readers
+  yika-card doctor
+  yika-card info --json
+  yika-card issue --data card.json --store keys.yika --dry-run
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, help=_HELP)
+def main() -> None:
+    """Read and issue volunteer cards."""
+
+
+for _command in (*READERS, *CONTENT, *ISSUING):
+    main.add_command(_command)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands of `yika-card` share: options, the card on a reader, failures, printing.
+
+Readers come from `Readers` in click's context object, so that a test hands in virtual ones:
+`CliRunner().invoke(main, [...], obj=Readers(names, opener))`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from card.attempts import AttemptGuard
+from card.errors import CardError, NoCard, NoReader
+from card.readers import CardConnection, Reader, list_readers, open_reader
+from keys.errors import KeysError
+from keys.store import FileKeyStore
+
+PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
+CARD_WAIT_S = 5.0
+LOOK_AGAIN_S = 0.2  # between looks at several readers; pcscd notices a card within 0.4 s
+ATTEMPTS_SUFFIX = ".attempts.json"
+
+Command = Callable[..., Any]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+reader_option = click.option(
+    "--reader", help="Reader as `readers` prints it; needed only if several hold a card."
+)
+wait_option = click.option(
+    "--wait", "wait_s", default=CARD_WAIT_S, show_default=True, help="Seconds to wait for a card."
+)
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path, exists=True),
+    help=f"Key store file; its passphrase comes from {PASSPHRASE} or a prompt.",
+)
+needed_store_option = click.option(
+    "--store",
+    required=True,
+    type=click.Path(path_type=Path, exists=True),
+    help=f"Key store file; its passphrase comes from {PASSPHRASE} or a prompt.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Where readers come from: the real ones unless a test says otherwise.
+
+    Attributes:
+        names: Lists what `open` takes.
+        open: Opens a reader by name.
+    """
+
+    names: Callable[[], list[str]] = list_readers
+    open: Callable[[str], Reader] = open_reader
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command finds its card: reader name, if one was named, and how long to wait."""
+
+    reader: str | None = None
+    wait_s: float = CARD_WAIT_S
+
+
+class Failed(click.ClickException):
+    """An expected failure: one line with cause and next step, exit status 1."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(self.message, file=file or sys.stderr)
+
+
+def card_options(command: Command) -> Command:
+    """Give a command `--reader` and `--wait`, and hand it both as `place`."""
+
+    @reader_option
+    @wait_option
+    @functools.wraps(command)
+    def wrapped(*args: Any, reader: str | None, wait_s: float, **rest: Any) -> Any:
+        return command(*args, place=Place(reader, wait_s), **rest)
+
+    return wrapped
+
+
+def readers_here() -> Readers:
+    """Return where readers come from in the running command."""
+    context = click.get_current_context(silent=True)
+    found = None if context is None else context.find_object(Readers)
+    return found or Readers()
+
+
+@contextmanager
+def card_at(place: Place) -> Iterator[CardConnection]:
+    """Connect to the card in the named reader, or in the only reader that holds one.
+
+    Raises:
+        NoReader, NoCard: There is none, or none in time.
+        Failed: Several readers hold a card and none was named.
+    """
+    source = readers_here()
+    chosen = source.open(place.reader or _only_reader_with_card(source, place.wait_s))
+    try:
+        if not chosen.wait_card(place.wait_s):
+            raise NoCard(chosen.name)
+        connection = chosen.connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        chosen.close()
+
+
+def _only_reader_with_card(source: Readers, wait_s: float) -> str:
+    names = source.names()
+    if not names:
+        raise NoReader
+    if len(names) == 1:
+        return names[0]
+    deadline = time.monotonic() + wait_s
+    while not (filled := [name for name in names if _holds_card(source, name)]):
+        if time.monotonic() >= deadline:
+            raise NoCard(f"{len(names)} readers")
+        time.sleep(LOOK_AGAIN_S)
+    if len(filled) > 1:
+        raise Failed(
+            f"多个读卡器上有卡，请用 --reader 指定 / several readers hold a card, name one with "
+            f"--reader: {', '.join(filled)}"
+        )
+    return filled[0]
+
+
+def _holds_card(source: Readers, name: str) -> bool:
+    reader = source.open(name)
+    try:
+        return reader.wait_card(0.0)
+    finally:
+        reader.close()
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what is expected to go wrong into one line."""
+    try:
+        yield
+    except (CardError, KeysError, json.JSONDecodeError) as exc:
+        raise Failed(str(exc)) from exc
+
+
+def open_store(path: Path) -> FileKeyStore:
+    """Open a key store with the passphrase from the environment or a prompt."""
+    passphrase = os.environ.get(PASSPHRASE) or click.prompt("Passphrase", hide_input=True, err=True)
+    with failures():
+        return FileKeyStore.open(path, passphrase)
+
+
+def guard_of(store: Path) -> AttemptGuard:
+    """Remember attempts left beside the key store."""
+    return AttemptGuard(store.with_name(store.name + ATTEMPTS_SUFFIX))
+
+
+def show(document: Any, as_json: bool, lines: list[str]) -> None:
+    """Print a document as JSON, or its lines."""
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(line)
