@@ -75,14 +75,18 @@ class ProtocolFault(CardError):
 
 
 class LayoutError(CardError):
-    """Bytes or values that do not fit a layout; `layout` and `reason` say where."""
+    """Bytes or values that do not fit a layout; `layout`, `reason` and `offset` say where.
+
+    `offset` counts bytes from the beginning of the layout; None where no byte is to blame.
+    """
 
     advice = Text("请到服务台检查此卡", "have the card checked at the service desk")
 
-    def __init__(self, layout: str, reason: str) -> None:
-        super().__init__(layout, reason)
+    def __init__(self, layout: str, reason: str, offset: int | None = None) -> None:
+        super().__init__(layout, reason, offset)
         self.layout = layout
         self.reason = reason
+        self.offset = offset
         self.meaning = Text(
             f"{layout} 的内容不合规（{reason}）", f"the content of {layout} does not fit ({reason})"
         )
