@@ -5,13 +5,32 @@ KeysError
 ├── KeyStoreError
 │   ├── KeyStoreLocked      wrong passphrase
 │   ├── KeyStoreDamaged     the file is not what was written
-│   └── KeyStoreExists      refuse to overwrite
+│   ├── KeyStoreExists      refuse to overwrite
+│   ├── KeyStoreThrottled   too many wrong passphrases in a row
+│   ├── KeyStoreUnnamed     the words that should name a store do not
+│   ├── HsmAbsent           no module, no token of this name
+│   ├── HsmPinWrong         the token refuses the PIN
+│   ├── HsmPinLocked        the token takes no PIN any more
+│   ├── HsmSessionLost      the token went away in mid-operation, and did not come back
+│   ├── HsmRefused          the token cannot or will not do this
+│   ├── AuditBroken         a line of the audit log does not follow the one before
+│   └── AuditUnwritable     a use that cannot be logged does not happen
 ├── UnknownKey              no such usage and version
+├── KeyRetired              the version is being replaced: not for new cards
+├── KeyExpired              the version's retirement date is past
+├── NotExportable           the key does not leave its store
+├── TestKeysRefused         a production configuration meets test keys
 ├── WrongPurpose            the key may not do that
 ├── BadKeyLength            a length that no cipher here takes
-├── BadPublicKey            not an Ed25519 public key
+├── UnsupportedAlgorithm    the cipher cannot do that
+├── WeakKey                 a key that no key officer would load
+├── BadPublicKey            not a public key of its suite
 ├── BadSignature            a signature that does not verify
 ├── BadSeal                 sealed data changed, or sealed for something else
+├── KeyBlockError
+│   ├── KeyBlockDamaged     not the text of a key block
+│   ├── KeyBlockRejected    the MAC differs: changed, or another protection key
+│   └── KeyBlockRefused     authentic or well-formed, but not allowed here
 └── PsamError
     ├── Mac2Rejected        the card's answer is wrong
     ├── NoTransaction       MAC2 without a purchase begun
@@ -19,6 +38,8 @@ KeysError
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 
 class KeysError(Exception):
@@ -55,6 +76,80 @@ class KeyStoreExists(KeyStoreError):
         return f"{self.path}: exists already; keys are never overwritten"
 
 
+class KeyStoreThrottled(KeyStoreError):
+    """Report that no passphrase is tried for now: too many were wrong in a row."""
+
+    def __init__(self, path: str, wait_s: int) -> None:
+        self.wait_s = wait_s
+        super().__init__(path, f"{wait_s} s")
+
+    def __str__(self) -> str:
+        return f"{self.path}: too many wrong passphrases; try again in {self.wait_s} s"
+
+
+class KeyStoreUnnamed(KeyStoreError):
+    """Report words that should name a key store and do not."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.detail}; a store is FILE, file:FILE or"
+            " pkcs11:MODULE?token=LABEL"
+        )
+
+
+class HsmAbsent(KeyStoreError):
+    """Report a PKCS#11 module or token that is not there."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: no such token ({self.detail}); is the HSM connected and set up?"
+
+
+class HsmPinWrong(KeyStoreError):
+    """Report a PIN that the token refuses; it counts the tries."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: the token refuses the PIN{self.detail}"
+
+
+class HsmPinLocked(KeyStoreError):
+    """Report a token that takes no PIN any more."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: the PIN is locked; the security officer must set a new one"
+
+
+class HsmSessionLost(KeyStoreError):
+    """Report a token that went away in mid-operation; nothing was half-written."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: the session was lost ({self.detail}); nothing was changed, try again"
+
+
+class HsmRefused(KeyStoreError):
+    """Report what this token cannot or will not do."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: the token refuses: {self.detail}"
+
+
+class AuditBroken(KeyStoreError):
+    """Report the first line of an audit log that is not what was written."""
+
+    def __init__(self, path: str, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: line {self.line} {self.detail}"
+
+
+class AuditUnwritable(KeyStoreError):
+    """Report an audit log that takes no line: then no key is used."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: cannot log the use of a key ({self.detail}), so it is not used"
+
+
 class UnknownKey(KeysError):
     """Report that no key has this usage and version."""
 
@@ -65,6 +160,57 @@ class UnknownKey(KeysError):
 
     def __str__(self) -> str:
         return f"no key {self.usage} version {self.version}"
+
+
+class KeyRetired(KeysError):
+    """Report a version that has a retirement date: it serves issued cards, not new ones."""
+
+    def __init__(self, usage: str, version: int, on: date) -> None:
+        self.usage = usage
+        self.version = version
+        self.on = on
+        super().__init__(usage, version, on)
+
+    def __str__(self) -> str:
+        return (
+            f"key {self.usage} version {self.version} retires on {self.on}: no new cards;"
+            " take the newer version"
+        )
+
+
+class KeyExpired(KeyRetired):
+    """Report a version whose retirement date is past: it serves nothing any more."""
+
+    def __str__(self) -> str:
+        return f"key {self.usage} version {self.version} was retired on {self.on}"
+
+
+class NotExportable(KeysError):
+    """Report a key that does not leave its store, not even wrapped."""
+
+    def __init__(self, usage: str, reason: str) -> None:
+        self.usage = usage
+        self.reason = reason
+        super().__init__(usage, reason)
+
+    def __str__(self) -> str:
+        return f"a {self.usage} key does not leave its store: {self.reason}"
+
+
+class TestKeysRefused(KeysError):
+    """Report keys of a rehearsal where real cards are at stake."""
+
+    __test__ = False
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        super().__init__(names)
+
+    def __str__(self) -> str:
+        return (
+            f"the store holds test keys ({', '.join(self.names)}); production refuses them,"
+            " set [keys] allow_test_keys for a rehearsal"
+        )
 
 
 class WrongPurpose(KeysError):
@@ -92,11 +238,39 @@ class BadKeyLength(KeysError):
         return f"{self.what}: {self.actual} bytes, expected {self.expected}"
 
 
-class BadPublicKey(KeysError):
-    """Report bytes that are not an Ed25519 public key."""
+class UnsupportedAlgorithm(KeysError):
+    """Report something a cipher is not defined for."""
+
+    def __init__(self, algorithm: str, operation: str) -> None:
+        self.algorithm = algorithm
+        self.operation = operation
+        super().__init__(algorithm, operation)
 
     def __str__(self) -> str:
-        return "not an Ed25519 public key of 32 bytes"
+        return f"algorithm {self.algorithm} cannot {self.operation}"
+
+
+class WeakKey(KeysError):
+    """Report a key of the right length that gives no security; never its bytes."""
+
+    def __init__(self, algorithm: str, reason: str) -> None:
+        self.algorithm = algorithm
+        self.reason = reason
+        super().__init__(algorithm, reason)
+
+    def __str__(self) -> str:
+        return f"a weak {self.algorithm} key: {self.reason}"
+
+
+class BadPublicKey(KeysError):
+    """Report bytes that are not a public key of their suite."""
+
+    def __init__(self, suite: str = "Ed25519") -> None:
+        self.suite = suite
+        super().__init__(suite)
+
+    def __str__(self) -> str:
+        return f"not a public key of {self.suite}"
 
 
 class BadSignature(KeysError):
@@ -115,6 +289,49 @@ class BadSeal(KeysError):
 
     def __str__(self) -> str:
         return "sealed data does not open: changed, or sealed for another record"
+
+
+class KeyBlockError(KeysError):
+    """Report trouble with a key block."""
+
+
+class KeyBlockDamaged(KeyBlockError):
+    """Report text that is not a key block of version B or D, by field and offset."""
+
+    def __init__(self, field: str, offset: int, detail: str) -> None:
+        self.field = field
+        self.offset = offset
+        self.detail = detail
+        super().__init__(field, offset, detail)
+
+    def __str__(self) -> str:
+        return f"key block damaged: {self.field} at character {self.offset}: {self.detail}"
+
+
+class KeyBlockRejected(KeyBlockError):
+    """Report a MAC that differs: the block was changed, or another key protects it."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        super().__init__(version)
+
+    def __str__(self) -> str:
+        return (
+            f"the key block (version {self.version}) does not verify: changed on its way,"
+            " or wrapped under another key block protection key; compare the check values"
+        )
+
+
+class KeyBlockRefused(KeyBlockError):
+    """Report a key, header or protection key that does not fit the other or is not allowed."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        self.field = field
+        self.detail = detail
+        super().__init__(field, detail)
+
+    def __str__(self) -> str:
+        return f"key block refused: {self.field}: {self.detail}"
 
 
 class PsamError(KeysError):

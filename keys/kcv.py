@@ -4,15 +4,24 @@
 from __future__ import annotations
 
 from keys import _prims
+from keys.algorithm import Algorithm
 
 
-def kcv(key: bytes) -> str:
-    """Encrypt a block of zeros and give the left three bytes in hex.
+def kcv(key: bytes, algorithm: Algorithm | None = None) -> str:
+    """Encrypt a block of zeros in ECB and give the left three bytes in hex.
 
-    3DES for 16 (and DES for 8) bytes, AES for 32.
+    This is the check value of 3DES keys everywhere (GlobalPlatform GPC_SPE_034 §B.6, EMV CPS) and
+    the usual one of SM4. For AES, X9.24-1:2017 annex A would take the CMAC of zeros instead; the
+    AES keys here seal personal data of one server and meet no other system, and the ECB form is
+    what PKCS #11 gives for them (CKA_CHECK_VALUE), so that both key stores show the same value.
+
+    Without ``algorithm`` 32 bytes are AES, everything else 3DES (DES for 8 bytes).
 
     >>> kcv(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"))
     '08D7B4'
+    >>> kcv(bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"), Algorithm.SM4)
+    '2677F4'
     """
-    block = _prims.aes_first_block(key) if len(key) == 32 else _prims.des_ecb(key, bytes(8))
-    return block[:3].hex().upper()
+    if algorithm is None:
+        algorithm = Algorithm.AES if len(key) == 32 else Algorithm.TDES
+    return _prims.ecb(algorithm, key, bytes(algorithm.block_bytes))[:3].hex().upper()

@@ -150,7 +150,7 @@ def test_session_key_takes_the_low_16_bits_of_the_psam_number() -> None:
         lambda: purse.mac1(bytes(8), 0, 9, bytes(5), bytes(4), bytes(3)),
         lambda: purse.cg2(bytes(16), bytes(9)),
         lambda: purse.retail_mac(bytes(8), b"", bytes(8)),
-        lambda: _prims.des_ecb(bytes(24), bytes(8)),
+        lambda: _prims.des_ecb(bytes(17), bytes(8)),
         lambda: _prims.des_ecb(bytes(16), bytes(9)),
     ],
 )

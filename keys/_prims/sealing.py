@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sealing under a key or a passphrase: AES-GCM, argon2id, randomness."""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from keys.errors import BadSeal
+
+GCM_NONCE_SIZE = 12
+GCM_TAG_SIZE = 16
+
+random_bytes = os.urandom
+
+
+def gcm_seal(key: bytes, data: bytes, aad: bytes) -> bytes:
+    """Seal data under AES-GCM: nonce (12) ‖ ciphertext ‖ tag (16)."""
+    nonce = random_bytes(GCM_NONCE_SIZE)
+    return nonce + AESGCM(key).encrypt(nonce, data, aad)
+
+
+def gcm_open(key: bytes, sealed: bytes, aad: bytes) -> bytes:
+    """Open what ``gcm_seal`` made; raise ``BadSeal`` when anything differs."""
+    nonce, rest = sealed[:GCM_NONCE_SIZE], sealed[GCM_NONCE_SIZE:]
+    if len(rest) < GCM_TAG_SIZE:
+        raise BadSeal
+    try:
+        return AESGCM(key).decrypt(nonce, rest, aad)
+    except InvalidTag as exc:
+        raise BadSeal from exc
+
+
+def argon2id(passphrase: str, salt: bytes, cost: tuple[int, int, int]) -> bytes:
+    """Stretch a passphrase to 32 bytes; cost = (passes, memory in KiB, lanes), RFC 9106."""
+    passes, memory_kib, lanes = cost
+    kdf = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory_kib)
+    return kdf.derive(passphrase.encode())
