@@ -14,7 +14,19 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hardware_mocks.cardos import directory, files, load, purchase, purse, security, state, sw
+from hardware_mocks.cardos import (
+    directory,
+    files,
+    load,
+    overdraft,
+    pin,
+    purchase,
+    purse,
+    security,
+    state,
+    sw,
+    transactions,
+)
 from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.atr import CARD_HISTORICAL, contact_atr, contactless_atr
 from hardware_mocks.cardos.errors import Refused
@@ -41,11 +53,15 @@ COMMANDS: dict[tuple[int, int], Handler] = {
     (SECURE, 0xB2): files.read_record,
     (PLAIN, 0xDC): files.update_record,
     (SECURE, 0xDC): files.update_record,
+    (PLAIN, 0xD2): files.update_record,
+    (SECURE, 0xD2): files.update_record,
     (PLAIN, 0xE2): files.append_record,
     (SECURE, 0xE2): files.append_record,
     (PLAIN, 0x84): security.get_challenge,
     (PLAIN, 0x82): security.external_authenticate,
-    (PLAIN, 0x20): security.verify,
+    (PLAIN, 0x20): pin.verify,
+    (OWN, 0x5E): pin.change_or_reload,
+    (OWN_SECURE, 0x24): pin.unblock,
     (PLAIN, 0x88): security.internal_authenticate,
     (OWN, 0xD4): security.write_key,
     (OWN_SECURE, 0xD4): security.write_key,
@@ -53,11 +69,12 @@ COMMANDS: dict[tuple[int, int], Handler] = {
     (OWN_SECURE, 0x1E): security.application_block,
     (OWN_SECURE, 0x18): security.application_unblock,
     (OWN, 0x5C): purse.get_balance,
-    (OWN, 0x50): purchase.initialize,
+    (OWN, 0x50): transactions.initialize,
     (OWN, 0xDC): purchase.update_capp_data_cache,
     (OWN_SECURE, 0xDC): purchase.update_capp_data_cache,
-    (OWN, 0x54): purchase.debit,
+    (OWN, 0x54): transactions.debit,
     (OWN, 0x52): load.credit,
+    (OWN, 0x58): overdraft.update,
     (OWN, 0x5A): purse.get_transaction_prove,
 }
 KNOWN_INS = frozenset(ins for _, ins in COMMANDS)

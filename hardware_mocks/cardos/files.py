@@ -35,9 +35,9 @@ def read_binary(kernel: Kernel, command: Command) -> Answer:
     """
     ef, offset = _binary(kernel, command)
     kernel.session.require(ef.read)
-    iv = _check_read(kernel, ef, command)
+    challenge = _check_read(kernel, ef, command)
     rest = content(ef)[offset:]
-    data = _protected(kernel, ef, _cut(rest, command), iv)
+    data = _protected(kernel, ef, _cut(rest, command), challenge)
     return Answer(data, sw.UNWRITTEN if ef.body is None else sw.OK)
 
 
@@ -92,21 +92,23 @@ def _cut(available: bytes, command: Command) -> bytes:
     return available[: wanted or limit]
 
 
-def _protected(kernel: Kernel, ef: Ef, data: bytes, iv: bytes | None) -> bytes:
-    return data if iv is None else messaging.outgoing(kernel.session.df, ef, data, iv)
+def _protected(kernel: Kernel, ef: Ef, data: bytes, challenge: bytes | None) -> bytes:
+    if challenge is None:
+        return data
+    return messaging.outgoing(kernel.session.df, ef, data, challenge)
 
 
 def read_record(kernel: Kernel, command: Command) -> Answer:
     """READ RECORD by number (low bits of P2 100) or by tag (000), plain or MACed."""
     ef = _records(kernel, command)
     kernel.session.require(ef.read)
-    iv = _check_read(kernel, ef, command)
+    challenge = _check_read(kernel, ef, command)
     mode = command.p2 & MODE_MASK
     if mode not in (BY_TAG_FIRST, BY_NUMBER):
         raise Refused(sw.WRONG_P1P2)
     index = locate(ef, command.p1, mode, kernel.session.pointer)
     kernel.session.pointer = index
-    return Answer(_protected(kernel, ef, _cut(ef.records[index], command), iv))
+    return Answer(_protected(kernel, ef, _cut(ef.records[index], command), challenge))
 
 
 def _records(kernel: Kernel, command: Command) -> Ef:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load: the purse takes value on line, both sides proven (FMCOS 2.0 user manual 8.5)."""
+"""Load: the purse takes value on line, both sides proven (FMCOS 2.0 user manual 8.7)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.errors import Refused
 from hardware_mocks.cardos.kernel import Kernel
 from hardware_mocks.cardos.purse import (
+    BALANCE_MAX,
     CHALLENGE_LENGTH,
     COUNTER_MAX,
     LOAD,
+    ONLINE,
+    Signer,
     expect_le,
     key_of,
     log_of,
     log_record,
     purse_of,
-    tac_key_of,
+    tac,
+    transaction,
 )
 from hardware_mocks.cardos.session import Pending
 from hardware_mocks.cardos.shell import Answer
@@ -26,9 +30,6 @@ LOAD_KEY = 0x3F
 INIT_ANSWER = 16
 CREDIT_LENGTH = 11  # date 4, time 3, MAC2 4
 CREDIT_ANSWER = 4
-BALANCE_MAX = 0xFFFFFFFF
-# Stands where a purchase has the terminal's number (user manual 8.5.1).
-NO_TERMINAL_SEQUENCE = 0x8000
 
 
 def initialize(kernel: Kernel, pending: Pending, purse: Purse) -> Answer:
@@ -41,24 +42,9 @@ def initialize(kernel: Kernel, pending: Pending, purse: Purse) -> Answer:
     pending.random = kernel.random(CHALLENGE_LENGTH)
     kernel.session.pending = pending
     balance = purse.balance.to_bytes(4, "big")
-    mac1 = crypto.purse_mac(
-        _session_key(key.value, pending, purse), balance + _transaction(pending)
-    )
-    return Answer(
-        balance
-        + purse.online.to_bytes(2, "big")
-        + bytes((key.third, key.fourth))
-        + pending.random
-        + mac1
-    )
-
-
-def _session_key(key: bytes, pending: Pending, purse: Purse) -> bytes:
-    return crypto.session_key(key, pending.random, purse.online, NO_TERMINAL_SEQUENCE)
-
-
-def _transaction(pending: Pending) -> bytes:
-    return pending.amount.to_bytes(4, "big") + bytes((pending.kind,)) + pending.terminal
+    signer = Signer.derive(key, pending.random, purse.online, ONLINE)
+    head = balance + purse.online.to_bytes(2, "big") + bytes((key.third, key.fourth))
+    return Answer(head + pending.random + signer.mac(balance + transaction(pending)))
 
 
 def credit(kernel: Kernel, command: Command) -> Answer:
@@ -74,15 +60,16 @@ def credit(kernel: Kernel, command: Command) -> Answer:
     when, mac2 = data[:7], data[7:]
     ef, purse = purse_of(kernel, pending.fid)
     key = key_of(kernel, LOAD_KEY, pending.key_number)
-    signed = _transaction(pending) + when
-    if not crypto.same(mac2, crypto.purse_mac(_session_key(key.value, pending, purse), signed)):
+    signer = Signer.derive(key, pending.random, purse.online, ONLINE)
+    signed = transaction(pending) + when
+    if not crypto.same(mac2, signer.mac(signed)):
         raise Refused(sw.MAC_INVALID)
     balance = purse.balance + pending.amount
     counted = balance.to_bytes(4, "big") + purse.online.to_bytes(2, "big")
-    tac = crypto.purse_mac(tac_key_of(kernel), counted + signed)
+    cryptogram = tac(kernel, counted + signed)
     files.append(log_of(kernel, ef), log_record(purse.online, purse, signed))
-    purse.proof = Proof(pending.kind, purse.online, mac2, tac)
+    purse.proof = Proof(pending.kind, purse.online, mac2, cryptogram)
     purse.balance = balance
     purse.online += 1
     kernel.commit()
-    return Answer(tac)
+    return Answer(cryptogram)

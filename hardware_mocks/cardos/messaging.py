@@ -3,12 +3,14 @@
 
 FMCOS 2.0 user manual, chapter 11. The initial value is the challenge of the command before,
 filled up with zeros; the MAC covers header, Lc and data; encrypted data are LD and the plain
-data, padded only where they do not end at a block boundary.
+data, padded only where they do not end at a block boundary. All of it follows the algorithm of
+the key: blocks of 8 bytes under DES, of 16 under SM4.
 """
 
 from __future__ import annotations
 
 from hardware_mocks.cardos import crypto, sw
+from hardware_mocks.cardos.algorithms import algorithm_of, pad_if_needed
 from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.errors import Refused
 from hardware_mocks.cardos.state import CardImage, Df, Ef, Key
@@ -23,11 +25,11 @@ ENCRYPTED_LINE = 0x40
 BLOCKED_FOR_GOOD = 2
 
 
-def iv_of(challenge: bytes | None) -> bytes:
-    """Return the initial value made of the challenge; refuse with 6984 where there is none."""
+def required(challenge: bytes | None) -> bytes:
+    """Return the challenge that the command before fetched; refuse with 6984 where none was."""
     if challenge is None:
         raise Refused(sw.NO_CHALLENGE)
-    return challenge.ljust(crypto.BLOCK, b"\x00")
+    return challenge
 
 
 def usable(key: Key | None) -> Key:
@@ -39,7 +41,7 @@ def usable(key: Key | None) -> Key:
     return key
 
 
-def checked(command: Command, key: Key, iv: bytes) -> bytes | None:
+def checked(command: Command, key: Key, challenge: bytes) -> bytes | None:
     """Return the data before the MAC, None where the MAC is wrong.
 
     Raises:
@@ -50,18 +52,19 @@ def checked(command: Command, key: Key, iv: bytes) -> bytes | None:
         raise Refused(sw.SM_MISSING)
     content, mac = data[: -crypto.MAC_LENGTH], data[-crypto.MAC_LENGTH :]
     signed = command.header + bytes((len(data),)) + content
-    right = crypto.same(mac, crypto.message_mac(key.value, iv, signed))
+    right = crypto.same(mac, algorithm_of(key).message_mac(key.value, challenge, signed))
     return content if right else None
 
 
 def decrypted(key: Key, content: bytes) -> bytes:
     """Return the plain data of an encrypted data field; refuse with 6A80 where LD is wrong."""
-    if not content or len(content) % crypto.BLOCK:
+    algorithm = algorithm_of(key)
+    if not content or len(content) % algorithm.block:
         raise Refused(sw.WRONG_LENGTH)
-    plain = crypto.decrypt(key.value, content)
+    plain = algorithm.decrypt(key.value, content)
     length = plain[0]
     inner = plain[1 : 1 + length]
-    if len(inner) != length or plain != crypto.pad_if_needed(plain[: 1 + length]):
+    if len(inner) != length or plain != pad_if_needed(plain[: 1 + length], algorithm.block):
         raise Refused(sw.WRONG_DATA)
     return inner
 
@@ -102,23 +105,25 @@ def incoming(
     if not command.secure:
         raise Refused(sw.SM_MISSING)
     key = maintenance_key(df, ef.last)
-    content = checked(command, key, iv_of(challenge))
+    content = checked(command, key, required(challenge))
     plain = accept(memory, df, key, content)
     return decrypted(key, plain) if ef.line & ENCRYPTED_LINE else plain
 
 
-def outgoing(df: Df, ef: Ef, data: bytes, iv: bytes) -> bytes:
+def outgoing(df: Df, ef: Ef, data: bytes, challenge: bytes) -> bytes:
     """Append the MAC over the data of a protected read, encrypted before where asked for."""
     key = maintenance_key(df, ef.last >> 2)
+    algorithm = algorithm_of(key)
     if ef.line & ENCRYPTED_LINE:
-        data = crypto.encrypt(key.value, crypto.pad_if_needed(bytes((len(data),)) + data))
-    return data + crypto.message_mac(key.value, iv, data)
+        plain = pad_if_needed(bytes((len(data),)) + data, algorithm.block)
+        data = algorithm.encrypt(key.value, plain)
+    return data + algorithm.message_mac(key.value, challenge, data)
 
 
 def check_read(
     memory: Memory[CardImage], df: Df, ef: Ef, command: Command, challenge: bytes | None
 ) -> bytes | None:
-    """Check how a file is read; return the initial value for the answer of a protected read.
+    """Check how a file is read; return the challenge for the answer of a protected read.
 
     Bit 8 of the last header byte: 0, reads must be protected; 1, they cannot be (manual 7.13.3).
     """
@@ -132,7 +137,7 @@ def check_read(
     if not protected:
         raise Refused(sw.SM_NOT_POSSIBLE)
     key = maintenance_key(df, ef.last >> 2)
-    iv = iv_of(challenge)
+    fetched = required(challenge)
     command.body(crypto.MAC_LENGTH)
-    accept(memory, df, key, checked(command, key, iv))
-    return iv
+    accept(memory, df, key, checked(command, key, fetched))
+    return fetched

@@ -4,6 +4,7 @@
 Files: in the MF 0015 (serial 10, version, kind, 2 reserved) and 0016 (6-byte terminal number);
 in DF01 the control key 39/00 and the purchase keys. It is issued when its control key is
 replaced; before, 0015 and 0016 may be written. MAC2 is compared inside and never given out.
+Algorithm byte 04 makes a key, control or purchase, one of SM4.
 
 >>> psam = VirtualPsam()
 >>> psam.transmit(bytes.fromhex("00B0960006")).hex()
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from hardware_mocks.cardos import crypto, messaging, state, sw
+from hardware_mocks.cardos.algorithms import algorithm_by_id
 from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.atr import PSAM_HISTORICAL, contact_atr
 from hardware_mocks.cardos.errors import Refused
@@ -63,6 +65,7 @@ class PsamImage:
     counter: int = 0
     mac2_wrong: int = 0
     control: bytes = field(default=BLANK_CONTROL_KEY, repr=False)
+    control_algorithm: int = 0
     control_tries: int = CONTROL_TRIES
     keys: list[PurchaseKey] = field(default_factory=list)
 
@@ -190,10 +193,11 @@ class PsamOs:
         if not self._in_df01:
             raise Refused(sw.FILE_NOT_FOUND)
         image = self._image
-        iv = messaging.iv_of(challenge)
-        control = Key(CONTROL, 0, 0, 0, 0, 0, image.control_tries, image.control)
+        control = Key(
+            CONTROL, 0, 0, 0, 0, 0, image.control_tries, image.control, image.control_algorithm
+        )
         messaging.usable(control)
-        content = messaging.checked(command, control, iv)
+        content = messaging.checked(command, control, messaging.required(challenge))
         wrong = content is None
         changed = control.spend_try() >= 0 if wrong else control.restore_tries()
         if changed:
@@ -216,6 +220,7 @@ class PsamOs:
             if usage != CONTROL:
                 raise Refused(sw.WRONG_DATA)
             image.control, image.control_tries = key.value, CONTROL_TRIES
+            image.control_algorithm = algorithm
             image.issued = True
         elif command.p1 == 0x01:
             if usage != PURCHASE_ONE_LEVEL:
@@ -244,12 +249,11 @@ class PsamOs:
             raise Refused(sw.COUNTER_EXHAUSTED)
         image.counter += 1
         self._memory.commit()
-        card_key = crypto.diversify(key.value, factor)
-        session_key = crypto.session_key(
-            card_key, random, int.from_bytes(card_counter, "big"), image.counter
-        )
-        self._expected_mac2 = crypto.purse_mac(session_key, amount)
-        mac1 = crypto.purse_mac(session_key, amount + kind + image.terminal + when)
+        computing = algorithm_by_id(key.algorithm)
+        block = random + card_counter + image.counter.to_bytes(4, "big")[2:]
+        session_key = computing.session_key(computing.diversify(key.value, factor), block)
+        self._expected_mac2 = computing.purse_mac(session_key, amount)
+        mac1 = computing.purse_mac(session_key, amount + kind + image.terminal + when)
         return Answer(image.counter.to_bytes(4, "big") + mac1)
 
     def _credit_purchase(self, command: Command) -> Answer:

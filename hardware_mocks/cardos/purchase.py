@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hardware_mocks.cardos import crypto, files, load, messaging, state, sw
+from hardware_mocks.cardos import crypto, files, messaging, state, sw
 from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.errors import Refused
 from hardware_mocks.cardos.kernel import Kernel
@@ -11,19 +11,18 @@ from hardware_mocks.cardos.purse import (
     CAPP,
     CHALLENGE_LENGTH,
     COUNTER_MAX,
-    INIT_LENGTH,
-    KINDS,
-    LOAD,
+    Signer,
     expect_le,
     key_of,
     log_of,
     log_record,
     purse_of,
-    tac_key_of,
+    tac,
+    transaction,
 )
 from hardware_mocks.cardos.session import CachedRecord, Pending
 from hardware_mocks.cardos.shell import Answer
-from hardware_mocks.cardos.state import Proof
+from hardware_mocks.cardos.state import Proof, Purse
 
 PURCHASE_KEY = 0x3E
 INIT_ANSWER = 15
@@ -33,35 +32,15 @@ DEBIT_ANSWER = 8
 CACHED_RECORDS_MAX = 4
 
 
-def initialize(kernel: Kernel, command: Command) -> Answer:
-    """INITIALIZE FOR LOAD, PURCHASE or CAPP PURCHASE, by P1."""
-    session = kernel.session
-    session.pending = None
-    kind = KINDS.get((command.p1, command.p2))
-    if kind is None:
-        raise Refused(sw.WRONG_P1P2)
-    data = command.body(INIT_LENGTH)
-    _, purse = purse_of(kernel, command.p2)
-    pending = Pending(
-        command=command.p1,
-        kind=kind,
-        fid=command.p2,
-        key_number=data[0],
-        amount=int.from_bytes(data[1:5], "big"),
-        terminal=data[5:],
-        random=b"",
-    )
-    if command.p1 == LOAD:
-        expect_le(command, load.INIT_ANSWER)
-        return load.initialize(kernel, pending, purse)
-    expect_le(command, INIT_ANSWER)
+def initialize(kernel: Kernel, pending: Pending, purse: Purse) -> Answer:
+    """INITIALIZE FOR PURCHASE, CASH WITHDRAW or CAPP PURCHASE: balance, counter and random."""
     key = key_of(kernel, PURCHASE_KEY, pending.key_number)
     if purse.offline == COUNTER_MAX:
         raise Refused(sw.COUNTER_EXHAUSTED)
     if pending.amount > purse.balance:
         raise Refused(sw.LOW_BALANCE)
     pending.random = kernel.random(CHALLENGE_LENGTH)
-    session.pending = pending
+    kernel.session.pending = pending
     return Answer(
         purse.balance.to_bytes(4, "big")
         + purse.offline.to_bytes(2, "big")
@@ -98,39 +77,28 @@ def update_capp_data_cache(kernel: Kernel, command: Command) -> Answer:
     return Answer()
 
 
-def debit(kernel: Kernel, command: Command) -> Answer:
-    """DEBIT FOR (CAPP) PURCHASE: check MAC1, commit everything at once, return TAC and MAC2.
-
-    One attempt uses the transaction up: a wrong MAC1 needs a new INITIALIZE with a new random.
-    """
+def debit(kernel: Kernel, command: Command, pending: Pending) -> Answer:
+    """DEBIT FOR (CAPP) PURCHASE: check MAC1, commit everything at once, return TAC and MAC2."""
     session = kernel.session
-    pending, session.pending = session.pending, None
-    if pending is None or pending.command == LOAD:
-        raise Refused(sw.WRONG_STATE)
     if pending.command == CAPP and not pending.cache:
         raise Refused(sw.WRONG_STATE)
-    if (command.p1, command.p2) != (0x01, 0x00):
-        raise Refused(sw.WRONG_P1P2)
     data = command.body(DEBIT_LENGTH)
     expect_le(command, DEBIT_ANSWER)
     sequence, when, mac1 = data[:4], data[4:11], data[11:]
     ef, purse = purse_of(kernel, pending.fid)
     key = key_of(kernel, PURCHASE_KEY, pending.key_number)
-    session_key = crypto.session_key(
-        key.value, pending.random, purse.offline, int.from_bytes(sequence, "big")
-    )
-    amount = pending.amount.to_bytes(4, "big")
-    signed = amount + bytes((pending.kind,)) + pending.terminal
-    if not crypto.same(mac1, crypto.purse_mac(session_key, signed + when)):
+    signer = Signer.derive(key, pending.random, purse.offline, sequence[2:])
+    signed = transaction(pending)
+    if not crypto.same(mac1, signer.mac(signed + when)):
         raise Refused(sw.MAC_INVALID)
-    mac2 = crypto.purse_mac(session_key, amount)
-    tac = crypto.purse_mac(tac_key_of(kernel), signed + sequence + when)
+    mac2 = signer.mac(pending.amount.to_bytes(4, "big"))
+    cryptogram = tac(kernel, signed + sequence + when)
     log = log_of(kernel, ef)
     files.append(log, log_record(purse.offline, purse, signed + when))
     for cached in pending.cache:
         session.df.files[cached.fid].records[cached.index] = cached.record
-    purse.proof = Proof(pending.kind, purse.offline, mac2, tac)
+    purse.proof = Proof(pending.kind, purse.offline, mac2, cryptogram)
     purse.balance -= pending.amount
     purse.offline += 1
     kernel.commit()
-    return Answer(tac + mac2)
+    return Answer(cryptogram + mac2)

@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 from hardware_mocks.cardos import crypto, messaging, sw
+from hardware_mocks.cardos.algorithms import algorithm_of, pad_if_needed
 from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.errors import Refused
 from hardware_mocks.cardos.kernel import Kernel
 from hardware_mocks.cardos.shell import Answer
-from hardware_mocks.cardos.state import KEY_OVERHEAD_BYTES, Ef, Key
+from hardware_mocks.cardos.state import (
+    COUNTED_KEYS,
+    KEY_OVERHEAD_BYTES,
+    SM4_IDENTIFIER,
+    SM4_KEY_BYTES,
+    Ef,
+    Key,
+)
 
 CHALLENGE_LENGTHS = (4, 8)
 
@@ -44,10 +52,10 @@ def external_authenticate(kernel: Kernel, command: Command) -> Answer:
         raise Refused(sw.WRONG_P1P2)
     session = kernel.session
     cryptogram = command.body(crypto.BLOCK)
-    key = _key(kernel, messaging.EXTERNAL_AUTHENTICATION, command.p2)
+    key = key_of(kernel, messaging.EXTERNAL_AUTHENTICATION, command.p2)
     session.require(key.use)
     messaging.usable(key)
-    expected = crypto.encrypt(key.value, messaging.iv_of(session.challenge))
+    expected = algorithm_of(key).cryptogram(key.value, messaging.required(session.challenge))
     if not crypto.same(cryptogram, expected):
         left = key.spend_try()
         kernel.commit()
@@ -58,39 +66,29 @@ def external_authenticate(kernel: Kernel, command: Command) -> Answer:
     return Answer()
 
 
-def verify(kernel: Kernel, command: Command) -> Answer:
-    """VERIFY: the holder proves a PIN (key 3A); trailing FF count as nothing."""
-    if command.p1:
-        raise Refused(sw.WRONG_P1P2)
-    entered = command.body(*PIN_LENGTHS)
-    key = _key(kernel, PIN, command.p2)
-    kernel.session.require(key.use)
-    messaging.usable(key)
-    if not crypto.same(entered.rstrip(b"\xff"), key.value.rstrip(b"\xff")):
-        left = key.spend_try()
-        kernel.commit()
-        raise Refused(sw.TRIES_LEFT | left)
-    if key.restore_tries():
-        kernel.commit()
-    kernel.session.proven(key.third & 0x0F)
-    return Answer()
-
-
 def internal_authenticate(kernel: Kernel, command: Command) -> Answer:
-    """INTERNAL AUTHENTICATE: the card encrypts, decrypts or MACs; its state never changes."""
+    """INTERNAL AUTHENTICATE: the card encrypts, decrypts or MACs; its state never changes.
+
+    Eight bytes encrypted under SM4 are answered with eight: one block filled up with zeros,
+    its halves exclusive-ored. Longer data are answered block by block.
+    """
     kind = INTERNAL_KINDS.get(command.p1)
     if kind is None:
         raise Refused(sw.WRONG_P1P2)
     data = command.body()
-    key = _key(kernel, kind, command.p2)
+    key = key_of(kernel, kind, command.p2)
     kernel.session.require(key.use)
+    algorithm = algorithm_of(key)
     if kind == MAC:
-        return Answer(crypto.message_mac(key.value, crypto.ZERO_IV, data))
-    run = crypto.encrypt if kind == ENCRYPTION else crypto.decrypt
-    return Answer(run(key.value, crypto.pad_if_needed(data)))
+        return Answer(algorithm.message_mac(key.value, b"", data))
+    if kind == ENCRYPTION and len(data) == crypto.BLOCK:
+        return Answer(algorithm.cryptogram(key.value, data))
+    run = algorithm.encrypt if kind == ENCRYPTION else algorithm.decrypt
+    return Answer(run(key.value, pad_if_needed(data, algorithm.block)))
 
 
-def _key(kernel: Kernel, kind: int, number: int) -> Key:
+def key_of(kernel: Kernel, kind: int, number: int) -> Key:
+    """Find a key of the current directory; 6A82 without a key file, 6A88 without the key."""
     df = kernel.session.df
     if df.key_file is None:
         raise Refused(sw.FILE_NOT_FOUND)
@@ -115,7 +113,7 @@ def write_key(kernel: Kernel, command: Command) -> Answer:
     if command.p1 == ADD:
         session.require(key_file.write)
     else:
-        old = _key(kernel, command.p1 & ~LINE_BITS, command.p2)
+        old = key_of(kernel, command.p1 & ~LINE_BITS, command.p2)
         session.require(old.change)
         if old.line and not command.secure:
             raise Refused(sw.SM_MISSING)
@@ -136,23 +134,29 @@ def _record(kernel: Kernel, command: Command) -> bytes:
     if not command.secure:
         return command.body()
     control = messaging.usable(kernel.session.df.key(*messaging.CONTROL))
-    iv = messaging.iv_of(kernel.session.challenge)
-    content = messaging.checked(command, control, iv)
+    challenge = messaging.required(kernel.session.challenge)
+    content = messaging.checked(command, control, challenge)
     if content is None:
         control.spend_try()
         kernel.commit()
         raise Refused(sw.MAC_INVALID)
     if control.restore_tries():
         kernel.commit()
-    # Plain records have 7 to 13 or 21 bytes, encrypted ones fill blocks. The one plain record
-    # of a whole block, a PIN of three bytes, is told by its first byte.
-    short_pin = len(content) == crypto.BLOCK and content[0] & ~LINE_BITS == PIN
-    if len(content) % crypto.BLOCK or short_pin:
+    # Plain records have 7 to 13, 21 or 22 bytes, encrypted ones fill blocks. The one plain
+    # record of a whole block, a PIN of three bytes, is told by its first byte.
+    block = algorithm_of(control).block
+    short_pin = len(content) == block and content[0] & ~LINE_BITS == PIN
+    if len(content) % block or short_pin:
         return content
     return messaging.decrypted(control, content)
 
 
 def _parse_key(record: bytes, number: int) -> Key:
+    """Split a key record: five header bytes and the key.
+
+    FMCOS has no place for the algorithm of a key with an error counter. Such a key of SM4
+    carries the algorithm byte 04 between its header and its 16 bytes.
+    """
     if len(record) < KEY_HEADER:
         raise Refused(sw.WRONG_LENGTH)
     kind, use, change, third, fourth = record[:KEY_HEADER]
@@ -161,9 +165,14 @@ def _parse_key(record: bytes, number: int) -> Key:
     # Kinds begin with 0011; the two line bits replace the leading zeros.
     if base not in KEY_KINDS:
         raise Refused(sw.WRONG_DATA)
+    algorithm = 0
+    if base in COUNTED_KEYS and base != PIN and len(value) == 1 + SM4_KEY_BYTES:
+        algorithm, value = value[0], value[1:]
+        if algorithm != SM4_IDENTIFIER:
+            raise Refused(sw.WRONG_DATA)
     if len(value) not in (PIN_LENGTHS if base == PIN else KEY_LENGTHS):
         raise Refused(sw.WRONG_LENGTH)
-    return Key(base, number, kind & LINE_BITS, use, change, third, fourth, value)
+    return Key(base, number, kind & LINE_BITS, use, change, third, fourth, value, algorithm)
 
 
 def _add(key_file: Ef, key: Key) -> None:
@@ -216,5 +225,5 @@ def _maintained(kernel: Kernel, command: Command, *p2_allowed: int) -> None:
     command.body(crypto.MAC_LENGTH)
     df = kernel.session.df
     key = messaging.usable(df.key(messaging.MAINTENANCE, 0x00))
-    iv = messaging.iv_of(kernel.session.challenge)
-    messaging.accept(kernel.memory, df, key, messaging.checked(command, key, iv))
+    challenge = messaging.required(kernel.session.challenge)
+    messaging.accept(kernel.memory, df, key, messaging.checked(command, key, challenge))

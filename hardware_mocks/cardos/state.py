@@ -24,6 +24,12 @@ CYCLIC = 0x2E
 PURSE = 0x2F
 KEY_FILE = 0x3F
 
+# Key kinds with an error counter where the others have version and algorithm: line protection,
+# PIN unblocking, PIN reloading, external authentication, PIN.
+COUNTED_KEYS = range(0x36, 0x3B)
+SM4_IDENTIFIER = 0x04
+SM4_KEY_BYTES = 16
+
 # File types whose two size bytes are the number of records and the record length.
 COUNTED = (LINEAR_FIXED, CYCLIC, PURSE)
 
@@ -41,7 +47,8 @@ class Key:
     """One record of a key file; the meaning of `third` and `fourth` depends on the kind.
 
     Kinds 36 to 3A: next state and error counter (high nibble tries allowed, low nibble tries
-    left). All others: key version and algorithm.
+    left); `counted_algorithm` is then what the record carried beside them. All others: key
+    version and algorithm.
     """
 
     kind: int
@@ -52,6 +59,13 @@ class Key:
     third: int
     fourth: int
     value: bytes = field(repr=False)
+    counted_algorithm: int = 0
+
+    @property
+    def sm4(self) -> bool:
+        """Whether the key is one of SM4; all others are DES by their length."""
+        named = self.counted_algorithm if self.kind in COUNTED_KEYS else self.fourth
+        return named == SM4_IDENTIFIER and len(self.value) == SM4_KEY_BYTES
 
     @property
     def tries_left(self) -> int:
