@@ -24,8 +24,13 @@ CardError
 ├── GuardRefused          a key would be tried with too few attempts left
 ├── ReadBackMismatch      what was written is not what is read
 ├── IssuedOtherwise       the card was issued before, with other data or keys
+├── CassetteMismatch      a replayed program did something else than was recorded
+├── CassetteMasked        what was recorded cannot be played: it was masked
+├── DumpRefused           a dump that may not be compared with or written to this card
+├── NoPictureLibrary      Pillow is not installed
 └── ReaderError           the reader or its service
     ├── NoDriver, NoService, NoPermission, NoReader, ReaderBusy, NoCard
+    └── AnswerLost        whether the card ran the command is not known
 
 Each carries `meaning` and `advice` for people, Chinese first; the message is made of them.
 """
@@ -271,6 +276,63 @@ class IssuedOtherwise(CardError):
         self.meaning = Text(f"此卡已发过，{what} 不同", f"issued before with a different {what}")
 
 
+class CassetteMismatch(CardError):
+    """A replayed program did something else than was recorded.
+
+    Attributes:
+        number: Of the exchange, from 1.
+        expected: The recorded bytes, masked; empty if nothing more was recorded.
+        found: What came instead, masked; empty if nothing came.
+    """
+
+    advice = Text("请比对两条指令，或重新录制", "compare the two commands, or record again")
+
+    def __init__(self, number: int, expected: bytes, found: bytes) -> None:
+        super().__init__(number, expected, found)
+        self.number = number
+        self.expected = expected
+        self.found = found
+        due, came = expected.hex().upper() or "-", found.hex().upper() or "-"
+        self.meaning = Text(
+            f"第 {number} 条与录制不符：应为 {due}，实为 {came}",
+            f"exchange {number} differs from the cassette: {due} is due, {came} came",
+        )
+
+
+class CassetteMasked(CardError):
+    """The answer of exchange `number` was masked when it was recorded."""
+
+    advice = Text(
+        "请用测试卡并加 --reveal-secrets 重新录制",
+        "record a test card again with --reveal-secrets",
+    )
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.meaning = Text(
+            f"第 {number} 条的应答在录制时已遮盖", f"the answer of exchange {number} was masked"
+        )
+
+
+class DumpRefused(CardError):
+    """A dump that may not be compared with or written to this card; `reason` says why."""
+
+    advice = Text("请核对转储文件与卡片", "check the dump and the card")
+
+    def __init__(self, reason: Text) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.meaning = Text(f"转储不可用（{reason.zh}）", f"the dump is refused ({reason.en})")
+
+
+class NoPictureLibrary(CardError):
+    """The library that makes the chip's photo is not installed."""
+
+    meaning = Text("未安装图像程序库 Pillow", "the library Pillow is not installed")
+    advice = Text("请执行 pip install 'yika[card]'", "run: pip install 'yika[card]'")
+
+
 class ReaderError(CardError):
     """The reader or its service failed; `detail` is the driver's own word."""
 
@@ -328,3 +390,10 @@ class NoCard(ReaderError):
 
     meaning = Text("读卡器上没有卡片", "no card on the reader")
     advice = Text("请放卡", "put a card on the reader")
+
+
+class AnswerLost(ReaderError):
+    """A command went out and its answer was lost; whether the card ran it is not known."""
+
+    meaning = Text("应答丢失，卡片可能已执行", "the answer was lost; the card may have done it")
+    advice = Text("请重新放卡，并检查读卡器连线", "put the card back; check the reader's cable")
