@@ -105,16 +105,17 @@ def authenticate(proof: Proof, guard: AttemptGuard) -> Operation[None]:
 
     Raises:
         GuardRefused: Too few attempts are known to be left.
+        KeyDisagrees: The card is known to hold another key.
         AuthenticationFailed: The key is wrong; the guard has noted what is left.
         Blocked: The key is locked.
         KeyNotFound: The directory has no such key.
         FileNotFound: The directory has no key file.
     """
-    guard.check(proof.name)
+    guard.check(proof.name, proof.key)
     challenge = yield from fetch(get_challenge(CHALLENGE_BYTES), CHALLENGE_BYTES)
     cryptogram = proof.key.encrypt(initial_value(challenge))
     response = yield external_authenticate(proof.key_id, cryptogram)
-    guard.note(proof.name, response.sw)
+    guard.note(proof.name, response.sw, proof.key)
     if response.sw != OK:
         raise status_error(response.sw, 0x82)
 

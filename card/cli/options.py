@@ -29,7 +29,7 @@ from keys.store import FileKeyStore
 PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
 CARD_WAIT_S = 5.0
 LOOK_AGAIN_S = 0.2  # between looks at several readers; pcscd notices a card within 0.4 s
-ATTEMPTS_SUFFIX = ".attempts.json"
+ATTEMPTS_SUFFIX = ".attempts"
 
 Command = Callable[..., Any]
 
