@@ -31,6 +31,16 @@ KeysError
 │   ├── KeyBlockDamaged     not the text of a key block
 │   ├── KeyBlockRejected    the MAC differs: changed, or another protection key
 │   └── KeyBlockRefused     authentic or well-formed, but not allowed here
+├── KcvDiffers              a key is not the one its check value names
+├── CeremonyError
+│   ├── ComponentUnreadable  not hex digits
+│   ├── ComponentsDiffer     typed differently the second time
+│   ├── ComponentRepeated    two equal components cancel each other
+│   ├── CustodianRepeated    one person for two parts
+│   ├── ShareUnreadable      not a share of a passphrase, or a digit is wrong
+│   ├── ShareRepeated        one share twice is one custodian
+│   ├── CeremonyAborted      stopped; nothing was stored
+│   └── TranscriptDamaged    not a transcript, or changed since it was signed
 └── PsamError
     ├── Mac2Rejected        the card's answer is wrong
     ├── NoTransaction       MAC2 without a purchase begun
@@ -92,8 +102,7 @@ class KeyStoreUnnamed(KeyStoreError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: {self.detail}; a store is FILE, file:FILE or"
-            " pkcs11:MODULE?token=LABEL"
+            f"{self.path}: {self.detail}; a store is FILE, file:FILE or pkcs11:MODULE?token=LABEL"
         )
 
 
@@ -332,6 +341,110 @@ class KeyBlockRefused(KeyBlockError):
 
     def __str__(self) -> str:
         return f"key block refused: {self.field}: {self.detail}"
+
+
+class KcvDiffers(KeysError):
+    """Report a key whose check value is not the one expected."""
+
+    def __init__(self, what: str, expected: str, actual: str) -> None:
+        self.what = what
+        self.expected = expected
+        self.actual = actual
+        super().__init__(what, expected, actual)
+
+    def __str__(self) -> str:
+        return f"{self.what}: check value {self.actual}, expected {self.expected}"
+
+
+class CeremonyError(KeysError):
+    """Base of what goes wrong in a key ceremony; what was typed is never repeated."""
+
+
+class ComponentUnreadable(CeremonyError):
+    """Report a component that is not hex digits."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        return f"not a key component: {self.detail}"
+
+
+class ComponentsDiffer(CeremonyError):
+    """Report that the second entry is not the first."""
+
+    def __str__(self) -> str:
+        return "the second entry differs from the first"
+
+
+class ComponentRepeated(CeremonyError):
+    """Report two equal components, by their places counted from 1."""
+
+    def __init__(self, one: int, other: int) -> None:
+        self.places = (one, other)
+        super().__init__(one, other)
+
+    def __str__(self) -> str:
+        one, other = self.places
+        return f"components {one} and {other} are equal and would cancel each other"
+
+
+class CustodianRepeated(CeremonyError):
+    """Report one person who would hold two parts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"{self.name!r} has a part already; each part needs a person of its own"
+
+
+class ShareUnreadable(CeremonyError):
+    """Report text that is not a share of a passphrase."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        return f"not a share: {self.detail}"
+
+
+class ShareRepeated(CeremonyError):
+    """Report one share given twice."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(number)
+
+    def __str__(self) -> str:
+        return f"share {self.number} was given twice; a second custodian is needed"
+
+
+class CeremonyAborted(CeremonyError):
+    """Report a ceremony that ended before its keys were stored."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        self.step = step
+        self.reason = reason
+        super().__init__(step, reason)
+
+    def __str__(self) -> str:
+        return f"ceremony stopped at {self.step}: {self.reason}; nothing was stored"
+
+
+class TranscriptDamaged(CeremonyError):
+    """Report a transcript that is not what was signed."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path = path
+        self.detail = detail
+        super().__init__(path, detail)
+
+    def __str__(self) -> str:
+        return f"{self.path}: not a transcript as it was signed: {self.detail}"
 
 
 class PsamError(KeysError):
