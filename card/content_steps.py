@@ -19,7 +19,6 @@ from card.commands import (
 from card.errors import KeyNotFound, status_error
 from card.files import Directory, FileKind, FileSpec, KeySpec
 from card.operation import Operation
-from card.secure_messaging import write_wrapped
 from card.status_words import OK, Text
 from card.step import ADD_KEY, SHOWN_CHALLENGE, Progress, shown, shown_maced, shown_wrapped
 from keys.usage import KeyUsage
@@ -55,19 +54,12 @@ class WriteKey:
     def run(self, progress: Progress) -> Operation[None]:
         """Add it, or replace it by itself."""
         if self.directory.fid in progress.fresh:
-            yield from self._write(ADD_KEY, progress)
+            yield from progress.write_key(self.directory, self.spec, ADD_KEY)
             return
         try:
-            yield from self._write(self.spec.key_type, progress)
+            yield from progress.write_key(self.directory, self.spec, self.spec.key_type)
         except KeyNotFound:
-            yield from self._write(ADD_KEY, progress)
-
-    def _write(self, p1: int, progress: Progress) -> Operation[None]:
-        key = progress.keys[self.spec.usage]
-        header = self.spec.header(progress.keys.version)
-        control = progress.in_force[self.directory.fid]
-        yield from write_wrapped(p1, self.spec.key_id, header, key, control)
-        progress.writes += 1
+            yield from progress.write_key(self.directory, self.spec, ADD_KEY)
 
 
 def look_at(spec: FileSpec) -> CommandApdu:

@@ -12,7 +12,6 @@ from card.commands import create_file, select_fid, select_name, write_key
 from card.errors import AuthenticationFailed, FileNotFound, KeyNotFound, status_error
 from card.files import KEY_BYTES, Directory
 from card.operation import Operation, exchange
-from card.secure_messaging import write_wrapped
 from card.status_words import OK, Text
 from card.step import ADD_KEY, SHOWN_CHALLENGE, Progress, shown, shown_key, shown_wrapped
 
@@ -127,12 +126,17 @@ class OpenDirectory:
         yield from progress.prove(self.directory, progress.keys.transport)
 
     def _try_keys(self, progress: Progress) -> Operation[None]:
+        final = progress.final_key(self.directory)
+        name = progress.key_name(self.directory)
+        if progress.guard.holds(name, progress.keys.transport) is False:
+            yield from progress.prove(self.directory, final)
+            return
         try:
             yield from progress.prove(self.directory, progress.keys.transport)
         except AuthenticationFailed:
             if not progress.late:
                 raise
-            yield from progress.prove(self.directory, progress.final_key(self.directory))
+            yield from progress.prove(self.directory, final)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,6 @@ class ReplaceControlKey:
         if current is final:
             return
         spec = self.directory.control_key
-        header = spec.header(progress.keys.version)
-        yield from write_wrapped(spec.key_type, spec.key_id, header, final, current)
-        progress.writes += 1
+        progress.guard.replacing(progress.key_name(self.directory), final)
+        yield from progress.write_key(self.directory, spec, spec.key_type)
         yield from progress.prove(self.directory, final)

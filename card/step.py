@@ -16,9 +16,17 @@ from typing import Protocol
 from card.apdu import SECURE_MESSAGING, CommandApdu
 from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
-from card.files import Directory
+from card.errors import MacRejected
+from card.files import Directory, KeySpec
 from card.operation import Operation, exchange
-from card.secure_messaging import MAC_BYTES, MacKey, Proof, authenticate, maced
+from card.secure_messaging import (
+    MAC_BYTES,
+    MacKey,
+    Proof,
+    authenticate,
+    maced,
+    write_wrapped,
+)
 from card.status_words import Text
 from keys.working import WorkingKey
 
@@ -63,11 +71,26 @@ class Progress:
         yield from maced(command, key)
         self.writes += 1
 
+    def key_name(self, directory: Directory) -> str:
+        """Return how a directory's control key is called towards the guard."""
+        return f"{self.name}/{directory.fid:04X}/39-{directory.control_key.key_id:02X}"
+
+    def write_key(self, directory: Directory, spec: KeySpec, p1: int) -> Operation[None]:
+        """Write a key under the control key in force, and count it; a wrong MAC costs a try."""
+        control, name = self.in_force[directory.fid], self.key_name(directory)
+        key, header = self.keys[spec.usage], spec.header(self.keys.version)
+        self.guard.check(name, control)
+        try:
+            yield from write_wrapped(p1, spec.key_id, header, key, control)
+        except MacRejected:
+            self.guard.note_wrong_mac(name)
+            raise
+        self.writes += 1
+
     def prove(self, directory: Directory, key: WorkingKey) -> Operation[None]:
         """Prove the control key of the selected directory and remember that it is in force."""
-        spec = directory.control_key
-        name = f"{self.name}/{directory.fid:04X}/39-{spec.key_id:02X}"
-        yield from authenticate(Proof(spec.key_id, key, name), self.guard)
+        proof = Proof(directory.control_key.key_id, key, self.key_name(directory))
+        yield from authenticate(proof, self.guard)
         self.in_force[directory.fid] = key
 
 
