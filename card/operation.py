@@ -8,6 +8,7 @@ can send them through a relay, a test can answer from a table.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -35,6 +36,37 @@ class Connection(Protocol):
             ReaderError: The reader or its service failed.
         """
         ...
+
+
+class Outside(Protocol):
+    """What an operation takes from outside besides answers, so that it can be stored.
+
+    A generator made afresh and fed the same answers takes the same way only if random bytes and
+    the answers of other devices come through here (`card.stored`).
+    """
+
+    def once(self, ask: Callable[[], bytes], /) -> bytes:
+        """Return what `ask` returns, or what it returned at this place before."""
+        ...
+
+    def random(self, size: int, /) -> bytes:
+        """Return random bytes."""
+        ...
+
+
+class Live:
+    """The outside of an operation that nobody stores."""
+
+    def once(self, ask: Callable[[], bytes], /) -> bytes:
+        """Ask."""
+        return ask()
+
+    def random(self, size: int, /) -> bytes:
+        """Return random bytes of the operating system."""
+        return os.urandom(size)
+
+
+LIVE = Live()
 
 
 def run(operation: Operation[T], connection: Connection, observer: Observer | None = None) -> T:

@@ -24,13 +24,14 @@ from card.commands import (
 from card.errors import LayoutError, ProofUnavailable, ProtocolFault
 from card.files import VOLUNTEER
 from card.layouts import Composite
-from card.operation import Connection, Operation, exchange, fetch, run
+from card.operation import LIVE, Connection, Operation, Outside, exchange, fetch, run
 from keys.psam import Psam, PurchaseRequest
 from keys.usage import CARD_KEYS, KeyUsage
 
 AMOUNT = 0  # time is kept by the server's ledger; the purse only counts taps
 H8_BYTES = 8
 PSAM_NO_BYTES = 6
+_SEQ_BYTES = 4
 _COMPOSITE_SFI = VOLUNTEER.file(0x0019).sfi
 _PRESENCE_KEY = CARD_KEYS[KeyUsage.PRESENCE].key_id
 
@@ -158,17 +159,19 @@ class TapAnswer:
     proof: DebitAnswer
 
 
-def tap(connection: Connection, diversifier: bytes, kind: int, request: TapRequest) -> TapAnswer:
-    """Do one whole tap at a connection whose application is selected.
+def tapping(
+    diversifier: bytes, kind: int, request: TapRequest, outside: Outside = LIVE
+) -> Operation[TapAnswer]:
+    """Do one whole tap at a card whose application is selected.
 
     A terminal does the steps itself, because its journal must be durable between them; this is
     the short way for programs without a journal.
 
     Args:
-        connection: Where the card is.
         diversifier: The last 8 bytes of the card's serial.
         kind: Event type for the composite record.
         request: PSAM, moment and purpose.
+        outside: Through which the PSAM is asked, so that the tap can be stored and resumed.
 
     Raises:
         Mac2Rejected: The PSAM did not accept the card's MAC2.
@@ -176,34 +179,49 @@ def tap(connection: Connection, diversifier: bytes, kind: int, request: TapReque
     """
     psam = request.psam
     date, time = bcd_datetime(request.utc_s, request.tz_q)
-    cg2 = run(presence(request.h8), connection)
-    init = run(initialize(psam.key_index, psam.number), connection)
+    cg2 = yield from presence(request.h8)
+    init = yield from initialize(psam.key_index, psam.number)
     if init.balance != 0:
         raise ProtocolFault("the purse is not empty")
-    grant = psam.init_purchase(
-        PurchaseRequest(
-            rand=init.rand,
-            card_ctr=init.card_ctr,
-            amount=AMOUNT,
-            kind=CAPP_PURCHASE,
-            date=date,
-            time=time,
-            key_version=init.key_version,
-            algorithm=init.algorithm,
-            diversifier=diversifier,
-        )
+    purchase = PurchaseRequest(
+        rand=init.rand,
+        card_ctr=init.card_ctr,
+        amount=AMOUNT,
+        kind=CAPP_PURCHASE,
+        date=date,
+        time=time,
+        key_version=init.key_version,
+        algorithm=init.algorithm,
+        diversifier=diversifier,
     )
+
+    def grant() -> bytes:
+        granted = psam.init_purchase(purchase)
+        return granted.psam_seq.to_bytes(_SEQ_BYTES, "big") + granted.mac1
+
+    granted = outside.once(grant)
+    psam_seq, mac1 = int.from_bytes(granted[:_SEQ_BYTES], "big"), granted[_SEQ_BYTES:]
     record = Composite(
         kind=kind,
         tz_q=request.tz_q,
         psam_no=psam.number,
-        psam_seq=grant.psam_seq,
+        psam_seq=psam_seq,
         card_rand=init.rand,
         card_ctr=init.card_ctr,
         utc_s=request.utc_s,
         activity=request.activity,
     )
-    run(update_cache(record), connection)
-    proof = run(debit(grant.psam_seq, date, time, grant.mac1), connection)
-    psam.credit_purchase(proof.mac2)
-    return TapAnswer(cg2, init, grant.psam_seq, proof)
+    yield from update_cache(record)
+    proof = yield from debit(psam_seq, date, time, mac1)
+
+    def credit() -> bytes:
+        psam.credit_purchase(proof.mac2)
+        return b""
+
+    outside.once(credit)
+    return TapAnswer(cg2, init, psam_seq, proof)
+
+
+def tap(connection: Connection, diversifier: bytes, kind: int, request: TapRequest) -> TapAnswer:
+    """Do one whole tap at a connection whose application is selected: `tapping`, driven."""
+    return run(tapping(diversifier, kind, request), connection)
