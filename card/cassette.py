@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
-from card import errors
+from card import errors, trace_file
 from card.errors import (
     CardError,
     CardRemoved,
     CassetteMasked,
     CassetteMismatch,
     MuteCard,
+    NoReader,
     ReaderError,
 )
 from card.readers import CardConnection
@@ -126,6 +128,40 @@ class Player:
         """Let go; what was not played stays so."""
 
 
+class CassetteReader:
+    """A reader that holds one card: that of a cassette file. `name` is `cassette:FILE`.
+
+    Args:
+        path: The trace file.
+
+    Raises:
+        LayoutError: It is no trace.
+        NoReader: There is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"cassette:{path}"
+        try:
+            self._tape = trace_file.load(path)
+        except OSError as exc:
+            raise NoReader(f"{path}: {exc.strerror}") from exc
+
+    def wait_card(self, timeout_s: float) -> bool:  # noqa: ARG002 - the protocol's argument
+        """Return at once: the card is there."""
+        return True
+
+    def wait_removed(self, timeout_s: float) -> bool:  # noqa: ARG002 - the protocol's argument
+        """Return at once: the card stays."""
+        return False
+
+    def connect(self) -> Player:
+        """Play the cassette from its beginning."""
+        return Player(self._tape)
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+
 def _masked(command: bytes) -> bytes:
     """Return a command fit for a message, whatever it is."""
     return overwritten(command, Masker().hide(command, b"", 0)[0])
@@ -184,5 +220,3 @@ def _without_one_part(
         if shorter and fails(shorter):
             return shorter
     return None
-
-

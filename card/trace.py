@@ -96,6 +96,7 @@ class Trace:
     Args:
         reader: What the exchanges say of where the card was.
         reveal: Keep keys, PINs and personal data. For test cards only.
+        limit: How many exchanges are kept; the oldest leave first.
         clock_ns: Where durations come from.
     """
 
@@ -104,6 +105,7 @@ class Trace:
         reader: str = "",
         *,
         reveal: bool = False,
+        limit: int = EXCHANGES_MAX,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.reader = reader
@@ -114,7 +116,7 @@ class Trace:
         self._clock_ns = clock_ns
         self._begin_ns = clock_ns()
         self._started_us = time.time_ns() // 1000
-        self._kept: deque[Exchange] = deque(maxlen=EXCHANGES_MAX)
+        self._kept: deque[Exchange] = deque(maxlen=limit)
         self._masker = Masker()
 
     @property
@@ -164,7 +166,7 @@ class Trace:
         hidden_command, hidden_answer = self._masker.hide(command, answer, sw)
         if self.reveal:
             hidden_command = hidden_answer = ()
-        if len(self._kept) == EXCHANGES_MAX:
+        if len(self._kept) == self._kept.maxlen:
             self.dropped += 1
         self._kept.append(
             Exchange(

@@ -7,8 +7,8 @@ which field is which.
 
 from __future__ import annotations
 
-from card.apdu import CommandApdu
 from card.access import ALWAYS
+from card.apdu import CommandApdu
 from card.files import MASTER_FILE, MF_FID, VOLUNTEER, Directory, FileSpec
 from card.status_words import OK
 

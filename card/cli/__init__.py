@@ -8,6 +8,7 @@ import click
 from card.cli.content import COMMANDS as CONTENT
 from card.cli.issuing import COMMANDS as ISSUING
 from card.cli.readers import COMMANDS as READERS
+from card.cli.trace import COMMANDS as TRACE
 
 _HELP = """\
 义工证读写与发卡 · read and issue volunteer cards.
@@ -26,5 +27,5 @@ def main() -> None:
     """Read and issue volunteer cards."""
 
 
-for _command in (*READERS, *CONTENT, *ISSUING):
+for _command in (*READERS, *CONTENT, *ISSUING, *TRACE):
     main.add_command(_command)

@@ -21,14 +21,18 @@ from typing import Any
 import click
 
 from card.attempts import AttemptGuard
+from card.cassette import CassetteReader
 from card.errors import CardError, NoCard, NoReader
 from card.readers import CardConnection, Reader, list_readers, open_reader
+from card.trace import Trace
+from card.trace_save import save_as
 from keys.errors import KeysError
 from keys.store import FileKeyStore
 
 PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
 CARD_WAIT_S = 5.0
 LOOK_AGAIN_S = 0.2  # between looks at several readers; pcscd notices a card within 0.4 s
+CASSETTE = "cassette:"
 ATTEMPTS_SUFFIX = ".attempts"
 
 Command = Callable[..., Any]
@@ -36,6 +40,18 @@ Command = Callable[..., Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 reader_option = click.option(
     "--reader", help="Reader as `readers` prints it; needed only if several hold a card."
+)
+trace_option = click.option(
+    "--trace",
+    "trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep every exchange in this file: .html a page, .pcapng for Wireshark, else a cassette.",
+)
+reveal_option = click.option(
+    "--reveal-secrets",
+    "reveal",
+    is_flag=True,
+    help="TEST CARDS ONLY: keep keys, PINs and personal data in the trace.",
 )
 wait_option = click.option(
     "--wait", "wait_s", default=CARD_WAIT_S, show_default=True, help="Seconds to wait for a card."
@@ -68,10 +84,19 @@ class Readers:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command finds its card: reader name, if one was named, and how long to wait."""
+    """Where a command finds its card, and where its exchanges are kept.
+
+    Attributes:
+        reader: Its name, if one was named; `cassette:FILE` plays a recorded one.
+        wait_s: How long to wait for a card.
+        trace: File for the trace, or None.
+        reveal: Keep secrets in it.
+    """
 
     reader: str | None = None
     wait_s: float = CARD_WAIT_S
+    trace: Path | None = None
+    reveal: bool = False
 
 
 class Failed(click.ClickException):
@@ -85,13 +110,19 @@ class Failed(click.ClickException):
 
 
 def card_options(command: Command) -> Command:
-    """Give a command `--reader` and `--wait`, and hand it both as `place`."""
+    """Give a command the options of a card and its trace, and hand it them as `place`."""
 
     @reader_option
     @wait_option
+    @trace_option
+    @reveal_option
     @functools.wraps(command)
-    def wrapped(*args: Any, reader: str | None, wait_s: float, **rest: Any) -> Any:
-        return command(*args, place=Place(reader, wait_s), **rest)
+    def wrapped(*args: Any, **rest: Any) -> Any:
+        names = ("reader", "wait_s", "trace", "reveal")
+        place = Place(*(rest.pop(name) for name in names))
+        if place.reveal and place.trace is None:
+            raise click.UsageError("--reveal-secrets needs --trace")
+        return command(*args, place=place, **rest)
 
     return wrapped
 
@@ -111,18 +142,38 @@ def card_at(place: Place) -> Iterator[CardConnection]:
         NoReader, NoCard: There is none, or none in time.
         Failed: Several readers hold a card and none was named.
     """
-    source = readers_here()
-    chosen = source.open(place.reader or _only_reader_with_card(source, place.wait_s))
+    chosen = _chosen(place)
+    trace = None if place.trace is None else Trace(chosen.name, reveal=place.reveal)
     try:
         if not chosen.wait_card(place.wait_s):
             raise NoCard(chosen.name)
         connection = chosen.connect()
         try:
-            yield connection
+            yield connection if trace is None else trace.watch(connection)
         finally:
             connection.close()
     finally:
         chosen.close()
+        if trace is not None and place.trace is not None:
+            _keep(trace, place.trace)
+
+
+def _chosen(place: Place) -> Reader:
+    if place.reader is not None and place.reader.startswith(CASSETTE):
+        return CassetteReader(Path(place.reader.removeprefix(CASSETTE)))
+    source = readers_here()
+    return source.open(place.reader or _only_reader_with_card(source, place.wait_s))
+
+
+def _keep(trace: Trace, path: Path) -> None:
+    """Write a trace; what is revealed is said loudly."""
+    try:
+        save_as(trace.tape(), path)
+    except OSError as exc:
+        raise Failed(f"无法写入 / cannot write {path}: {exc.strerror}") from exc
+    if trace.reveal:
+        text = f"!!! 密钥与个人信息未遮盖，仅限测试卡 / SECRETS IN CLEAR, test cards only: {path}"
+        click.echo(text, err=True)
 
 
 def _only_reader_with_card(source: Readers, wait_s: float) -> str:
