@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from keys.errors import KeysError
-from keys.store import FileKeyStore, KeyInfo
-from keys.usage import KeyUsage
+from keys.keystore import KeyInfo
+from keys.store import FileKeyStore
+from keys.usage import SCHEME_USAGES, KeyUsage
 
 PASSPHRASE_ENV = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of a variable, not a passphrase
 PSAM_PASSPHRASE_ENV = "YIKA_PSAM_PASSPHRASE"  # noqa: S105
@@ -59,7 +59,7 @@ def init(path: Path, as_json: bool) -> None:
             " take a sentence"
         )
     store = FileKeyStore.create(path, passphrase)
-    for usage in KeyUsage:
+    for usage in SCHEME_USAGES:
         store.generate(usage)
     _show(store.list(), as_json)
 
@@ -135,7 +135,7 @@ def _passphrase(variable: str, *, confirm: bool) -> str:
 
 def _show(infos: list[KeyInfo], as_json: bool) -> None:
     if as_json:
-        rows = [{**asdict(info), "usage": info.usage.value} for info in infos]
+        rows = [info.as_row() for info in infos]
         click.echo(json.dumps({"keys": rows}))
         return
     for info in infos:

@@ -10,16 +10,49 @@ from pathlib import Path
 PRIVATE_MODE = 0o600
 
 
-def sync_directory(path: Path) -> None:
-    """Make a rename or a new file in this directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+class Disk:
+    """Do what a safe write is made of, one operation at a time; a test may cut between any two."""
+
+    def create(self, path: Path) -> int:
+        """Make a new, private file and give its handle."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+
+    def write(self, handle: int, data: bytes) -> None:
+        """Write all the bytes."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+
+    def sync(self, handle: int) -> None:
+        """Make the bytes durable."""
         os.fsync(handle)
-    finally:
-        os.close(handle)
+
+    def rename(self, draft: Path, path: Path) -> None:
+        """Give the draft the name, in place of what had it."""
+        draft.replace(path)
+
+    def link(self, draft: Path, path: Path) -> None:
+        """Give the draft a second name; raise ``FileExistsError`` when it is taken."""
+        os.link(draft, path)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+    def sync_directory(self, path: Path) -> None:
+        """Make a rename or a new file in this directory durable."""
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
-def write_private(path: Path, data: bytes, *, replace: bool) -> None:
+DISK = Disk()
+
+
+def write_private(path: Path, data: bytes, *, replace: bool, disk: Disk = DISK) -> None:
     """Write a file that only its owner may read, atomically and durably.
 
     The bytes go to a neighbour first, are synced, and take the name in one step, so that a power
@@ -27,20 +60,24 @@ def write_private(path: Path, data: bytes, *, replace: bool) -> None:
     ``FileExistsError`` and is left alone.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    handle = os.open(draft, flags, PRIVATE_MODE)
+    disk.unlink(draft)
+    handle = disk.create(draft)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            disk.write(handle, data)
+            disk.sync(handle)
+        finally:
+            os.close(handle)
         if replace:
-            draft.replace(path)
+            disk.rename(draft, path)
         else:
-            os.link(draft, path)
+            disk.link(draft, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
-    sync_directory(path.parent)
+        disk.unlink(draft)
+    disk.sync_directory(path.parent)
+
+
+def remove_drafts(path: Path, disk: Disk = DISK) -> None:
+    """Remove what writers of this file left when they were cut off; hold its lock meanwhile."""
+    for draft in path.parent.glob(f".{path.name}.*.new"):
+        disk.unlink(draft)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from keys import purse
+from keys.algorithm import Algorithm
 from keys.counter import DurableCounter
 from keys.envelope import DEFAULT_COST, Envelope, KdfCost
 from keys.errors import (
@@ -70,6 +71,17 @@ class PurchaseGrant:
     mac1: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class PsamMaster:
+    """Carry one version of the purchase master key into a software PSAM."""
+
+    algorithm: Algorithm
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"PsamMaster({self.algorithm.value})"
+
+
 class Psam(Protocol):
     """Begin and finish a purchase; the number steps on every beginning."""
 
@@ -90,7 +102,9 @@ class SoftwarePsam:
     key_index = SOFT_KEY_INDEX
     hardware = False
 
-    def __init__(self, number: bytes, masters: dict[int, bytes], counter: DurableCounter) -> None:
+    def __init__(
+        self, number: bytes, masters: dict[int, PsamMaster], counter: DurableCounter
+    ) -> None:
         self.number = number
         self._masters = masters
         self._counter = counter
@@ -112,7 +126,7 @@ class SoftwarePsam:
         try:
             content = json.loads(plain)
             number = bytes.fromhex(content["number"])
-            masters = {int(v): bytes.fromhex(k) for v, k in content["masters"].items()}
+            masters = {int(v): _master(entry) for v, entry in content["masters"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise KeyStoreDamaged(str(path), "content not understood") from exc
         return cls(number, masters, DurableCounter.open(counter_path(path)))
@@ -122,16 +136,16 @@ class SoftwarePsam:
         if self._counter.errors >= MAC2_ERRORS_MAX:
             raise PsamBlocked(f"{MAC2_ERRORS_MAX} wrong MAC2 in a row")
         master = self._masters.get(request.key_version)
-        if master is None:
+        if master is None or master.algorithm is not Algorithm.from_card_id(request.algorithm):
             raise UnknownKey(KeyUsage.PURCHASE_SOFT.value, request.key_version)
         self._expected_mac2 = None
         seq = self._counter.step()
-        card_key = purse.diversify(master, request.diversifier)
-        session = purse.session_key(card_key, request.rand, request.card_ctr, seq)
-        mac1 = purse.mac1(
-            session, request.amount, request.kind, self.number, request.date, request.time
-        )
-        self._expected_mac2 = purse.mac2(session, request.amount)
+        suite = master.algorithm
+        card_key = purse.diversify(master.key, request.diversifier, algorithm=suite)
+        session = purse.session_key(card_key, request.rand, request.card_ctr, seq, algorithm=suite)
+        fields = (request.amount, request.kind, self.number, request.date, request.time)
+        mac1 = purse.mac1(session, *fields, algorithm=suite)
+        self._expected_mac2 = purse.mac2(session, request.amount, algorithm=suite)
         return PurchaseGrant(seq, mac1)
 
     def credit_purchase(self, mac2: bytes) -> None:
@@ -160,7 +174,7 @@ def counter_path(path: Path | str) -> Path:
 def create_software_psam(
     path: Path | str,
     number: bytes,
-    masters: dict[int, bytes],
+    masters: dict[int, PsamMaster],
     passphrase: str,
     cost: KdfCost = DEFAULT_COST,
 ) -> None:
@@ -171,7 +185,10 @@ def create_software_psam(
     """
     content = {
         "number": number.hex(),
-        "masters": {str(version): key.hex() for version, key in masters.items()},
+        "masters": {
+            str(version): {"algorithm": master.algorithm.value, "key": master.key.hex()}
+            for version, master in masters.items()
+        },
     }
     if Path(path).exists():  # before the counter: a lost counter must not begin again at zero
         raise KeyStoreExists(str(path))
@@ -181,3 +198,10 @@ def create_software_psam(
         write_private(Path(path), envelope.seal(json.dumps(content).encode()), replace=False)
     except FileExistsError as exc:
         raise KeyStoreExists(str(path)) from exc
+
+
+def _master(entry: str | dict[str, str]) -> PsamMaster:
+    """Read one master; files of the first release hold 3DES keys as plain text."""
+    if isinstance(entry, str):
+        return PsamMaster(Algorithm.TDES, bytes.fromhex(entry))
+    return PsamMaster(Algorithm(entry["algorithm"]), bytes.fromhex(entry["key"]))

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file key store: master keys under a passphrase, given out as operations only.
 
-Master keys never leave as bytes. What leaves are card keys as ``WorkingKey`` handles, derived keys
-in bulk for verification, sealed personal data, and a software PSAM written to its own file.
+Master keys never leave as bytes. What leaves are card keys as handles, derived keys in bulk for
+verification, sealed personal data, key blocks, and software PSAMs written to their own files.
+
+Inside the envelope is a JSON list with a row for each key: usage, version, key, created, and since
+the second release algorithm, retires, test and exportable. Rows of the first release lack these.
 """
 
 from __future__ import annotations
@@ -12,69 +15,67 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from keys import _prims, purse
+from keys import _prims
+from keys.algorithm import Algorithm
 from keys.envelope import DEFAULT_COST, Envelope, KdfCost
-from keys.errors import KeysError, KeyStoreDamaged, KeyStoreExists, UnknownKey, WrongPurpose
-from keys.files import PRIVATE_MODE, write_private
-from keys.kcv import kcv
-from keys.psam import create_software_psam
+from keys.errors import BadKeyLength, KeyStoreDamaged, KeyStoreExists, NotExportable, WeakKey
+from keys.files import PRIVATE_MODE, remove_drafts, write_private
+from keys.hierarchy import row
+from keys.keystore import KeyId, KeyInfo, KeyState, KeyStore
+from keys.material import KeyMaterial
+from keys.surroundings import HERE, Surroundings
+from keys.tries import counted_try
 from keys.usage import KeyUsage
-from keys.working import WorkingKey
+
+__all__ = ["STORE_MAGIC", "FileKeyStore", "KeyInfo", "KeyState"]
 
 STORE_MAGIC = b"YIKAKEYS"
-# A key version is one byte on the card; 0 is what a blank card answers.
-VERSION_MAX = 255
-
-_Id = tuple[KeyUsage, int]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
-    """Say what may be said about a key."""
-
-    usage: KeyUsage
-    version: int
-    kcv: str
-    created: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    key: bytes
-    created: str
+    info: KeyInfo
+    material: KeyMaterial
 
-    def __repr__(self) -> str:
-        return f"_Entry(kcv={kcv(self.key)})"
+    def as_row(self) -> dict[str, Any]:
+        """Give the row that the file holds; the key is in it."""
+        return {**self.info.as_row(), "key": self.material.reveal().hex()}
+
+    @classmethod
+    def of_row(cls, found: dict[str, Any]) -> _Entry:
+        usage, material = KeyUsage(found["usage"]), KeyMaterial(bytes.fromhex(found["key"]))
+        first = Algorithm.AES if usage is KeyUsage.PERSONAL_DATA else Algorithm.TDES
+        algorithm = Algorithm(found.get("algorithm", first.value))
+        retires = found.get("retires")
+        info = KeyInfo(
+            usage,
+            int(found["version"]),
+            material.kcv(algorithm),
+            str(found["created"]),
+            algorithm=algorithm,
+            retires=date.fromisoformat(retires) if retires else None,
+            marked_test=bool(found.get("test", False)),
+            exportable=bool(found.get("exportable", row(usage).exportable)),
+        )
+        return cls(info, material)
 
 
-class BulkKey:
-    """Derive the keys of many cards in one pass."""
-
-    def __init__(self, master: bytes) -> None:
-        self._encryptor = _prims.des_encryptor(master)
-
-    def __repr__(self) -> str:
-        return "BulkKey()"
-
-    def derive(self, factors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give the 16-byte keys (n, 16) of n diversifiers (n, 8): ``purse.diversify`` of each."""
-        blocks = np.concatenate([factors, ~factors], axis=1)
-        keys = self._encryptor.update(blocks.tobytes())
-        return np.frombuffer(keys, dtype=np.uint8).reshape(-1, 16)
-
-
-class FileKeyStore:
+class FileKeyStore(KeyStore):
     """Keep the issuer's master keys in one encrypted file."""
 
-    def __init__(self, path: Path, envelope: Envelope, entries: dict[_Id, _Entry]) -> None:
+    backend = "file"
+
+    def __init__(
+        self, path: Path, envelope: Envelope, entries: dict[KeyId, _Entry], around: Surroundings
+    ) -> None:
+        super().__init__(str(path), around.log(path), around.today)
         self.path = path
+        self._around = around
         self._envelope = envelope
         self._entries = entries
 
@@ -83,139 +84,142 @@ class FileKeyStore:
 
     @classmethod
     def create(
-        cls, path: Path | str, passphrase: str, cost: KdfCost = DEFAULT_COST
+        cls,
+        path: Path | str,
+        passphrase: str,
+        cost: KdfCost = DEFAULT_COST,
+        around: Surroundings = HERE,
     ) -> FileKeyStore:
         """Write a new, empty store; an existing file is never touched."""
-        store = cls(Path(path), Envelope.create(STORE_MAGIC, passphrase, cost), {})
-        try:
-            write_private(store.path, store._sealed(), replace=False)
-        except FileExistsError as exc:
-            raise KeyStoreExists(str(path)) from exc
+        store = cls(Path(path), Envelope.create(STORE_MAGIC, passphrase, cost), {}, around)
+        store._write_new()
         return store
 
     @classmethod
-    def open(cls, path: Path | str, passphrase: str) -> FileKeyStore:
-        """Open a store; raise ``KeyStoreLocked`` or ``KeyStoreDamaged``."""
-        blob = Path(path).read_bytes()
-        envelope, plain = Envelope.open(STORE_MAGIC, passphrase, blob, str(path))
-        return cls(Path(path), envelope, _parse(plain, str(path)))
+    def open(cls, path: Path | str, passphrase: str, around: Surroundings = HERE) -> FileKeyStore:
+        """Open a store.
 
-    def generate(self, usage: KeyUsage, version: int = 1) -> KeyInfo:
-        """Make a random master key and store it; an existing version is never replaced."""
-        if not 1 <= version <= VERSION_MAX:
-            raise KeysError(f"key version {version} is not 1 to {VERSION_MAX}")
-        entry = _Entry(_prims.random_bytes(usage.key_length), datetime.now(UTC).isoformat()[:19])
+        Raises:
+            KeyStoreLocked: wrong passphrase.
+            KeyStoreThrottled: too many wrong ones before; it says how long to wait.
+            KeyStoreDamaged: the file is not what was written.
+        """
+        place = Path(path)
+        blob = place.read_bytes()
+        with counted_try(place, around.now):
+            envelope, plain = Envelope.open(STORE_MAGIC, passphrase, blob, str(path))
+        return cls(place, envelope, _parse(plain, str(path)), around)
 
-        def add(entries: dict[_Id, _Entry]) -> None:
-            if (usage, version) in entries:
-                raise KeyStoreExists(f"{self.path}: {usage.value} version {version}")
-            entries[usage, version] = entry
+    @classmethod
+    def restore(
+        cls, backup: Path | str, path: Path | str, passphrase: str, around: Surroundings = HERE
+    ) -> FileKeyStore:
+        """Make a store anew from a backup and its passphrase, which the store then has too.
+
+        A file at ``path`` is never touched: move a damaged store away first.
+        """
+        saved = cls.open(backup, passphrase, around)
+        store = cls(Path(path), saved._envelope, saved._entries, around)
+        store.audit.record(f"store {backup}", "restore", len(store._entries))
+        store._write_new()
+        return store
+
+    def backup(self, path: Path | str, passphrase: str, cost: KdfCost = DEFAULT_COST) -> None:
+        """Write all keys to a new file under a passphrase of its own, and read it back."""
+        self.audit.record(f"store {self.path}", "backup", len(self._entries))
+        envelope = Envelope.create(STORE_MAGIC, passphrase, cost)
+        copy = FileKeyStore(Path(path), envelope, dict(self._entries), self._around)
+        copy._write_new()
+        again = _parse(envelope.unseal(Path(path).read_bytes(), str(path)), str(path))
+        if again != self._entries:
+            raise KeyStoreDamaged(str(path), "read back otherwise than written")
+
+    def _infos(self) -> dict[KeyId, KeyInfo]:
+        return {key: entry.info for key, entry in self._entries.items()}
+
+    def _key(self, info: KeyInfo) -> bytes:
+        return self._entries[info.usage, info.version].material.reveal()
+
+    def _encryptor(self, info: KeyInfo) -> Callable[[bytes], bytes]:
+        return _prims.encryptor(info.algorithm, self._key(info)).update
+
+    def _cmac(self, info: KeyInfo, data: bytes) -> bytes:
+        return _prims.cmac(info.algorithm, self._key(info), data)
+
+    def _seal(self, info: KeyInfo, data: bytes, aad: bytes) -> bytes:
+        return _prims.gcm_seal(self._key(info), data, aad)
+
+    def _unseal(self, info: KeyInfo, sealed: bytes, aad: bytes) -> bytes:
+        return _prims.gcm_open(self._key(info), sealed, aad)
+
+    def _reveal(self, info: KeyInfo) -> KeyMaterial:
+        if not info.exportable:
+            raise NotExportable(info.usage.value, "the hierarchy or its key block says so")
+        return self._entries[info.usage, info.version].material
+
+    def _insert(self, info: KeyInfo, material: KeyMaterial | None) -> KeyInfo:
+        own = _strong(info.algorithm) if material is None else KeyMaterial(material.reveal())
+        entry = _Entry(replace(info, kcv=own.kcv(info.algorithm)), own)
+
+        def add(entries: dict[KeyId, _Entry]) -> None:
+            if (info.usage, info.version) in entries:
+                raise KeyStoreExists(f"{self.path}: {info.usage.value} version {info.version}")
+            entries[info.usage, info.version] = entry
 
         self._update(add)
-        return KeyInfo(usage, version, kcv(entry.key), entry.created)
+        return entry.info
 
-    def list(self) -> list[KeyInfo]:
-        """Name all keys by usage, version and check value."""
-        items = sorted(self._entries.items(), key=lambda item: (item[0][0].value, item[0][1]))
-        return [KeyInfo(u, v, kcv(entry.key), entry.created) for (u, v), entry in items]
+    def _date(self, info: KeyInfo, retires: date) -> None:
+        def note(entries: dict[KeyId, _Entry]) -> None:
+            entry = entries[info.usage, info.version]
+            dated = replace(entry.info, retires=retires)
+            entries[info.usage, info.version] = _Entry(dated, entry.material)
 
-    def latest(self, usage: KeyUsage) -> int:
-        """Give the highest version of a usage."""
-        versions = [version for u, version in self._entries if u is usage]
-        if not versions:
-            raise UnknownKey(usage.value, 0)
-        return max(versions)
-
-    def card_key(self, usage: KeyUsage, version: int, diversifier8: bytes) -> WorkingKey:
-        """Derive the key of one card (or PSAM): diversified by the last 8 bytes of its serial."""
-        master = self._derivable(usage, version)
-        return WorkingKey(usage, version, purse.diversify(master, diversifier8))
-
-    def psam_purchase_key(self, version: int) -> WorkingKey:
-        """Give the purchase master key as a handle, to be loaded into a hardware PSAM."""
-        usage = KeyUsage.PURCHASE_PSAM
-        return WorkingKey(usage, version, self._master(usage, version))
-
-    def bulk(self, usage: KeyUsage, version: int) -> BulkKey:
-        """Give the derivation of many card keys of one master."""
-        return BulkKey(self._derivable(usage, version))
-
-    def has(self, usage: KeyUsage, version: int) -> bool:
-        """Say whether there is such a key."""
-        return (usage, version) in self._entries
-
-    def seal(self, usage: KeyUsage, data: bytes, aad: bytes) -> bytes:
-        """Seal personal data under the newest key: version (1) ‖ nonce ‖ ciphertext ‖ tag.
-
-        ``aad`` names the record the data belongs to; it must be given again to open.
-        """
-        version = self.latest(_sealing(usage))
-        return version.to_bytes(1) + _prims.gcm_seal(self._master(usage, version), data, aad)
-
-    def open_sealed(self, usage: KeyUsage, sealed: bytes, aad: bytes) -> bytes:
-        """Open sealed personal data; raise ``BadSeal`` when anything differs."""
-        version = int.from_bytes(sealed[:1])
-        return _prims.gcm_open(self._master(_sealing(usage), version), sealed[1:], aad)
-
-    def export_software_psam(
-        self,
-        path: Path | str,
-        number: bytes,
-        passphrase: str,
-        cost: KdfCost = DEFAULT_COST,
-    ) -> None:
-        """Write a software PSAM with every version of its purchase master key."""
-        usage = KeyUsage.PURCHASE_SOFT
-        masters = {v: entry.key for (u, v), entry in self._entries.items() if u is usage}
-        if not masters:
-            raise UnknownKey(usage.value, 1)
-        create_software_psam(path, number, masters, passphrase, cost)
-
-    def _master(self, usage: KeyUsage, version: int) -> bytes:
-        entry = self._entries.get((usage, version))
-        if entry is None:
-            raise UnknownKey(usage.value, version)
-        return entry.key
-
-    def _derivable(self, usage: KeyUsage, version: int) -> bytes:
-        if usage is KeyUsage.PERSONAL_DATA:
-            raise WrongPurpose(usage.value, "derive card keys")
-        return self._master(usage, version)
+        self._update(note)
 
     def _sealed(self) -> bytes:
-        rows = [
-            {"usage": u.value, "version": v, "key": entry.key.hex(), "created": entry.created}
-            for (u, v), entry in self._entries.items()
-        ]
+        rows = [entry.as_row() for entry in self._entries.values()]
         return self._envelope.seal(json.dumps(rows).encode())
 
-    def _update(self, change: Callable[[dict[_Id, _Entry]], None]) -> None:
+    def _write_new(self) -> None:
+        try:
+            write_private(self.path, self._sealed(), replace=False, disk=self._around.disk)
+        except FileExistsError as exc:
+            raise KeyStoreExists(str(self.path)) from exc
+
+    def _update(self, change: Callable[[dict[KeyId, _Entry]], None]) -> None:
         """Change the store as it is on disk now, so that two programs lose no key."""
         with _locked(self.path):
+            remove_drafts(self.path, self._around.disk)
             entries = _parse(
                 self._envelope.unseal(self.path.read_bytes(), str(self.path)), str(self.path)
             )
             change(entries)
-            self._entries = entries
-            write_private(self.path, self._sealed(), replace=True)
+            before, self._entries = self._entries, entries
+            try:
+                write_private(self.path, self._sealed(), replace=True, disk=self._around.disk)
+            except OSError:
+                self._entries = before
+                raise
 
 
-def _sealing(usage: KeyUsage) -> KeyUsage:
-    if usage is not KeyUsage.PERSONAL_DATA:
-        raise WrongPurpose(usage.value, "seal data")
-    return usage
+def _strong(algorithm: Algorithm) -> KeyMaterial:
+    """Make random bytes until they are no weak key, which is at once but for one time in 2^50."""
+    while True:
+        material = KeyMaterial.random(algorithm.key_bytes)
+        try:
+            material.check(algorithm)
+        except WeakKey:
+            continue
+        return material
 
 
-def _parse(plain: bytes, path: str) -> dict[_Id, _Entry]:
+def _parse(plain: bytes, path: str) -> dict[KeyId, _Entry]:
     try:
-        return {
-            (KeyUsage(row["usage"]), int(row["version"])): _Entry(
-                bytes.fromhex(row["key"]), str(row["created"])
-            )
-            for row in json.loads(plain)
-        }
-    except (ValueError, KeyError, TypeError) as exc:
+        entries = [_Entry.of_row(found) for found in json.loads(plain)]
+    except (ValueError, KeyError, TypeError, AttributeError, BadKeyLength) as exc:
         raise KeyStoreDamaged(path, "content not understood") from exc
+    return {(entry.info.usage, entry.info.version): entry for entry in entries}
 
 
 @contextmanager

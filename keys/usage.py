@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 
 class KeyUsage(enum.Enum):
-    """Name the one purpose of a key; a key never serves two."""
+    """Name the one purpose of a key; a key never serves two.
+
+    The table of ``keys.hierarchy`` says of each who owns it, by which cipher and for how long.
+    """
 
     CONTROL = "control"
     DESK_READ = "desk-read"
@@ -20,11 +23,32 @@ class KeyUsage(enum.Enum):
     CARD_CONTROL = "card-control"
     PSAM_CONTROL = "psam-control"
     PERSONAL_DATA = "personal-data"
+    KEY_BLOCK = "key-block"
+    # Purse applications of other users of the SDK; the volunteer's application has none of these.
+    PIN_UNBLOCK = "pin-unblock"
+    PIN_RELOAD = "pin-reload"
+    LOAD = "load"
+    UNLOAD = "unload"
+    OVERDRAFT = "overdraft"
 
-    @property
-    def key_length(self) -> int:
-        """Give the length of the master key in bytes: two-key 3DES 16, AES-256 32."""
-        return 32 if self is KeyUsage.PERSONAL_DATA else 16
+
+# Keys from which no card, PSAM or terminal key is ever derived.
+UNDERIVED = frozenset({KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK})
+
+# What the volunteer scheme issues cards with: a store made for it holds these and no other.
+SCHEME_USAGES = (
+    KeyUsage.CONTROL,
+    KeyUsage.DESK_READ,
+    KeyUsage.MAINTENANCE,
+    KeyUsage.PURCHASE_PSAM,
+    KeyUsage.PURCHASE_SOFT,
+    KeyUsage.TAC,
+    KeyUsage.PRESENCE,
+    KeyUsage.CARD_CONTROL,
+    KeyUsage.PSAM_CONTROL,
+    KeyUsage.PERSONAL_DATA,
+    KeyUsage.KEY_BLOCK,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from keys import purse
+from keys.custody import KeyStore
 from keys.errors import BadSeal, KeyStoreExists, UnknownKey, WrongPurpose
-from keys.store import FileKeyStore
-from keys.usage import KeyUsage
+from keys.usage import UNDERIVED, KeyUsage
 
 FACTOR = bytes.fromhex("1122334455667788")
-CARD_USAGES = [usage for usage in KeyUsage if usage is not KeyUsage.PERSONAL_DATA]
+CARD_USAGES = [usage for usage in KeyUsage if usage not in UNDERIVED]
 
 
 class StoreMaker(Protocol):
     """Make a new, empty store, and open the same one again."""
 
-    def __call__(self, *, again: bool = False) -> FileKeyStore:
+    def __call__(self, *, again: bool = False) -> KeyStore:
         """Give the store."""
 
 

@@ -159,12 +159,16 @@ def test_an_existing_file_is_never_overwritten(path: Path) -> None:
 
 @pytest.mark.usefixtures("umask")
 def test_files_are_private(path: Path) -> None:
-    """Store and lock belong to their owner alone, whatever the umask."""
+    """Store, lock and log belong to their owner alone, whatever the umask."""
     make_store(path)
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
-    assert modes == {"issuer.keys": 0o600, "issuer.keys.lock": 0o600}
+    assert modes == {
+        "issuer.keys": 0o600,
+        "issuer.keys.audit": 0o600,
+        "issuer.keys.lock": 0o600,
+    }
 
 
 def test_a_store_is_replaced_as_a_whole(path: Path) -> None:
@@ -220,7 +224,7 @@ def test_no_key_in_repr_log_or_traceback(path: Path, caplog: pytest.LogCaptureFi
     """Nothing that a store prints, logs or raises holds a byte of a key or the passphrase."""
     caplog.set_level(logging.DEBUG)
     store = make_store(path)
-    secrets = [entry.key for entry in store._entries.values()] + [PASSPHRASE.encode()]
+    secrets = [entry.material.reveal() for entry in store._entries.values()] + [PASSPHRASE.encode()]
     card_key = store.card_key(KeyUsage.TAC, 1, bytes(8))
     with pytest.raises(KeysError) as caught:
         store.card_key(KeyUsage.TAC, 9, bytes(8))

@@ -66,18 +66,30 @@ OPERATIONS: dict[str, Callable[[WorkingKey], object]] = {
     "session": lambda key: key.session(bytes(4), 0, 0),
     "tac4": lambda key: key.tac4(NO, 0, DATE, TIME),
     "cg2": lambda key: key.cg2(bytes(8)),
+    "cryptogram": lambda key: key.cryptogram(bytes(4)),
+    "encipher": lambda key: key.encipher(b"1"),
+    "online_session": lambda key: key.online_session(bytes(4), 0),
+    "tac_over": lambda key: key.tac_over(b""),
+    "reload_mac4": lambda key: key.reload_mac4(b"1"),
 }
+_CONTROL = {"encrypt", "encipher", "cryptogram", "mac4", "wrap_for_card"}
 ALLOWED = {
-    KeyUsage.CONTROL: {"encrypt", "mac4", "wrap_for_card"},
-    KeyUsage.CARD_CONTROL: {"encrypt", "mac4", "wrap_for_card"},
-    KeyUsage.PSAM_CONTROL: {"encrypt", "mac4", "wrap_for_card"},
-    KeyUsage.DESK_READ: {"encrypt"},
+    KeyUsage.CONTROL: _CONTROL,
+    KeyUsage.CARD_CONTROL: _CONTROL,
+    KeyUsage.PSAM_CONTROL: _CONTROL,
+    KeyUsage.DESK_READ: {"encrypt", "encipher", "cryptogram"},
     KeyUsage.MAINTENANCE: {"mac4"},
     KeyUsage.PURCHASE_PSAM: {"session"},
     KeyUsage.PURCHASE_SOFT: {"session"},
-    KeyUsage.TAC: {"tac4"},
+    KeyUsage.TAC: {"tac4", "tac_over"},
     KeyUsage.PRESENCE: {"cg2"},
     KeyUsage.PERSONAL_DATA: set(),
+    KeyUsage.KEY_BLOCK: set(),
+    KeyUsage.PIN_UNBLOCK: {"encrypt", "encipher", "mac4"},
+    KeyUsage.PIN_RELOAD: {"reload_mac4"},
+    KeyUsage.LOAD: {"online_session"},
+    KeyUsage.UNLOAD: {"online_session"},
+    KeyUsage.OVERDRAFT: {"online_session"},
 }
 
 
@@ -98,7 +110,7 @@ def test_repr_shows_usage_version_and_kcv_only() -> None:
     """Neither handle prints key bytes."""
     key = _key(KeyUsage.TAC)
 
-    assert repr(key) == f"WorkingKey(tac, version=1, kcv={key.kcv})"
+    assert repr(key) == f"KeyHandle(tac, version=1, 3des, kcv={key.kcv})"
     assert KEY.hex() not in repr(key).lower()
     assert repr(SessionKey(KEY[:8])) == "SessionKey()"
 
