@@ -45,6 +45,20 @@ def update_binary(sfi: int, offset: int, data: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xD6, _SFI_FLAG | sfi, offset, data)
 
 
+def read_current(offset: int, size: int) -> CommandApdu:
+    """READ BINARY of the current transparent file, at any offset.
+
+    >>> read_current(0x0600, 6).to_bytes().hex().upper()
+    '00B0060006'
+    """
+    return CommandApdu(0x00, 0xB0, offset >> 8, offset & 0xFF, le=size)
+
+
+def update_current(offset: int, data: bytes) -> CommandApdu:
+    """UPDATE BINARY of the current transparent file, at any offset."""
+    return CommandApdu(0x00, 0xD6, offset >> 8, offset & 0xFF, data)
+
+
 def read_record(sfi: int, number: int, size: int = LE_MAX) -> CommandApdu:
     """READ RECORD by number; record 1 of a cyclic file is the newest.
 

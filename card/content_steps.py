@@ -17,13 +17,19 @@ from card.commands import (
     update_binary,
 )
 from card.errors import KeyNotFound, status_error
+from card.file_access import (
+    PIECE_BYTES,
+    SELECT,
+    read_commands,
+    read_file,
+    update_commands,
+)
 from card.files import Directory, FileKind, FileSpec, KeySpec
-from card.operation import Operation
+from card.operation import Operation, exchange
 from card.status_words import OK, Text
 from card.step import ADD_KEY, SHOWN_CHALLENGE, Progress, shown, shown_maced, shown_wrapped
 from keys.usage import KeyUsage
 
-UNWRITTEN = 0x6281  # a transparent file that was never written reads with this warning
 _NO_FILE = 0x6A82
 _NO_RECORD = 0x6A83
 
@@ -67,7 +73,7 @@ def look_at(spec: FileSpec) -> CommandApdu:
     if spec.kind is FileKind.PURSE:
         return get_balance()
     if spec.kind is FileKind.TRANSPARENT:
-        return read_binary(spec.sfi, 0, spec.size)
+        return read_binary(spec.sfi, 0, min(spec.size, PIECE_BYTES))
     return read_record(spec.sfi, 1)
 
 
@@ -110,22 +116,27 @@ class FillBinary:
 
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card; a person's data are masked like keys."""
-        yield shown(look_at(self.spec))
-        yield SHOWN_CHALLENGE
-        command = update_binary(self.spec.sfi, 0, self.content)
-        head, _, mac = shown_maced(command).split(" ")
-        yield f"{head} ‹{len(self.content)} bytes of {self.spec.fid:04X}› {mac}"
+        for command in read_commands(self.spec, len(self.content)):
+            yield shown(command)
+        for command in update_commands(self.spec, self.content):
+            if command.ins == SELECT:
+                yield shown(command)
+                continue
+            yield SHOWN_CHALLENGE
+            head, _, mac = shown_maced(command).split(" ")
+            yield f"{head} ‹{len(command.data)} bytes of {self.spec.fid:04X}› {mac}"
 
     def run(self, progress: Progress) -> Operation[None]:
         """Write it if it differs."""
-        command = look_at(self.spec)
-        response = yield command
-        if response.sw not in (OK, UNWRITTEN):
-            raise status_error(response.sw, command.ins)
-        if response.sw == OK and response.data == self.content:
+        key = progress.keys[KeyUsage.MAINTENANCE]
+        found = yield from read_file(self.spec, len(self.content), key)
+        if found == self.content:
             return
-        update = update_binary(self.spec.sfi, 0, self.content)
-        yield from progress.write_maced(update, progress.keys[KeyUsage.MAINTENANCE])
+        for command in update_commands(self.spec, self.content):
+            if command.ins == SELECT:
+                yield from exchange(command)
+            else:
+                yield from progress.write_maced(command, key)
 
 
 @dataclass(frozen=True, slots=True)

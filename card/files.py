@@ -11,8 +11,27 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from card.access import (
+    AFTER_ANY_PROOF,
+    AFTER_CONTROL_KEY,
+    AFTER_DESK_KEY,
+    ALWAYS,
+    CONTROL_STATE,
+    DESK_STATE,
+    NEVER,
+    UNUSED,
+)
 from card.codec import Layout
-from card.layouts import COMPOSITE, HOLDER_DATA, LOG_RECORD, PUBLIC_DATA, SERVICE_DATA
+from card.layouts import (
+    COMPOSITE,
+    HOLDER_DATA,
+    LOG_RECORD,
+    PHOTO_HEAD,
+    PUBLIC_DATA,
+    SERVICE_DATA,
+    TRAINING,
+    UPDATE_STATE,
+)
 from card.status_words import Text
 from keys.usage import CARD_KEYS, KeyUsage
 
@@ -23,18 +42,15 @@ KEY_OVERHEAD_BYTES = 8  # and to every key
 PURSE_BYTES = 22
 KEY_BYTES = 16
 
-# Access rights (manual 5.2): XY wants Y <= register of the directory <= X; X < Y is never.
-ALWAYS = 0xF0
-AFTER_ANY_PROOF = 0xF1
-AFTER_DESK_KEY = 0xF2
-AFTER_CONTROL_KEY = 0xFF
-NEVER = 0xEF
-
-CONTROL_STATE = 0x0F  # register after EXTERNAL AUTHENTICATE with the control key
-DESK_STATE = 0x02  # and with the desk reading key
 TRIES = 0x33  # three tries, three left; only desk and issuer use such keys, never a tap
 ALGORITHM_3DES = 0x00
 NOT_USED = 0xFF
+
+# Version of the application: 1 had no photo, training records or update state.
+FIRST_VERSION = 1
+APPLICATION_VERSION = 2
+
+PHOTO_BYTES_MAX = 1536  # JPEG of at most 1.5 KB
 
 PLAIN_READS_ONLY = 0xFF  # last byte of a file: reads cannot carry a MAC, writes use key 36/00
 MACED_READS = 0x7F  # reads must carry a MAC under key 36/00
@@ -71,6 +87,7 @@ _KINDS = {
 }
 
 _MAC_ON_WRITE = 0x80
+_PLAIN_READS = 0x80  # of the last byte: reads carry no MAC
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +101,11 @@ class FileSpec:
         read: Access right for reading; for a purse its use, for keys the file the FCI shows.
         write: Access right for writing; for keys for adding one.
         last: Seventh control byte: line protection, or the SFI of a purse's log.
-        mac: Whether writes must carry a MAC under key 36/00.
-        layout: What it holds, if that is declared.
+        layout: What it holds, or what it begins with; None if the card alone writes it.
         label: Its name.
         source: Where the layout comes from.
+        mac: Whether writes must carry a MAC under key 36/00.
+        since: First version of the application that has it.
     """
 
     fid: int
@@ -100,6 +118,7 @@ class FileSpec:
     source: str
     layout: Layout[Any] | None = None
     mac: bool = False
+    since: int = FIRST_VERSION
 
     @property
     def sfi(self) -> int:
@@ -112,12 +131,23 @@ class FileSpec:
         return self.size >> 8
 
     @property
+    def record_bytes(self) -> int:
+        """Return the length of a record in a file of counted records."""
+        return self.size & 0xFF
+
+    @property
+    def maced_reads(self) -> bool:
+        """Whether reads must carry a MAC and are answered with one (manual 7.13.3)."""
+        own = self.kind not in (FileKind.PURSE, FileKind.KEYS)
+        return own and not self.last & _PLAIN_READS
+
+    @property
     def eeprom_bytes(self) -> int:
         """Return what the file takes of the chip's memory (manual 4.2)."""
         if self.kind is FileKind.PURSE:
             return EF_HEADER_BYTES + PURSE_BYTES
         if self.kind in (FileKind.FIXED, FileKind.CYCLIC):
-            return EF_HEADER_BYTES + self.records * ((self.size & 0xFF) + 1)
+            return EF_HEADER_BYTES + self.records * (self.record_bytes + 1)
         return EF_HEADER_BYTES + self.size
 
     def control(self) -> bytes:
@@ -216,6 +246,10 @@ class Directory:
                 return spec
         raise KeyError(fid)
 
+    def files_of(self, version: int) -> tuple[FileSpec, ...]:
+        """Return the files that a version of the application has, in order of creation."""
+        return tuple(spec for spec in self.files if spec.since <= version)
+
     def control(self) -> bytes:
         """Return the control information for CREATE FILE of this directory."""
         rights = bytes([AFTER_CONTROL_KEY, AFTER_CONTROL_KEY, self.fci_file])
@@ -248,7 +282,7 @@ MASTER_FILE = Directory(
 VOLUNTEER = Directory(
     fid=0x3F01,
     name=VOLUNTEER_AID,
-    space=2048,
+    space=4096,
     fci_file=FCI_FILE | 0x15,
     key_file=_key_file(7 + _SPARE_KEYS, FCI_FILE | 0x15),
     keys=(
@@ -284,7 +318,21 @@ VOLUNTEER = Directory(
             Text("复合应用记录", "composite record"), "own; FMCOS 8.9", COMPOSITE,
         ),
         FileSpec(
-            0x0002, FileKind.PURSE, 0x0208, ALWAYS, 0x00, 0x18,
+            0x001A, FileKind.TRANSPARENT, UPDATE_STATE.size, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
+            MACED_READS, Text("更新状态", "update state"), "own", UPDATE_STATE, mac=True, since=2,
+        ),
+        FileSpec(
+            0x001B, FileKind.TRANSPARENT, PHOTO_HEAD.size + PHOTO_BYTES_MAX, AFTER_DESK_KEY,
+            AFTER_CONTROL_KEY, PLAIN_READS_ONLY, Text("照片", "photo"),
+            "own; FMCOS issuing example (photo file)", PHOTO_HEAD, mac=True, since=2,
+        ),
+        FileSpec(
+            0x001C, FileKind.CYCLIC, 10 << 8 | TRAINING.size, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
+            PLAIN_READS_ONLY, Text("培训记录", "training records"), "own", TRAINING, mac=True,
+            since=2,
+        ),
+        FileSpec(
+            0x0002, FileKind.PURSE, 0x0208, ALWAYS, UNUSED, 0x18,
             Text("电子钱包（余额恒为零）", "purse (balance always 0)"), "JR/T 0025.9; FMCOS 7.13",
         ),
     ),

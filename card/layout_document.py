@@ -6,31 +6,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from card.access import AFTER_CONTROL_KEY, RULES, words
 from card.codec import Layout
 from card.directory_steps import MakeDirectory
 from card.files import (
-    AFTER_ANY_PROOF,
-    AFTER_CONTROL_KEY,
-    AFTER_DESK_KEY,
-    ALWAYS,
+    APPLICATION_VERSION,
     MASTER_FILE,
-    NEVER,
     VOLUNTEER,
     Directory,
     FileKind,
     FileSpec,
     KeySpec,
 )
+from card.layouts import FLAG_LABELS, SERVICE_DATA
 from card.profile import STANDARD
-
-_RIGHTS = {
-    ALWAYS: "always",
-    AFTER_ANY_PROOF: "register ≥ 1",
-    AFTER_DESK_KEY: "register ≥ 2",
-    AFTER_CONTROL_KEY: "register = F",
-    NEVER: "never",
-    0x00: "–",
-}
 
 _HEAD = """\
 # Card layout · 卡片文件结构
@@ -44,7 +33,9 @@ multi-byte fields are big-endian. Dialect: FMCOS 2.0 (user manual chapters 4, 5,
 
 Access rights XY: the directory's security register must lie between Y and X; X < Y is never.
 A right key 39/00 sets the register to F, 39/01 to 2; power-up and SELECT of another directory
-set it to 0. MAC = the write carries a MAC under key 36/00 over a fresh challenge.
+set it to 0. MAC = the command carries a MAC under key 36/00 over a fresh challenge, and the answer
+to a read carries one too. `card.access` says the same to programs. v = first application version
+that has the file; bytes = what it takes of the chip's memory.
 
 A serial number is opaque, but it is the same at every reader: whoever holds a reader near a card
 can recognise it again. 卡号不含个人信息，但任何读卡器都能认出同一张卡。
@@ -53,7 +44,19 @@ can recognise it again. 卡号不含个人信息，但任何读卡器都能认�
 _AFTER_FILES = """\
 0018 is written by the card itself with each purchase; its reads must carry a MAC. 0019 is changed
 by UPDATE CAPP DATA CACHE and committed by DEBIT, which a PSAM's MAC1 guards, so no terminal has
-the right to write it directly."""
+the right to write it directly. 001A is written last by every script of changes: its number says
+that the whole script is on the card, and its MACed read proves that the card says so. 001B holds
+its head and a JPEG of at most 1 536 bytes, and is written from its end: a cut leaves no photo that
+looks whole. 001C takes a record by APPEND RECORD and forgets the oldest."""
+
+_VERSIONS = f"""
+Application version {APPLICATION_VERSION}. Cards of version 1 (byte 9 of 0015) have no 001A, 001B
+and 001C, and zeros in 0017 where version 2 has `totals_date` and what follows; they are read as
+having none of these.
+
+Whoever holds a reader near a card can use up the tries of its keys 39 with wrong proofs; taps go
+on, for they use no key that counts errors, but a desk can then neither read nor change the card,
+and it is replaced. 他人持读卡器可耗尽 39 类密钥的次数，刷卡不受影响，但需换卡。"""
 
 
 def render() -> str:
@@ -71,12 +74,23 @@ def _lines() -> Iterator[str]:
         yield _directory_row(directory)
     yield ""
     yield f"Free for later applications on a 32 KB chip: {STANDARD.free_bytes} bytes."
+    yield from _rights()
     for directory in (MASTER_FILE, VOLUNTEER):
         yield from _keys(directory)
     yield from _files(VOLUNTEER)
     for spec in VOLUNTEER.files:
         if spec.layout is not None:
             yield from _layout(spec, spec.layout)
+
+
+def _rights() -> Iterator[str]:
+    yield ""
+    yield "## Rights · 权限"
+    yield ""
+    yield "| byte | right | 权限 | source |"
+    yield "|---|---|---|---|"
+    for rule in RULES:
+        yield _row(f"{rule.right:02X}", rule.label.en, rule.label.zh, rule.source)
 
 
 def _directory_row(directory: Directory) -> str:
@@ -86,7 +100,7 @@ def _directory_row(directory: Directory) -> str:
         f"{directory.fid:04X}",
         f"`{name}` {directory.label.zh} {directory.label.en}",
         f"{directory.space}" if directory.name else "all",
-        _RIGHTS[AFTER_CONTROL_KEY],
+        words(AFTER_CONTROL_KEY).en,
         f"{directory.eeprom_bytes if directory.name else '–'}",
         f"`{data}`",
     )
@@ -122,27 +136,29 @@ def _files(directory: Directory) -> Iterator[str]:
     yield ""
     yield f"## Files in {directory.fid:04X} · {directory.label.zh}的文件"
     yield ""
-    yield "| FID | what | 名称 | type | size | read | write | EEPROM | CREATE FILE data | source |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "| FID | what | 名称 | v | type | size | read | write | bytes | CREATE FILE | source |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for spec in directory.files:
         yield _file_row(spec)
     yield ""
     yield _AFTER_FILES
+    yield _VERSIONS
 
 
 def _file_row(spec: FileSpec) -> str:
     counted = spec.kind in (FileKind.CYCLIC, FileKind.FIXED)
-    size = f"{spec.records} × {spec.size & 0xFF}" if counted else str(spec.size)
+    size = f"{spec.records} × {spec.record_bytes}" if counted else str(spec.size)
     if spec.kind is FileKind.PURSE:
         size = "–"
     return _row(
         f"{spec.fid:04X}",
         spec.label.en,
         spec.label.zh,
+        str(spec.since),
         spec.kind.label.en,
         size,
-        f"{spec.read:02X} {_RIGHTS[spec.read]}",
-        f"{spec.write:02X} {_RIGHTS[spec.write]}" + (", MAC" if spec.mac else ""),
+        f"{spec.read:02X} {words(spec.read).en}" + (", MAC" if spec.maced_reads else ""),
+        f"{spec.write:02X} {words(spec.write).en}" + (", MAC" if spec.mac else ""),
         str(spec.eeprom_bytes),
         f"`{_control(spec)}`",
         spec.source,
@@ -163,12 +179,22 @@ def _layout(spec: FileSpec, layout: Layout[object]) -> Iterator[str]:
         name = "–" if field.name is None else f"`{field.name}`"
         yield _row(str(offset), str(size), name, field.label.zh, field.label.en)
     yield ""
+    if layout is SERVICE_DATA:
+        yield from _flags()
     yield "Examples, which are test vectors:"
     yield ""
     yield "```"
     for coded, _ in layout.vectors:
         yield bytes.fromhex(coded).hex().upper()
     yield "```"
+
+
+def _flags() -> Iterator[str]:
+    yield "| flag | bit | 含义 | meaning |"
+    yield "|---|---|---|---|"
+    for flag, label in FLAG_LABELS.items():
+        yield _row(f"{type(flag).__name__}.{flag.name}", f"{flag:02X}", label.zh, label.en)
+    yield ""
 
 
 def _row(*cells: str) -> str:

@@ -8,6 +8,7 @@ The layouts follow the PBOC purse (JR/T 0025.9, files 0015 to 0018) and its comp
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from dataclasses import dataclass, field
 
 from construct import Bytes, Const, Int8sb, Int8ub, Int16ub, Int32ub, Padding
@@ -49,9 +50,41 @@ class HolderData:
     document_tail: str = field(repr=False)
 
 
+class Membership(enum.IntFlag):
+    """What the holder is a member of, in `ServiceData.member_flags`."""
+
+    LEAGUE = 0x01
+    LEAGUE_ALUMNI = 0x02
+
+
+class Function(enum.IntFlag):
+    """Functions the holder has opted into, in `ServiceData.functions`; none by default."""
+
+    FINANCE = 0x01
+    HEALTH = 0x02
+    TRANSIT = 0x04
+    TRAVEL = 0x08
+    INSURANCE = 0x10
+
+
+FLAG_LABELS: dict[enum.IntFlag, Text] = {
+    Membership.LEAGUE: Text("共青团员", "league member"),
+    Membership.LEAGUE_ALUMNI: Text("超龄离团", "league alumni"),
+    Function.FINANCE: Text("金融", "finance"),
+    Function.HEALTH: Text("医疗", "health"),
+    Function.TRANSIT: Text("交通", "transit"),
+    Function.TRAVEL: Text("旅游", "travel"),
+    Function.INSURANCE: Text("保险", "insurance"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceData:
-    """File 0017: membership, functions and totals, for a desk that has authenticated."""
+    """File 0017: membership, functions and totals, for a desk that has authenticated.
+
+    The fields from `totals_date` on are zero on cards of application version 1, which reads as
+    nothing.
+    """
 
     organisation: bytes
     member_flags: int
@@ -59,6 +92,47 @@ class ServiceData:
     level: int
     total_minutes: int
     guardian_mobile: str = field(repr=False)
+    totals_date: dt.date | None = None
+    total_taps: int = 0
+    training_minutes: int = 0
+    guardian_number: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateState:
+    """File 001A: which script of changes the card took last.
+
+    A script writes this file last, so that its number says the whole script is on the card. It is
+    read with a MAC: nobody but the card can have answered. Number 0 means none yet.
+    """
+
+    update_seq: int
+    script: bytes
+    date: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHead:
+    """What file 001B begins with; the JPEG follows.
+
+    A photo is there only where `length` is not 0 and `check` is right: the head is written last,
+    so a cut leaves no half photo that looks like a whole one.
+    """
+
+    length: int
+    check: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """One record of file 001C, appended by a desk or by the server through one."""
+
+    date: dt.date | None
+    course: int
+    minutes: int
+    result: int
+    organisation: bytes
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +179,7 @@ class Composite:
 
 
 NO_TAP = Composite(0, 0, bytes(6), 0, bytes(4), 0, 0, 0)
+NO_UPDATE = UpdateState(0, bytes(8), None)
 
 PUBLIC_DATA = Layout(
     "0015",
@@ -175,12 +250,26 @@ SERVICE_DATA = Layout(
                                              "total minutes (for display; the server decides)")),
         Field("guardian_mobile", padded_text(11, "ascii"),
               Text("监护人手机 ASCII", "guardian's mobile, ASCII")),
-        Field(None, Padding(70), _RESERVED),
+        Field("totals_date", BCD_DATE, Text("累计截止日期", "totals are as of this day")),
+        Field("total_taps", Int32ub, Text("累计次数", "services counted")),
+        Field("training_minutes", Int32ub, Text("累计培训分钟", "total minutes of training")),
+        Field("guardian_number", padded_text(10, "ascii"),
+              Text("监护人志愿者号 ASCII", "guardian's volunteer number, ASCII")),
+        Field(None, Padding(48), _RESERVED),
     ),
     (
-        (
+        (  # a card of application version 1
             "0000000000000007 01 03 02 000004B0 3133383030303030303030" + "00" * 70,
             ServiceData(bytes.fromhex("0000000000000007"), 1, 3, 2, 1200, "13800000000"),
+        ),
+        (
+            "0000000000000007 01 14 03 00001770 3133383030303030303030 20261120 0000002A"
+            "00000078 31303030303030303034" + "00" * 48,
+            ServiceData(
+                bytes.fromhex("0000000000000007"), Membership.LEAGUE,
+                Function.TRANSIT | Function.INSURANCE, 3, 6000, "13800000000",
+                dt.date(2026, 11, 20), 42, 120, "1000000004",
+            ),
         ),
     ),
 )  # fmt: skip
@@ -235,6 +324,60 @@ COMPOSITE = Layout(
             Composite(
                 1, 32, bytes.fromhex("001122334455"), 23, bytes.fromhex("584633C9"), 3,
                 1_795_223_312, 101,
+            ),
+        ),
+    ),
+)  # fmt: skip
+
+UPDATE_STATE = Layout(
+    "001A",
+    UpdateState,
+    (
+        Field("update_seq", Int16ub, Text("更新序号，零为未更新过",
+                                          "number of the latest script, 0 for none")),
+        Field("script", Bytes(8), Text("脚本散列前八字节", "first 8 bytes of the script's hash")),
+        Field("date", BCD_DATE, Text("脚本日期", "date of the script")),
+        Field(None, Padding(2), _RESERVED),
+    ),
+    (
+        ("00" * 16, NO_UPDATE),
+        (
+            "0007 1122334455667788 20261122 0000",
+            UpdateState(7, bytes.fromhex("1122334455667788"), dt.date(2026, 11, 22)),
+        ),
+    ),
+)  # fmt: skip
+
+PHOTO_HEAD = Layout(
+    "001B",
+    PhotoHead,
+    (
+        Field("length", Int16ub, Text("照片长度，零为无", "length of the JPEG, 0 for none")),
+        Field("check", Bytes(4), Text("照片 SHA-256 前四字节", "first 4 bytes of its SHA-256")),
+    ),
+    (
+        ("0000 00000000", PhotoHead(0, bytes(4))),
+        ("0400 01020304", PhotoHead(1024, bytes.fromhex("01020304"))),
+    ),
+)  # fmt: skip
+
+TRAINING = Layout(
+    "001C",
+    TrainingRecord,
+    (
+        Field("date", BCD_DATE, Text("培训日期", "date of the training")),
+        Field("course", Int32ub, Text("课程编号", "course")),
+        Field("minutes", Int16ub, Text("时长（分钟）", "length in minutes")),
+        Field("result", Int8ub, Text("结果：01 合格，00 未考核", "result: 01 passed, 00 no test")),
+        Field("organisation", Bytes(8), Text("培训组织", "who trained")),
+        Field("number", Int32ub, Text("记录号，服务器编", "number of the record, by the server")),
+        Field(None, Padding(1), _RESERVED),
+    ),
+    (
+        (
+            "20261115 00000011 0078 01 0000000000000007 00000203 00",
+            TrainingRecord(
+                dt.date(2026, 11, 15), 17, 120, 1, bytes.fromhex("0000000000000007"), 0x203
             ),
         ),
     ),

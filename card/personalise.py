@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from card.attempts import AttemptGuard
 from card.card_keys import CARD_USAGES, CardKeys
-from card.commands import get_balance, read_binary, select_fid, select_name
+from card.commands import get_balance, select_fid, select_name
 from card.content_steps import FillBinary, FillRecord, MakeFile, PatchByte, WriteKey
 from card.directory_steps import MakeDirectory, OpenDirectory, ReplaceControlKey
 from card.errors import (
@@ -26,6 +26,7 @@ from card.errors import (
     ReadBackMismatch,
     WrongCard,
 )
+from card.file_access import read_file
 from card.files import Directory, FileKind
 from card.layouts import PUBLIC_DATA, PublicData
 from card.operation import Operation, exchange
@@ -221,8 +222,9 @@ def _verify(job: Plan, progress: Progress) -> Operation[None]:
     yield from progress.prove(application, progress.final_key(application))
     for spec in application.files:
         if spec.kind is FileKind.TRANSPARENT:
-            content = (yield from exchange(read_binary(spec.sfi, 0, spec.size))).data
-            if content != job.contents[spec.fid]:
+            due = job.contents[spec.fid]
+            content = yield from read_file(spec, len(due), job.keys[KeyUsage.MAINTENANCE])
+            if content != due:
                 raise ReadBackMismatch(f"{spec.fid:04X}")
     yield from read_composite()
     if any((yield from exchange(get_balance())).data):

@@ -7,19 +7,26 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from card.errors import LayoutError
-from card.files import FREE_BYTES_MIN, MASTER_FILE, VOLUNTEER, Directory
+from card.files import (
+    APPLICATION_VERSION,
+    FREE_BYTES_MIN,
+    MASTER_FILE,
+    VOLUNTEER,
+    Directory,
+)
 from card.layouts import (
     ISSUER_ID,
     NO_TAP,
+    NO_UPDATE,
     HolderData,
     PublicData,
     ServiceData,
 )
+from card.photo import photo_content
 
 ASN_BYTES = 10
 NOT_ENABLED = 0x00
 ENABLED = 0x01
-APPLICATION_VERSION = 0x01
 FLAG_MINOR_RULES = 0x01
 
 
@@ -84,6 +91,12 @@ class CardData:
         document_tail: The last six of the document number.
         organisation: 8 bytes.
         guardian_mobile: 11 digits or nothing.
+        guardian_number: The guardian's volunteer number, or nothing.
+        photo: A JPEG of at most 1 536 bytes, or nothing.
+        member_flags: `card.layouts.Membership`.
+        functions: `card.layouts.Function`; what the holder has opted into.
+        level: Stars.
+        total_minutes: As the server counts them on the day of issue.
     """
 
     asn: bytes
@@ -99,6 +112,12 @@ class CardData:
     document_tail: str = field(default="", repr=False)
     organisation: bytes = bytes(8)
     guardian_mobile: str = field(default="", repr=False)
+    guardian_number: str = field(default="", repr=False)
+    photo: bytes = field(default=b"", repr=False)
+    member_flags: int = 0
+    functions: int = 0
+    level: int = 0
+    total_minutes: int = 0
 
     def __post_init__(self) -> None:
         if len(self.asn) != ASN_BYTES or not self.asn.hex().isdecimal():
@@ -122,13 +141,26 @@ class CardData:
             0x0016: HolderData(
                 0, self.name, self.volunteer_number, self.document_type, self.document_tail
             ),
-            0x0017: ServiceData(self.organisation, 0, 0, 0, 0, self.guardian_mobile),
+            0x0017: self._service(),
             0x0019: NO_TAP,
+            0x001A: NO_UPDATE,
         }
         layouts = {fid: profile.application.file(fid).layout for fid in values}
-        return {
+        built = {
             fid: layout.build(values[fid]) for fid, layout in layouts.items() if layout is not None
         }
+        return {**built, 0x001B: photo_content(self.photo)}
+
+    def _service(self) -> ServiceData:
+        return ServiceData(
+            organisation=self.organisation,
+            member_flags=self.member_flags,
+            functions=self.functions,
+            level=self.level,
+            total_minutes=self.total_minutes,
+            guardian_mobile=self.guardian_mobile,
+            guardian_number=self.guardian_number,
+        )
 
     def _public(self) -> PublicData:
         return PublicData(

@@ -6,8 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from card.files import MASTER_FILE, VOLUNTEER, FileSpec, KeySpec
+from card.access import DESK_STATE, RULES, AccessRule, meets, words
+from card.card_keys import CARD_USAGES
+from card.files import MASTER_FILE, VOLUNTEER, FileKind, FileSpec, KeySpec
 from card.layout_document import render
 from card.profile import REDUCED, STANDARD, Profile, ProfileTooBig
 from keys.usage import KeyUsage
@@ -45,7 +49,7 @@ def test_every_card_key_has_its_place() -> None:
     usages = [spec.usage for spec in KEYS]
 
     assert len(set(usages)) == len(usages)
-    assert set(usages) == set(KeyUsage) - {KeyUsage.PSAM_CONTROL, KeyUsage.PERSONAL_DATA}
+    assert set(usages) == set(CARD_USAGES)
 
 
 def test_a_tap_uses_no_key_that_can_be_locked() -> None:
@@ -61,11 +65,56 @@ def test_a_tap_uses_no_key_that_can_be_locked() -> None:
 
 
 def test_files_that_carry_a_mac_error_counter_need_the_control_key() -> None:
-    """0015 to 0017 are written at register F and with a MAC, so three bad MACs need the key."""
+    """Files are written at register F and with a MAC, so three bad MACs need the key."""
     written = [spec for spec in VOLUNTEER.files if spec.mac]
 
-    assert [spec.fid for spec in written] == [0x15, 0x16, 0x17]
+    assert [spec.fid for spec in written] == [0x15, 0x16, 0x17, 0x1A, 0x1B, 0x1C]
     assert {spec.write for spec in written} == {0xFF}
+
+
+def test_a_maced_read_needs_a_proof_first() -> None:
+    """No file whose reads carry a MAC is open to anybody: bad MACs would lock the application."""
+    maced = [spec for spec in VOLUNTEER.files if spec.maced_reads]
+
+    assert [spec.fid for spec in maced] == [0x18, 0x1A]
+    assert not any(meets(spec.read, 0) for spec in maced)
+
+
+@pytest.mark.parametrize("spec", VOLUNTEER.files, ids=lambda spec: f"{spec.fid:04X}")
+def test_a_phone_reads_only_what_a_tap_needs(spec: FileSpec) -> None:
+    """Without a proof nothing is writable; only tap file, composite record and purse are read."""
+    free = spec.fid in (0x15, 0x19, 0x02)
+
+    assert meets(spec.read, 0) == free
+    assert spec.kind is FileKind.PURSE or not meets(spec.write, 0)
+    assert spec.kind is FileKind.PURSE or not meets(spec.write, DESK_STATE)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.label.en)
+def test_right_is_labelled_and_sourced(rule: AccessRule) -> None:
+    """Each declared right has words in two languages and a source."""
+    assert rule.label.zh
+    assert words(rule.right) == rule.label
+    assert rule.source
+
+
+def test_every_right_in_use_is_declared() -> None:
+    """No file uses a right without words of its own."""
+    used = {right for spec in VOLUNTEER.files for right in (spec.read, spec.write)}
+
+    assert used <= {rule.right for rule in RULES}
+
+
+@given(right=st.integers(0, 255), register=st.integers(0, 15), master=st.integers(0, 15))
+def test_every_right_has_words_and_a_verdict(right: int, register: int, master: int) -> None:
+    """Whatever the byte, words exist; never means never and always means always."""
+    text = words(right)
+
+    assert text.zh
+    if text.en == "never":
+        assert not meets(right, register, master)
+    if text.en == "always":
+        assert meets(right, register, master)
 
 
 def test_personal_files_are_not_freely_readable() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import enum
 from typing import Any
 
 import pytest
@@ -14,8 +15,19 @@ from hypothesis import strategies as st
 from card.bcd import date_from_bcd
 from card.codec import Layout
 from card.errors import LayoutError
-from card.files import VOLUNTEER
-from card.layouts import COMPOSITE, HOLDER_DATA, NO_TAP, PUBLIC_DATA, Composite
+from card.files import VOLUNTEER, FileKind
+from card.layouts import (
+    COMPOSITE,
+    FLAG_LABELS,
+    HOLDER_DATA,
+    NO_TAP,
+    PHOTO_HEAD,
+    PUBLIC_DATA,
+    SERVICE_DATA,
+    Composite,
+    Function,
+    Membership,
+)
 
 LAYOUTS = [spec.layout for spec in VOLUNTEER.files if spec.layout is not None]
 VECTORS = [(layout, *vector) for layout in LAYOUTS for vector in layout.vectors]
@@ -41,11 +53,38 @@ def test_layout_is_complete(layout: Layout[Any]) -> None:
 
 
 def test_layouts_fill_their_files() -> None:
-    """A transparent file is exactly as big as its layout, a record as its record."""
-    sizes = {f"{spec.fid:04X}": spec.size for spec in VOLUNTEER.files if spec.layout is not None}
+    """A transparent file is exactly as big as its layout, a counted record as its record."""
+    by_kind = {
+        FileKind.TRANSPARENT: lambda spec: spec.size,
+        FileKind.CYCLIC: lambda spec: spec.record_bytes,
+    }
+    measured = [spec for spec in VOLUNTEER.files if spec.kind in by_kind and spec.fid != 0x001B]
 
-    assert [layout.size for layout in LAYOUTS] == [56, 128, 96, 23, 32]
-    assert sizes == {"0015": 56, "0016": 128, "0017": 96, "0018": 0x1E17, "0019": 64}
+    assert [spec.layout.size for spec in measured if spec.layout] == [
+        by_kind[spec.kind](spec) for spec in measured
+    ]
+
+
+def test_a_photo_fits_behind_its_head() -> None:
+    """File 001B has room for the head and 1.5 KB of JPEG."""
+    assert VOLUNTEER.file(0x001B).size == PHOTO_HEAD.size + 1536
+
+
+def test_a_card_of_version_1_reads_as_having_no_later_fields() -> None:
+    """Zeros where version 2 has fields read as no date, no number, no minutes."""
+    old = SERVICE_DATA.parse(bytes.fromhex(SERVICE_DATA.vectors[0][0]))
+
+    assert (old.totals_date, old.total_taps, old.training_minutes) == (None, 0, 0)
+    assert old.guardian_number == ""
+    assert {spec.fid for spec in VOLUNTEER.files_of(1)} == {0x15, 0x16, 0x17, 0x18, 0x19, 0x02}
+
+
+@pytest.mark.parametrize("flag", [*Membership, *Function], ids=lambda flag: flag.name)
+def test_flag_is_labelled(flag: enum.IntFlag) -> None:
+    """Each membership and function has a name in two languages and a bit of its own byte."""
+    assert FLAG_LABELS[flag].zh
+    assert FLAG_LABELS[flag].en
+    assert 0 < flag < 256
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.title)
