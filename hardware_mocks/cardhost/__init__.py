@@ -3,7 +3,7 @@
 
 It listens on a UNIX socket for one JSON object a line and answers each with one:
 
-    {"do": "blank", "card": "v01"}                     make a blank card ("kind": "psam": a PSAM)
+    {"do": "blank", "card": "v01"}                     make a blank card ("kind": card, iso, psam)
     {"do": "insert", "slot": "pos-a", "card": "v01"}   put a card on the reader
     {"do": "remove", "slot": "pos-a"}                  take it away
     {"do": "tear", "slot": "pos-a", "when": "debit-lost"}   have it pulled off at that moment

@@ -12,7 +12,7 @@ import click
 
 from hardware_mocks.cardhost.client import Hand, HandError
 from hardware_mocks.cardhost.control import Control
-from hardware_mocks.cardhost.host import TEARS, CardHost, Slot
+from hardware_mocks.cardhost.host import KINDS, TEARS, CardHost, Slot
 
 CONTROL = click.option(
     "--control",
@@ -60,7 +60,7 @@ def _send(control: Path, **request: object) -> None:
 @cli.command()
 @CONTROL
 @click.argument("card")
-@click.option("--kind", type=click.Choice(["card", "psam"]), default="card", show_default=True)
+@click.option("--kind", type=click.Choice(list(KINDS)), default="card", show_default=True)
 def blank(control: Path, card: str, kind: str) -> None:
     """Make a blank card. Example: … blank --control c.sock v01."""
     _send(control, do="blank", card=card, kind=kind)

@@ -81,7 +81,7 @@ class Hand:
         return answer
 
     def blank(self, card: str, kind: str = "card") -> None:
-        """Make a blank card ("card") or a blank PSAM ("psam")."""
+        """Make a blank card ("card"), a plain ISO card ("iso") or a blank PSAM ("psam")."""
         self.ask(do="blank", card=card, kind=kind)
 
     def insert(self, slot: str, card: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.errors import ImageDamaged
+from hardware_mocks.cardos.iso.card import IsoCard
 from hardware_mocks.cardos.psam import VirtualPsam
 from hardware_mocks.cardos.state import NotAnImage, kind_of
 from hardware_mocks.cardos.tear import Moment, Tear
@@ -34,7 +35,12 @@ TEARS = {
 }
 
 
-Chip = VirtualCard | VirtualPsam
+Chip = VirtualCard | VirtualPsam | IsoCard
+KINDS: dict[str, Callable[..., Chip]] = {
+    "card": VirtualCard,
+    "iso": IsoCard,
+    "psam": lambda path, **_: VirtualPsam(path),
+}
 
 
 class HostRefuses(Exception):
@@ -125,11 +131,10 @@ class CardHost:
             message = f"there is a card {path.stem} already"
             raise HostRefuses(message)
         kind = request.get("kind", "card")
-        if kind not in ("card", "psam"):
-            message = f"unknown kind {kind!r}; known: card, psam"
+        if kind not in KINDS:
+            message = f"unknown kind {kind!r}; known: {', '.join(KINDS)}"
             raise HostRefuses(message)
-        chip = VirtualPsam(path) if kind == "psam" else VirtualCard(path)
-        chip.power_off()
+        KINDS[kind](path).power_off()
         return {}
 
     def _insert(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -214,8 +219,11 @@ def open_chip(path: Path, *, contactless: bool) -> Chip:
     """
     try:
         kind = kind_of(path.read_bytes())
+        if kind not in KINDS:
+            message = f"of an unknown kind {kind!r}"
+            raise NotAnImage(message)
     except NotAnImage as exc:
         raise ImageDamaged(path, str(exc)) from exc
-    chip = VirtualPsam(path) if kind == "psam" else VirtualCard(path, contactless=contactless)
+    chip = KINDS[kind](path, contactless=contactless)
     chip.power_off()
     return chip

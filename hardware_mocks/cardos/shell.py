@@ -17,6 +17,8 @@ from hardware_mocks.cardos.tear import Moment, Tear
 
 GET_RESPONSE = 0xC0
 RESPONSE_MAX = 256
+# A card that ends a read with this warning has said that there is no more.
+END_OF_FILE = 0x6282
 
 
 class Answer(NamedTuple):
@@ -132,7 +134,8 @@ class ChipCard:
         if not data:
             return answer
         if self._contactless:
-            if le and len(data) != le and (command.data is None or len(data) > le):
+            wrong = le and len(data) != le and (command.data is None or len(data) > le)
+            if wrong and answer.sw != END_OF_FILE:
                 return Answer(sw=sw.WRONG_LE | len(data) & 0xFF)
             return answer
         if command.data is not None:
