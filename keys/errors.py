@@ -39,6 +39,7 @@ KeysError
 │   ├── CustodianRepeated    one person for two parts
 │   ├── ShareUnreadable      not a share of a passphrase, or a digit is wrong
 │   ├── ShareRepeated        one share twice is one custodian
+│   ├── RehearsalRefused     test keys do not enter a store of real ones
 │   ├── CeremonyAborted      stopped; nothing was stored
 │   └── TranscriptDamaged    not a transcript, or changed since it was signed
 └── PsamError
@@ -421,6 +422,17 @@ class ShareRepeated(CeremonyError):
 
     def __str__(self) -> str:
         return f"share {self.number} was given twice; a second custodian is needed"
+
+
+class RehearsalRefused(CeremonyError):
+    """Report a rehearsal that would put test keys beside real ones."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        super().__init__(place)
+
+    def __str__(self) -> str:
+        return f"{self.place}: holds real keys; rehearse in a store of its own"
 
 
 class CeremonyAborted(CeremonyError):
