@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Protocol
 
 from keys import _prims, sm2_curve
 from keys.errors import BadKeyLength, BadPublicKey
@@ -84,7 +85,7 @@ def sign(
     """
     d = _private(private)
     e = int.from_bytes(digest(public or public_key(private), message, identifier))
-    signatures = (_sign_with(d, e, k) for k in nonces(d, e, _prims.random_bytes(32)))
+    signatures = (sign_with(d, e, k) for k in nonces(d, e, _prims.random_bytes(32)))
     return next(signature for signature in signatures if signature is not None)
 
 
@@ -147,12 +148,21 @@ def fast_library() -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _fast() -> _prims.Sm2Verifier | None:
+def _fast() -> Verifier | None:
     verifier = _prims.load_sm2()
     return verifier if verifier is not None and agrees(verifier) else None
 
 
-def agrees(verifier: _prims.Sm2Verifier) -> bool:
+class Verifier(Protocol):
+    """What a library that verifies SM2 looks like from here."""
+
+    name: str
+
+    def verify(self, public: bytes, signature: bytes, digest: bytes) -> bool:
+        """Say whether r ‖ s is the key's signature over the digest."""
+
+
+def agrees(verifier: Verifier) -> bool:
     """Say whether a library gives our verdict on right, wrong and odd signatures."""
     private = generate()
     public, other = public_key(private), public_key(generate())
@@ -190,8 +200,8 @@ def nonces(d: int, e: int, fresh: bytes) -> Iterator[int]:
         value = _prims.hmac_sm3(key, value)
 
 
-def _sign_with(d: int, e: int, k: int) -> bytes | None:
-    """Sign a digest with a given k; None when the standard wants another k."""
+def sign_with(d: int, e: int, k: int) -> bytes | None:
+    """Sign a digest with a given k, for the standard's vectors; None when it wants another k."""
     r = (e + _finite(sm2_curve.times_g(k))[0]) % N
     s = pow(1 + d, -1, N) * (k - r * d) % N
     if r == 0 or r + k == N or s == 0:

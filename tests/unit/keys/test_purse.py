@@ -12,38 +12,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys import _prims, purse
-from keys.errors import BadKeyLength
+from keys.algorithm import Algorithm
+from keys.errors import BadKeyLength, UnsupportedAlgorithm
 from tests import vectors
 
 PBOC = {v["name"]: v for v in vectors.load("pboc_purse")}
 FMCOS = vectors.load("fmcos_purse")
+SM4 = vectors.load("sm4_purse")
+KEY = bytes(range(16))
 
 
 def _number(value: bytes) -> int:
     return int.from_bytes(value)
 
 
-def _wrap(i: dict[str, bytes]) -> bytes:
-    record = i["header"] + i["wrapped"]
-    plain = bytes([len(record)]) + record
-    return _prims.des_ecb(i["key"], plain if len(plain) % 8 == 0 else _prims.pad80(plain))
-
-
 # How a vector's inputs go into the formula it names.
 FORMULAS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "des_ecb": lambda i: _prims.des_ecb(i["key"], i["data"]),
     "des_mac4": lambda i: purse.des_mac4(i["key"], i["data"]),
-    "diversify": lambda i: purse.diversify(i["key"], i["factor"]),
-    "mac1": lambda i: purse.mac1(
-        i["key"], _number(i["amount"]), _number(i["kind"]), i["psam_no"], i["date"], i["time"]
-    ),
-    "mac2": lambda i: purse.mac2(i["key"], _number(i["amount"])),
     "retail_mac": lambda i: purse.retail_mac(i["key"], i["data"], i["iv"]),
-    "retail_mac4": lambda i: purse.retail_mac(i["key"], i["data"], i["iv"])[:4],
-    "session_key": lambda i: purse.session_key(
-        i["key"], i["rand"], _number(i["ctr"]), _number(i["seq"])
+    "retail_mac4": lambda i: purse.secure_mac(i["key"], i["data"], i["iv"])[:4],
+    "tac_key": lambda i: purse.tac_key(i["key"]),
+    "wrap": lambda i: purse.wrap_ecb(i["key"], i["header"] + i["wrapped"]),
+}
+# The same for the formulas of both suites.
+OF_SUITE: dict[str, Callable[[dict[str, bytes], Algorithm], bytes]] = {
+    "diversify": lambda i, a: purse.diversify(i["key"], i["factor"], algorithm=a),
+    "mac1": lambda i, a: purse.mac1(
+        i["key"],
+        _number(i["amount"]),
+        _number(i["kind"]),
+        i["psam_no"],
+        i["date"],
+        i["time"],
+        algorithm=a,
     ),
-    "tac": lambda i: purse.tac(
+    "mac2": lambda i, a: purse.mac2(i["key"], _number(i["amount"]), algorithm=a),
+    "session_key": lambda i, a: purse.session_key(
+        i["key"], i["rand"], _number(i["ctr"]), _number(i["seq"]), algorithm=a
+    ),
+    "tac": lambda i, a: purse.tac(
         i["key"],
         _number(i["amount"]),
         _number(i["kind"]),
@@ -51,25 +59,34 @@ FORMULAS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
         _number(i["seq"]),
         i["date"],
         i["time"],
+        algorithm=a,
     ),
-    "tac_key": lambda i: purse.tac_key(i["key"]),
-    "wrap": _wrap,
 }
+
+
+def _by_formula(vector: dict[str, Any], algorithm: Algorithm) -> str:
+    inputs = {name: bytes.fromhex(value) for name, value in vector["inputs"].items()}
+    name = vector["formula"]
+    value = FORMULAS[name](inputs) if name in FORMULAS else OF_SUITE[name](inputs, algorithm)
+    return value.hex().upper()
 
 
 @pytest.mark.parametrize("vector", FMCOS, ids=lambda v: v["name"])
 def test_formula_gives_the_published_value(vector: dict[str, Any]) -> None:
     """Each worked example of the card documents comes out as printed."""
-    inputs = {name: bytes.fromhex(value) for name, value in vector["inputs"].items()}
+    assert _by_formula(vector, Algorithm.TDES) == vector["expected"]
 
-    actual = FORMULAS[vector["formula"]](inputs)
 
-    assert actual.hex().upper() == vector["expected"]
+@pytest.mark.parametrize("vector", SM4, ids=lambda v: v["name"])
+def test_formula_of_the_sm4_suite(vector: dict[str, Any]) -> None:
+    """Each formula gives the value computed from reader code of SM4 cards."""
+    assert _by_formula(vector, Algorithm.SM4) == vector["expected"]
 
 
 def test_every_formula_has_a_vector() -> None:
     """No formula stands without a value somebody else computed."""
-    assert {vector["formula"] for vector in FMCOS} == set(FORMULAS)
+    assert {vector["formula"] for vector in FMCOS} == set(FORMULAS) | set(OF_SUITE)
+    assert {vector["formula"] for vector in SM4} == set(OF_SUITE)
 
 
 @pytest.mark.parametrize("name", ["load-session-key", "purchase-session-key"])
@@ -149,6 +166,12 @@ def test_session_key_takes_the_low_16_bits_of_the_psam_number() -> None:
         lambda: purse.session_key(bytes(16), bytes(3), 0, 0),
         lambda: purse.mac1(bytes(8), 0, 9, bytes(5), bytes(4), bytes(3)),
         lambda: purse.cg2(bytes(16), bytes(9)),
+        lambda: purse.mac2(bytes(8), 0, algorithm=Algorithm.SM4),
+        lambda: purse.secure_mac(bytes(8), b"", bytes(8), algorithm=Algorithm.SM4),
+        lambda: purse.secure_mac(bytes(16), b"", bytes(9)),
+        lambda: purse.cryptogram(bytes(16), bytes(5)),
+        lambda: purse.wrap_ecb(bytes(16), b""),
+        lambda: purse.wrap_ecb(bytes(16), bytes(240)),
         lambda: purse.retail_mac(bytes(8), b"", bytes(8)),
         lambda: _prims.des_ecb(bytes(17), bytes(8)),
         lambda: _prims.des_ecb(bytes(16), bytes(9)),
@@ -170,3 +193,46 @@ def test_bcd_datetime_is_local_time(utc_s: int, tz_q: int) -> None:
     date, time = purse.bcd_datetime(utc_s, tz_q)
 
     assert date.hex() + time.hex() == local.strftime("%Y%m%d%H%M%S")
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.TDES, Algorithm.SM4])
+def test_a_short_challenge_is_filled_with_zeros(algorithm: Algorithm) -> None:
+    """Four random bytes answer like the eight that end in zeros; so does a MAC's IV."""
+    four, eight = b"rand", b"rand\0\0\0\0"
+
+    assert purse.cryptogram(KEY, four, algorithm=algorithm) == purse.cryptogram(
+        KEY, eight, algorithm=algorithm
+    )
+    assert purse.secure_mac(KEY, b"", four, algorithm=algorithm) == purse.secure_mac(
+        KEY, b"", eight, algorithm=algorithm
+    )
+
+
+def test_sm4_answers_fold_the_block() -> None:
+    """CG2 and the answer to a challenge are the two halves of one SM4 block, xored."""
+    block = _prims.ecb(Algorithm.SM4, KEY, b"12345678" + bytes(8))
+    folded = bytes(a ^ b for a, b in zip(block[:8], block[8:], strict=True))
+
+    assert purse.cg2(KEY, b"12345678", algorithm=Algorithm.SM4) == folded
+    assert purse.cryptogram(KEY, b"12345678", algorithm=Algorithm.SM4) == folded
+
+
+def test_wrapping_pads_to_the_block_of_its_cipher() -> None:
+    """A message of length byte, header and key is padded to 8 or 16, and whole blocks are not."""
+    assert len(purse.wrap_ecb(KEY, bytes(20))) == 24
+    assert len(purse.wrap_ecb(KEY, bytes(23))) == 24
+    assert len(purse.wrap_ecb(KEY, bytes(20), algorithm=Algorithm.SM4)) == 32
+    assert len(purse.wrap_ecb(KEY, bytes(15), algorithm=Algorithm.SM4)) == 16
+
+
+def test_no_purse_has_aes() -> None:
+    """AES is refused by name in every formula that takes an algorithm."""
+    for call in (
+        lambda: purse.diversify(KEY, bytes(8), algorithm=Algorithm.AES),
+        lambda: purse.mac2(KEY, 0, algorithm=Algorithm.AES),
+        lambda: purse.cg2(KEY, bytes(8), algorithm=Algorithm.AES),
+        lambda: purse.secure_mac(KEY, b"", bytes(8), algorithm=Algorithm.AES),
+        lambda: purse.wrap_ecb(KEY, b"1", algorithm=Algorithm.AES),
+    ):
+        with pytest.raises(UnsupportedAlgorithm, match="aes cannot serve a purse"):
+            call()
