@@ -71,8 +71,8 @@ def init(console: Console, as_json: bool) -> None:
         "created": created,
         "database": database.shown_url,
         "schema": {"before": before, "after": after},
-        "key_store": str(console.config.key_store_path),
-        "key_store_exists": console.config.key_store_path.exists(),
+        "key_store": console.config.key_store,
+        "key_store_exists": not console.config.key_store_missing,
     }
     lines = [f"{path}: 新建 created" for path in created]
     lines.append(f"{database.shown_url}: {before or '–'} → {after}")

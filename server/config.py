@@ -48,10 +48,15 @@ class DatabaseSection:
 
 @dataclass(frozen=True, slots=True)
 class KeysSection:
-    """The issuer key store and its passphrase (give the latter by environment only)."""
+    """The issuer key store and its passphrase or PIN (give the latter by environment only).
+
+    `store` is a file, or `pkcs11:MODULE?token=LABEL`. Keys of a rehearsal are refused unless
+    `allow_test_keys` is set.
+    """
 
     store: str = ""
     passphrase: str = field(default="", repr=False)
+    allow_test_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,20 @@ class Config:
         return self.database.url or f"sqlite:///{self.data.dir.resolve() / 'yika.db'}"
 
     @property
+    def key_store(self) -> str:
+        """Return the name of the issuer key store, by default a file in the data folder."""
+        return self.keys.store or str(self.key_store_path)
+
+    @property
     def key_store_path(self) -> Path:
-        """Return the path of the issuer key store."""
-        return Path(self.keys.store) if self.keys.store else self.data.dir / "keys.yks"
+        """Return the path of the issuer key store, where it is a file."""
+        named = self.keys.store.removeprefix("file:")
+        return Path(named) if named else self.data.dir / "keys.yks"
+
+    @property
+    def key_store_missing(self) -> bool:
+        """Say whether the issuer key store is a file that is not there."""
+        return not self.key_store.startswith("pkcs11:") and not self.key_store_path.exists()
 
     @property
     def identity_path(self) -> Path:

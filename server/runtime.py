@@ -14,9 +14,10 @@ from pathlib import Path
 
 from flask import current_app
 
+from keys.custody import KeyStore, open_store, refuse_test_keys
 from keys.errors import KeysError
 from keys.identity import Identity
-from keys.store import FileKeyStore
+from keys.surroundings import Surroundings
 from server.clock import Clock, SystemClock
 from server.config import Config
 from server.db import Database
@@ -25,6 +26,7 @@ from server.telemetry import Metrics
 
 EXTENSION = "yika"
 WEB_SECRET_BYTES = 32
+KEY_AUDIT = "keys.audit"
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Runtime:
     database: Database
     clock: Clock
     identity: Identity
-    store: FileKeyStore
+    store: KeyStore
     web_secret: bytes = field(repr=False)
     metrics: Metrics = field(default_factory=Metrics)
 
     def close(self) -> None:
-        """Release the database."""
+        """Release the database and write the last of the key store's audit log."""
         self.database.close()
+        self.store.close()
 
 
 def initialise_files(config: Config) -> list[str]:
@@ -69,10 +72,7 @@ def open_runtime(config: Config, clock: Clock | None = None) -> Runtime:
     for path in (config.identity_path, config.secret_path):
         if not path.exists():
             raise ConfigError(f"{path} is missing: run yika-server init")
-    try:
-        store = FileKeyStore.open(config.key_store_path, config.keys.passphrase)
-    except (KeysError, FileNotFoundError) as error:
-        raise ConfigError(f"key store {config.key_store_path}: {error}") from error
+    store = _open_keys(config)
     try:
         database = Database(config.database_url)
     except ValueError as error:
@@ -85,6 +85,22 @@ def open_runtime(config: Config, clock: Clock | None = None) -> Runtime:
         store=store,
         web_secret=config.secret_path.read_bytes(),
     )
+
+
+def _open_keys(config: Config) -> KeyStore:
+    """Open the key store; the log of a token's keys is kept in the data folder."""
+    beside = None
+    if config.key_store.startswith("pkcs11:"):
+        beside = config.data.dir / KEY_AUDIT
+    try:
+        store = open_store(
+            config.key_store, config.keys.passphrase, Surroundings("yika-server", beside)
+        )
+        if not config.keys.allow_test_keys:
+            refuse_test_keys(store)
+    except (KeysError, FileNotFoundError) as error:
+        raise ConfigError(f"key store {config.key_store}: {error}") from error
+    return store
 
 
 def current_runtime() -> Runtime:

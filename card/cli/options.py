@@ -26,8 +26,9 @@ from card.errors import CardError, NoCard, NoReader
 from card.readers import CardConnection, Reader, list_readers, open_reader
 from card.trace import Trace
 from card.trace_save import save_as
+from keys.custody import KeyStore
+from keys.custody import open_store as open_key_store
 from keys.errors import KeysError
-from keys.store import FileKeyStore
 
 PASSPHRASE = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of the variable, not its content
 CARD_WAIT_S = 5.0
@@ -212,11 +213,11 @@ def failures() -> Iterator[None]:
         raise Failed(str(exc)) from exc
 
 
-def open_store(path: Path) -> FileKeyStore:
+def open_store(path: Path) -> KeyStore:
     """Open a key store with the passphrase from the environment or a prompt."""
     passphrase = os.environ.get(PASSPHRASE) or click.prompt("Passphrase", hide_input=True, err=True)
     with failures():
-        return FileKeyStore.open(path, passphrase)
+        return open_key_store(f"file:{path}", passphrase)
 
 
 def guard_of(store: Path) -> AttemptGuard:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware_mocks.day.cast import Cast, Person
+from keys.custody import KeyStore
 from keys.store import FileKeyStore
-from keys.usage import KeyUsage
+from keys.usage import SCHEME_USAGES
 from server.db import Database
 from server.people import services as people
 from server.terminals import enrolment
@@ -52,7 +53,7 @@ class Ordered:
 def make_keys(path: Path, passphrase: str) -> FileKeyStore:
     """Create a key store with one fresh key of each usage."""
     store = FileKeyStore.create(path, passphrase)
-    for usage in KeyUsage:
+    for usage in SCHEME_USAGES:
         store.generate(usage)
     return store
 
@@ -92,7 +93,7 @@ def furnish_staff(database: Database, now_ms: int) -> list[SignIn]:
 
 
 def furnish_people(
-    database: Database, store: FileKeyStore, cast: Cast, now_ms: int
+    database: Database, store: KeyStore, cast: Cast, now_ms: int
 ) -> Iterator[Member]:
     """Take in the volunteers one by one, guardians before the children they vouch for.
 

@@ -20,7 +20,7 @@ from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.day.document import DAY
 from hardware_mocks.day.furnish import Member
 from hardware_mocks.pcsc import PcscStack
-from keys.store import FileKeyStore
+from keys.custody import KeyStore
 
 # Two desk readers and, before the posts open, the two terminals' own.
 ISSUING_SLOTS = ("desk-0", "desk-1", "pos-a", "pos-b")
@@ -48,7 +48,7 @@ class Workshop:
     """What issuing needs: readers with a hand for the cards, and keys."""
 
     stack: PcscStack
-    store: FileKeyStore
+    store: KeyStore
 
 
 def issue_psam(shop: Workshop) -> None:

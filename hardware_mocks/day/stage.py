@@ -22,8 +22,8 @@ from hardware_mocks.keypad import Keypad
 from hardware_mocks.lcd import Lcd
 from hardware_mocks.link import Link
 from hardware_mocks.pcsc import PcscStack
+from keys.custody import KeyStore
 from keys.psam import Psam, SoftwarePsam
-from keys.store import FileKeyStore
 from server.config import Config as ServerConfig
 from server.config import DataSection
 from server.db import Database
@@ -209,7 +209,7 @@ class Watch:
 
 
 def enrol(
-    premises: Premises, database: Database, store: FileKeyStore, letter: str, ordered: Ordered
+    premises: Premises, database: Database, store: KeyStore, letter: str, ordered: Ordered
 ) -> None:
     """Enrol a terminal: it shows its key and PSAM with its token, a second person approves."""
     path = premises.folder / SOFTWARE_PSAM

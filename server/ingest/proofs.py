@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keys.bulk import expected_proofs, proofs_match
-from keys.store import FileKeyStore
+from keys.custody import KeyStore
 from keys.verify import verify_many
 from server.ingest.verdicts import Proof
 from swipe import arrays
@@ -69,7 +69,7 @@ class _PsamColumns:
     hardware: Mask
 
 
-def weigh(store: FileKeyStore, events: EventArray, enrolled: Enrolled) -> Weighed:
+def weigh(store: KeyStore, events: EventArray, enrolled: Enrolled) -> Weighed:
     """Weigh every event of a batch."""
     psam = _psam_columns(events, enrolled)
     signed = _signed(events, enrolled.keys)
@@ -123,7 +123,7 @@ def _psam_columns(events: EventArray, enrolled: Enrolled) -> _PsamColumns:
 
 
 def _card_proofs(
-    store: FileKeyStore, events: EventArray, psam: _PsamColumns
+    store: KeyStore, events: EventArray, psam: _PsamColumns
 ) -> tuple[Mask, Mask, Mask]:
     """Recompute TAC, MAC2 and CG2 of every tap of a purse card and say which are right."""
     rows = np.flatnonzero(arrays.is_proven(events) & (events["card_kind"] == CardKind.PBOC_PURSE))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keys.store import FileKeyStore
+from keys.custody import KeyStore
 from server.db import Database
 from server.errors import Problem
 from server.ingest import checks, enrolled, proofs
@@ -33,7 +33,7 @@ class Intake:
     """What taking uploads needs: database, issuer keys, the signer of receipts."""
 
     database: Database
-    store: FileKeyStore
+    store: KeyStore
     signer: Signer
     clock_uncertainty_ms: int = 50
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keys.store import FileKeyStore
+from keys.custody import KeyStore
 from keys.usage import KeyUsage
 from server.db import to_millis
 from server.errors import Refused
@@ -39,7 +39,7 @@ class NewVolunteer:
 
 
 def add_volunteer(
-    session: Session, store: FileKeyStore, new: NewVolunteer, actor: str, now_ms: int
+    session: Session, store: KeyStore, new: NewVolunteer, actor: str, now_ms: int
 ) -> tuple[Volunteer, str]:
     """Take in a volunteer; return the row and the one-time sign-in code, shown only now."""
     name = new.name.strip()
@@ -75,13 +75,13 @@ def find_volunteer(session: Session, number: str) -> Volunteer:
     return volunteer
 
 
-def full_name(store: FileKeyStore, volunteer: Volunteer) -> str:
+def full_name(store: KeyStore, volunteer: Volunteer) -> str:
     """Open the sealed name; who calls this records why in the audit trail."""
     aad = _aad(volunteer.number, "name")
     return store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_name, aad).decode()
 
 
-def birth_date(store: FileKeyStore, volunteer: Volunteer) -> dt.date:
+def birth_date(store: KeyStore, volunteer: Volunteer) -> dt.date:
     """Open the sealed birth date; who calls this records why in the audit trail."""
     aad = _aad(volunteer.number, "birth")
     opened = store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_birth, aad)
@@ -239,7 +239,7 @@ def _minor_until_ms(birth: dt.date, now_ms: int) -> int | None:
     return until_ms if until_ms > now_ms else None
 
 
-def _seal(store: FileKeyStore, number: str, field: str, text: str) -> bytes:
+def _seal(store: KeyStore, number: str, field: str, text: str) -> bytes:
     return store.seal(KeyUsage.PERSONAL_DATA, text.encode(), _aad(number, field))
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from keys.identity import Identity
+from keys.material import KeyMaterial
+from keys.store import FileKeyStore
+from keys.usage import KeyUsage
 from server.app import create_app
 from server.config import Config, DatabaseSection, DataSection, KeysSection
 from server.errors import ConfigError
@@ -63,6 +66,18 @@ def test_missing_file_is_named(config: Config, missing: str) -> None:
 
     with pytest.raises(ConfigError, match=path.name):
         open_runtime(config)
+
+
+def test_keys_of_a_rehearsal_are_refused(config: Config) -> None:
+    """A store with a test key does not open for production; a rehearsal may say otherwise."""
+    store = FileKeyStore.open(config.key_store_path, PASSPHRASE)
+    key = KeyMaterial(bytes(range(16)))
+    store.import_key(KeyUsage.TAC, 9, key, marked_test=True)
+
+    with pytest.raises(ConfigError, match="test keys"):
+        open_runtime(config)
+    allowed = KeysSection(passphrase=PASSPHRASE, allow_test_keys=True)
+    open_runtime(dataclasses.replace(config, keys=allowed)).close()
 
 
 @pytest.mark.parametrize(
