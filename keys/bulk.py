@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keys import _prims, purse
+from keys.keystore import KeyStore
 from keys.proof import Bytes2d, ProofInputs, Proofs, ProofVerdicts
-from keys.store import FileKeyStore
 from keys.usage import PURCHASE_USAGE, KeyUsage
 
 # Amount 0 (4) and the type, as TAC and MAC1 begin.
@@ -72,7 +72,7 @@ class _Groups:
         return result
 
 
-def expected_proofs(store: FileKeyStore, inputs: ProofInputs) -> Proofs:
+def expected_proofs(store: KeyStore, inputs: ProofInputs) -> Proofs:
     """Compute the proofs that true taps with these inputs have.
 
     Equal, row by row, to ``purse.tac``, ``purse.mac2`` and ``purse.cg2`` with the card's keys.
@@ -109,7 +109,7 @@ def _equal(expected: Bytes2d, given: Bytes2d) -> Mask:
     return verdict
 
 
-def _card_keys(store: FileKeyStore, groups: _Groups, usage: KeyUsage) -> tuple[Bytes2d, Mask]:
+def _card_keys(store: KeyStore, groups: _Groups, usage: KeyUsage) -> tuple[Bytes2d, Mask]:
     """Derive one usage's key of every group, and say which groups have one."""
     keys = np.zeros((len(groups.key_ver), 16), dtype=np.uint8)
     known = np.zeros(len(groups.key_ver), dtype=np.bool_)
@@ -121,7 +121,7 @@ def _card_keys(store: FileKeyStore, groups: _Groups, usage: KeyUsage) -> tuple[B
     return keys, known
 
 
-def _purchase_keys(store: FileKeyStore, groups: _Groups) -> tuple[Bytes2d, Mask]:
+def _purchase_keys(store: KeyStore, groups: _Groups) -> tuple[Bytes2d, Mask]:
     keys = np.zeros((len(groups.key_ver), 16), dtype=np.uint8)
     known = np.zeros(len(groups.key_ver), dtype=np.bool_)
     for index, usage in PURCHASE_USAGE.items():
