@@ -113,6 +113,11 @@ def write_key(p1: int, key_id: int, data: bytes) -> CommandApdu:
     return CommandApdu(0x80, 0xD4, p1, key_id, data)
 
 
+def application_block(p2: int) -> CommandApdu:
+    """APPLICATION BLOCK, to be sent with a MAC: P2 00 until it is unblocked, 01 for good."""
+    return CommandApdu(0x80, 0x1E, 0x00, p2)
+
+
 def get_balance() -> CommandApdu:
     """GET BALANCE of the electronic purse (EF 0002)."""
     return CommandApdu(0x80, 0x5C, 0x00, 0x02, le=4)

@@ -117,14 +117,17 @@ class FillBinary:
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card; a person's data are masked like keys."""
         for command in read_commands(self.spec, len(self.content)):
-            yield shown(command)
+            if self.spec.maced_reads and command.ins != SELECT:
+                yield SHOWN_CHALLENGE
+                yield shown_maced(command)
+            else:
+                yield shown(command)
         for command in update_commands(self.spec, self.content):
             if command.ins == SELECT:
                 yield shown(command)
                 continue
             yield SHOWN_CHALLENGE
-            head, _, mac = shown_maced(command).split(" ")
-            yield f"{head} ‹{len(command.data)} bytes of {self.spec.fid:04X}› {mac}"
+            yield shown_maced(command, f"‹{len(command.data)} bytes of {self.spec.fid:04X}›")
 
     def run(self, progress: Progress) -> Operation[None]:
         """Write it if it differs."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from card.attempts import AttemptGuard
 from card.codec import Layout
-from card.commands import get_balance, read_binary, select_name
+from card.commands import get_balance, select_name
+from card.file_access import read_file
 from card.files import VOLUNTEER, FileSpec
 from card.operation import Operation, exchange, fetch
 from card.volunteer import DeskKeys, public_data, read_composite, read_log, select
@@ -49,8 +50,9 @@ def dump_protected(keys: DeskKeys, guard: AttemptGuard) -> Operation[dict[str, A
     log = yield from read_log(keys, guard)
     for fid in PROTECTED:
         spec = VOLUNTEER.file(fid)
-        data = yield from fetch(read_binary(spec.sfi, 0, spec.size), spec.size)
-        found[f"{fid:04X}"] = plain(_layout(spec).parse(data))
+        data = yield from read_file(spec, spec.size, keys.maintenance)
+        if data is not None:
+            found[f"{fid:04X}"] = plain(_layout(spec).parse(data))
     found["0018"] = [plain(record) for record in log]
     return found
 

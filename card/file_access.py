@@ -66,7 +66,7 @@ def read_file(spec: FileSpec, size: int, key: MacKey | None = None) -> Operation
             continue
         try:
             if spec.maced_reads and key is not None:
-                content += yield from read_maced(command, key)
+                content += (yield from read_maced(command, key))[: command.le]
             else:
                 content += yield from fetch(command, command.le or 0)
         except StatusError as exc:

@@ -33,6 +33,7 @@ from card.layouts import (
     UPDATE_STATE,
 )
 from card.status_words import Text
+from keys.algorithm import Algorithm
 from keys.usage import CARD_KEYS, KeyUsage
 
 MF_FID = 0x3F00
@@ -43,7 +44,6 @@ PURSE_BYTES = 22
 KEY_BYTES = 16
 
 TRIES = 0x33  # three tries, three left; only desk and issuer use such keys, never a tap
-ALGORITHM_3DES = 0x00
 NOT_USED = 0xFF
 
 # Version of the application: 1 had no photo, training records or update state.
@@ -193,17 +193,26 @@ class KeySpec:
         slot = CARD_KEYS[self.usage]
         return Text(slot.label_zh, slot.label_en)
 
-    def header(self, version: int, *, encrypted: bool = True) -> bytes:
-        """Return the five bytes before the key in WRITE KEY (manual 7.12.3).
+    def header(
+        self, version: int, *, encrypted: bool = True, algorithm: Algorithm = Algorithm.TDES
+    ) -> bytes:
+        """Return the bytes before the key in WRITE KEY (manual 7.12.3).
+
+        Five bytes; an SM4 key that counts errors has its algorithm in a sixth, as next state and
+        tries stand where other keys name it (ADR 0110).
 
         >>> KeySpec(KeyUsage.TAC).header(1).hex()
         'f4f0ff0100'
+        >>> KeySpec(KeyUsage.MAINTENANCE).header(1, algorithm=Algorithm.SM4).hex()
+        'f6f0ffff3304'
         """
         kind = self.key_type | (KEY_ENCRYPTED if encrypted else 0)
-        third, fourth = version, ALGORITHM_3DES
-        if self.counted:
-            third, fourth = NOT_USED if self.next_state is None else self.next_state, TRIES
-        return bytes([kind, ALWAYS, AFTER_CONTROL_KEY, third, fourth])
+        rights = bytes([kind, ALWAYS, AFTER_CONTROL_KEY])
+        if not self.counted:
+            return rights + bytes([version, algorithm.card_id])
+        state = NOT_USED if self.next_state is None else self.next_state
+        named = b"" if algorithm is Algorithm.TDES else bytes([algorithm.card_id])
+        return rights + bytes([state, TRIES]) + named
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,18 +305,18 @@ VOLUNTEER = Directory(
     ),
     files=(
         FileSpec(
-            0x0015, FileKind.TRANSPARENT, 56, ALWAYS, AFTER_CONTROL_KEY, PLAIN_READS_ONLY,
+            0x0015, FileKind.TRANSPARENT, 56, ALWAYS, AFTER_ANY_PROOF, PLAIN_READS_ONLY,
             Text("公共应用基本信息", "public data"), "JR/T 0025.9; FMCOS App. A; own from byte 30",
             PUBLIC_DATA, mac=True,
         ),
         FileSpec(
             0x0016, FileKind.TRANSPARENT, 128, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
-            PLAIN_READS_ONLY, Text("持卡人信息", "holder"), "own, after JR/T 0025.9",
+            MACED_READS, Text("持卡人信息", "holder"), "own, after JR/T 0025.9",
             HOLDER_DATA, mac=True,
         ),
         FileSpec(
-            0x0017, FileKind.TRANSPARENT, 96, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
-            PLAIN_READS_ONLY, Text("服务信息", "service"), "own", SERVICE_DATA, mac=True,
+            0x0017, FileKind.TRANSPARENT, 96, AFTER_DESK_KEY, AFTER_ANY_PROOF,
+            MACED_READS, Text("服务信息", "service"), "own", SERVICE_DATA, mac=True,
         ),
         FileSpec(
             0x0018, FileKind.CYCLIC, 0x1E17, AFTER_ANY_PROOF, NEVER, MACED_READS,
@@ -318,17 +327,17 @@ VOLUNTEER = Directory(
             Text("复合应用记录", "composite record"), "own; FMCOS 8.9", COMPOSITE,
         ),
         FileSpec(
-            0x001A, FileKind.TRANSPARENT, UPDATE_STATE.size, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
+            0x001A, FileKind.TRANSPARENT, UPDATE_STATE.size, AFTER_DESK_KEY, AFTER_ANY_PROOF,
             MACED_READS, Text("更新状态", "update state"), "own", UPDATE_STATE, mac=True, since=2,
         ),
         FileSpec(
             0x001B, FileKind.TRANSPARENT, PHOTO_HEAD.size + PHOTO_BYTES_MAX, AFTER_DESK_KEY,
-            AFTER_CONTROL_KEY, PLAIN_READS_ONLY, Text("照片", "photo"),
+            AFTER_CONTROL_KEY, MACED_READS, Text("照片", "photo"),
             "own; FMCOS issuing example (photo file)", PHOTO_HEAD, mac=True, since=2,
         ),
         FileSpec(
             0x001C, FileKind.CYCLIC, 10 << 8 | TRAINING.size, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
-            PLAIN_READS_ONLY, Text("培训记录", "training records"), "own", TRAINING, mac=True,
+            MACED_READS, Text("培训记录", "training records"), "own", TRAINING, mac=True,
             since=2,
         ),
         FileSpec(

@@ -78,7 +78,8 @@ class Progress:
     def write_key(self, directory: Directory, spec: KeySpec, p1: int) -> Operation[None]:
         """Write a key under the control key in force, and count it; a wrong MAC costs a try."""
         control, name = self.in_force[directory.fid], self.key_name(directory)
-        key, header = self.keys[spec.usage], spec.header(self.keys.version)
+        key = self.keys[spec.usage]
+        header = spec.header(self.keys.version, algorithm=key.algorithm)
         self.guard.check(name, control)
         try:
             yield from write_wrapped(p1, spec.key_id, header, key, control)
@@ -120,8 +121,8 @@ def shown(command: CommandApdu) -> str:
     return command.to_bytes().hex().upper()
 
 
-def shown_maced(command: CommandApdu) -> str:
-    """Return a command with a MAC, the MAC masked.
+def shown_maced(command: CommandApdu, data: str | None = None) -> str:
+    """Return a command with a MAC, the MAC masked, its data too where `data` stands for them.
 
     >>> shown_maced(CommandApdu(0x00, 0xD6, 0x95, 0x08, bytes([1])))
     '04D6950805 01 ‹MAC›'
@@ -135,7 +136,8 @@ def shown_maced(command: CommandApdu) -> str:
             len(command.data) + MAC_BYTES,
         )
     )
-    return f"{head.hex().upper()} {command.data.hex().upper()} {_SHOWN_MAC}"
+    body = command.data.hex().upper() if data is None else data
+    return " ".join(part for part in (head.hex().upper(), body, _SHOWN_MAC) if part)
 
 
 def shown_key(key: WorkingKey) -> str:

@@ -98,7 +98,22 @@ class Validity(enum.Enum):
 
 
 def select(issuer: bytes = ISSUER_ID) -> Operation[CardFace]:
-    """Select the volunteer application and return what the card says of itself.
+    """Select the volunteer application and return what the card says of itself: `select_public`."""
+    public = yield from select_public(issuer)
+    return CardFace(
+        public.asn,
+        public.valid_from,
+        public.valid_to,
+        public.birth_date,
+        public.masked_name,
+        public.application_type == ENABLED,
+        public.key_version,
+        public.flags,
+    )
+
+
+def select_public(issuer: bytes = ISSUER_ID) -> Operation[PublicData]:
+    """Select the volunteer application and return the whole of file 0015.
 
     One command on a volunteer card; one more on any other, to tell a blank from a foreign card.
 
@@ -122,16 +137,7 @@ def select(issuer: bytes = ISSUER_ID) -> Operation[CardFace]:
     public = public_data(response.data)
     if public.issuer != issuer:
         raise ForeignCard
-    return CardFace(
-        public.asn,
-        public.valid_from,
-        public.valid_to,
-        public.birth_date,
-        public.masked_name,
-        public.application_type == ENABLED,
-        public.key_version,
-        public.flags,
-    )
+    return public
 
 
 def public_data(fci: bytes) -> PublicData:

@@ -50,7 +50,7 @@ def test_a_dry_run_prints_the_plan_without_secrets(store: FileKeyStore) -> None:
 
     assert done.exit_code == 0
     assert "建立主文件 MF / create the master file" in done.stdout
-    assert "80E0001507A80038F0FFFFFF" in done.stdout
+    assert "80E0001507A80038F0F1FFFF" in done.stdout
     assert "王" not in done.stdout
     assert "13800000000" not in done.stdout
 
