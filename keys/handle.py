@@ -21,8 +21,16 @@ class Proves:
     """May answer EXTERNAL AUTHENTICATE."""
 
 
+class Encrypts:
+    """May encrypt whole blocks that the caller lays out."""
+
+
 class Enciphers:
     """May encrypt what a command carries."""
+
+
+class Deciphers:
+    """May decrypt what an answer carries."""
 
 
 class Maces:
@@ -53,19 +61,19 @@ class ReloadsPin:
     """May make the MAC of RELOAD PIN."""
 
 
-class ControlPurpose(Proves, Enciphers, Maces, Wraps):
+class ControlPurpose(Proves, Encrypts, Enciphers, Maces, Wraps):
     """A control key of card, application or PSAM."""
 
 
-class DeskPurpose(Proves, Enciphers):
+class DeskPurpose(Proves, Encrypts, Enciphers):
     """The desk reading key."""
 
 
-class MaintenancePurpose(Maces):
-    """The application maintenance key."""
+class MaintenancePurpose(Maces, Enciphers, Deciphers):
+    """The application maintenance key: MACs, and encryption of files that want it."""
 
 
-class PinUnblockPurpose(Enciphers, Maces):
+class PinUnblockPurpose(Encrypts, Enciphers, Maces):
     """The PIN unblocking key: it encrypts the PIN and makes the MAC of PIN UNBLOCK."""
 
 
@@ -176,15 +184,20 @@ class KeyHandle(Generic[P_co]):
             raise WrongPurpose(self.usage.value, operation)
         return self._key
 
-    def encrypt(self: KeyHandle[Enciphers], data: bytes) -> bytes:
+    def encrypt(self: KeyHandle[Encrypts], data: bytes) -> bytes:
         """Encrypt whole blocks laid out by the caller (ECB)."""
-        key = self._allow(Enciphers, "encrypt")
+        key = self._allow(Encrypts, "encrypt")
         return _prims.ecb(self.algorithm, key, data)
 
     def encipher(self: KeyHandle[Enciphers], data: bytes) -> bytes:
         """Encrypt the data of a command: ECB(length ‖ data ‖ padding), ``purse.wrap_ecb``."""
         key = self._allow(Enciphers, "encipher")
         return purse.wrap_ecb(key, data, algorithm=self.algorithm)
+
+    def decipher(self: KeyHandle[Deciphers], data: bytes) -> bytes:
+        """Decrypt the data of an answer, the inverse of ``encipher`` (``purse.unwrap_ecb``)."""
+        key = self._allow(Deciphers, "decipher")
+        return purse.unwrap_ecb(key, data, algorithm=self.algorithm)
 
     def cryptogram(self: KeyHandle[Proves], challenge: bytes) -> bytes:
         """Answer EXTERNAL AUTHENTICATE: 8 bytes over a challenge of 4 or 8 bytes."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from keys import _prims
 from keys.algorithm import Algorithm
-from keys.errors import BadKeyLength, UnsupportedAlgorithm
+from keys.errors import BadKeyLength, BadSeal, UnsupportedAlgorithm
 
 CAPP_PURCHASE = 0x09
 QUARTER_HOUR_S = 900
@@ -285,6 +285,29 @@ def wrap_ecb(key: bytes, plain: bytes, *, algorithm: Algorithm = Algorithm.TDES)
     if len(message) % algorithm.block_bytes:
         message = _prims.pad80(message, algorithm.block_bytes)
     return _prims.ecb(algorithm, key, message)
+
+
+def unwrap_ecb(key: bytes, sealed: bytes, *, algorithm: Algorithm = Algorithm.TDES) -> bytes:
+    """Decrypt a secure message of a card and check its length and padding.
+
+    Raises:
+        BadSeal: No whole blocks, or length and padding do not agree: another key, or no card.
+
+    >>> control = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+    >>> unwrap_ecb(control, wrap_ecb(control, b"abc"))
+    b'abc'
+    """
+    _card_cipher(algorithm)
+    if not sealed or len(sealed) % algorithm.block_bytes:
+        raise BadSeal
+    message = _prims.ecb_decrypt(algorithm, key, sealed)
+    end = 1 + message[0]
+    due = message[:end]
+    if len(due) % algorithm.block_bytes:
+        due = _prims.pad80(due, algorithm.block_bytes)
+    if not message[0] or due != message:
+        raise BadSeal
+    return message[1:end]
 
 
 def bcd_datetime(utc_s: int, tz_q: int) -> tuple[bytes, bytes]:

@@ -9,12 +9,13 @@ Analysis" (key writes).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from card.apdu import CommandApdu, ResponseApdu
 from card.attempts import AttemptGuard
-from card.commands import read_record, update_binary
+from card.commands import read_binary, read_record, select_name, update_binary
 from card.errors import (
     AuthenticationFailed,
     Blocked,
@@ -23,18 +24,26 @@ from card.errors import (
     MacRejected,
     ProtocolFault,
 )
-from card.operation import run
+from card.operation import Connection, exchange, run
 from card.secure_messaging import (
     Proof,
     authenticate,
     maced,
     read_maced,
+    read_sealed,
+    sealed,
     with_mac,
     write_wrapped,
 )
+from hardware_mocks.cardos.algorithms import DES, SM4
+from hardware_mocks.cardos.algorithms import Algorithm as CardAlgorithm
+from hardware_mocks.cardos.cos import VirtualCard
+from hardware_mocks.cards import wallet
+from keys.algorithm import Algorithm
+from keys.handle import KeyHandle
 from keys.usage import KeyUsage
 from keys.working import TRANSPORT_KEY, WorkingKey
-from tests.contracts.connection_cards import Script
+from tests.contracts.connection_cards import Script, in_process
 
 FF_KEY = WorkingKey(KeyUsage.MAINTENANCE, 1, b"\xff" * 16)
 KEY_36 = WorkingKey(KeyUsage.MAINTENANCE, 1, b"\x36" * 16)
@@ -44,13 +53,13 @@ PSAM_KEY_BYTES = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 class FixedKey:
     """A control key whose MAC and wrapping are constants, to look at the framing alone."""
 
-    def mac4(self, iv8: bytes, data: bytes, /) -> bytes:
+    def mac4(self, iv: bytes, data: bytes, /) -> bytes:
         """Return four constant bytes."""
         return b"MAC4"
 
-    def encrypt(self, data: bytes, /) -> bytes:
-        """Return the data."""
-        return data
+    def cryptogram(self, challenge: bytes, /) -> bytes:
+        """Return the challenge, filled up with zeros."""
+        return challenge.ljust(8, b"\x00")
 
     def wrap_for_card(self, header: bytes, key: object, /) -> bytes:
         """Return the header."""
@@ -134,7 +143,7 @@ def test_a_refused_mac_is_named() -> None:
 
 
 def test_authentication_encrypts_the_padded_challenge() -> None:
-    """The challenge is filled up with zeros and encrypted under the key."""
+    """The cryptogram the key makes of the challenge is what goes to the card."""
     script = Script("BB83BFF3 9000", "9000")
 
     run(authenticate(Proof(0x01, FixedKey(), "name"), AttemptGuard()), script)
@@ -187,6 +196,92 @@ def test_a_blocked_key_is_never_tried_again() -> None:
         run(authenticate(proof, guard), Script("00000000 9000", "6983"))
     with pytest.raises(GuardRefused):
         run(authenticate(proof, guard), Script())
+
+
+ALGORITHMS = pytest.mark.parametrize(
+    ("card_side", "algorithm"), [(DES, Algorithm.TDES), (SM4, Algorithm.SM4)], ids=["3des", "sm4"]
+)
+
+
+def wallet_card(card_side: CardAlgorithm) -> Connection:
+    """Return a purse card with files of every protection, its application selected."""
+    chip = VirtualCard()
+    wallet.issue(chip, card_side)
+    connection = in_process(chip)
+    run(exchange(select_name(wallet.NAME)), connection)
+    return connection
+
+
+@ALGORITHMS
+def test_a_proof_of_either_algorithm_is_accepted(
+    card_side: CardAlgorithm, algorithm: Algorithm
+) -> None:
+    """EXTERNAL AUTHENTICATE with a 3DES or an SM4 key opens the card; a wrong key is counted."""
+    card = wallet_card(card_side)
+    right = KeyHandle[Any](KeyUsage.CONTROL, 1, wallet.CONTROL, algorithm)
+    wrong = KeyHandle[Any](KeyUsage.CONTROL, 1, wallet.LOAD, algorithm)
+
+    with pytest.raises(AuthenticationFailed) as caught:
+        run(authenticate(Proof(0x00, wrong, "k"), AttemptGuard()), card)
+    run(authenticate(Proof(0x00, right, "k"), AttemptGuard()), card)
+
+    assert caught.value.attempts_left == 2
+
+
+@ALGORITHMS
+@pytest.mark.parametrize("size", [1, 7, 8, 15, 16, 40])
+def test_a_sealed_file_is_written_and_read(
+    card_side: CardAlgorithm, algorithm: Algorithm, size: int
+) -> None:
+    """A file of type E8 takes encrypted MACed data and gives them back so."""
+    card = wallet_card(card_side)
+    control = KeyHandle[Any](KeyUsage.CONTROL, 1, wallet.CONTROL, algorithm)
+    key = KeyHandle[Any](KeyUsage.MAINTENANCE, 1, wallet.MAINTENANCE, algorithm)
+    content = bytes(range(1, size + 1))
+    run(authenticate(Proof(0x00, control, "k"), AttemptGuard()), card)
+
+    run(sealed(update_binary(0x17, 0, content), key), card)
+    found = run(read_sealed(read_binary(0x17, 0, 64), key), card)
+
+    assert found[:size] == content
+    assert len(found) == 64
+
+
+@ALGORITHMS
+def test_a_maced_write_of_either_algorithm_is_accepted(
+    card_side: CardAlgorithm, algorithm: Algorithm
+) -> None:
+    """A file of type A8 takes MACed data; under another key the card says so."""
+    card = wallet_card(card_side)
+    key = KeyHandle[Any](KeyUsage.MAINTENANCE, 1, wallet.MAINTENANCE, algorithm)
+    other = KeyHandle[Any](KeyUsage.MAINTENANCE, 1, wallet.LOAD, algorithm)
+
+    run(maced(update_binary(0x15, 0, b"abc"), key), card)
+    with pytest.raises(MacRejected):
+        run(maced(update_binary(0x15, 0, b"abd"), other), card)
+
+    assert run(exchange(read_binary(0x15, 0, 3)), card).data == b"abc"
+
+
+def test_an_answer_that_does_not_open_is_a_fault() -> None:
+    """A right MAC over bytes that are no encryption is a fault of the card, not a crash."""
+    data = "9900AABBCCDDEEFF" * 2
+    mac = FF_KEY.mac4(bytes.fromhex("D0FE4FB9"), bytes.fromhex(data)).hex()
+
+    with pytest.raises(ProtocolFault):
+        run(
+            read_sealed(read_binary(0x17, 0, 8), FF_KEY),
+            Script("D0FE4FB9 9000", data + mac + "9000"),
+        )
+
+
+def test_a_read_with_a_mac_announces_the_mac_of_its_answer() -> None:
+    """Le grows by the four bytes of the answer's MAC; 'everything' stays unannounced."""
+    counted = with_mac(read_binary(0x1A, 0, 16), FF_KEY, bytes(4))
+    everything = with_mac(read_record(0x18, 1), FF_KEY, bytes(4))
+
+    assert counted.le == 20
+    assert everything.le is None
 
 
 def test_transport_key_handle_equals_its_public_bytes() -> None:
