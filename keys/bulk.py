@@ -1,98 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recompute the proofs of many taps at once: TAC, MAC2 and CG2 from the events and the masters.
 
-The single formulas are in ``keys.purse``; here the same blocks go through the cipher in as few
-calls as possible. Opening a cipher context costs ten times a block, so that
-
-- the keys of all cards are derived in one pass per master,
-- each card opens one context per key, whatever the number of its taps,
-- only MAC2 opens one per tap, because its session key belongs to that tap alone.
+The keys of all cards are derived in one pass per master; the rest is ``keys.bulk_formulas``. A
+batch may mix cards of both ciphers: the master of a usage and version says which it is, and an
+event that names another (``cg_type``) has no CG2 that could be right.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
-from keys import _prims, purse
+from keys.bulk_formulas import UNKNOWN, CardKeys, GroupKeys, Runs, proofs_of
+from keys.bulk_pool import ProofPool
 from keys.keystore import KeyStore
-from keys.proof import Bytes2d, ProofInputs, Proofs, ProofVerdicts
+from keys.proof import Bytes2d, Mask, ProofInputs, Proofs, ProofVerdicts
 from keys.usage import PURCHASE_USAGE, KeyUsage
 
-# Amount 0 (4) and the type, as TAC and MAC1 begin.
-_TAC_HEAD = bytes(4) + bytes([purse.CAPP_PURCHASE])
-_MAC2_BLOCK = _prims.pad80(bytes(4))
-
-Mask = NDArray[np.bool_]
+__all__ = ["ProofPool", "expected_proofs", "proofs_match"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """Taps sorted by card and key: one group is one set of card keys."""
-
-    order: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    asn8: Bytes2d
-    key_ver: NDArray[np.uint8]
-    dpk_idx: NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, inputs: ProofInputs) -> _Groups:
-        key = np.zeros((len(inputs), 10), dtype=np.uint8)
-        key[:, :8] = inputs.asn8
-        key[:, 8] = inputs.key_ver
-        key[:, 9] = inputs.dpk_idx
-        packed = key.view("V10").ravel()
-        order = np.argsort(packed, kind="stable")
-        new = np.ones(len(packed), dtype=np.bool_)
-        new[1:] = packed[order][1:] != packed[order][:-1]
-        starts = np.flatnonzero(new)
-        first = key[order[starts]]
-        return cls(order, starts, first[:, :8], first[:, 8], first[:, 9])
-
-    def ecb(self, contexts: list[_prims.Encryptor | None], blocks: Bytes2d) -> Bytes2d:
-        """Encrypt the block of each tap in the context of its group."""
-        data = blocks[self.order].tobytes()
-        bounds = [*(8 * self.starts).tolist(), len(data)]
-        done = b"".join(
-            context.update(data[low:high]) if context else bytes(high - low)
-            for context, low, high in zip(contexts, bounds, bounds[1:], strict=False)
-        )
-        result = np.empty_like(blocks)
-        result[self.order] = np.frombuffer(done, dtype=np.uint8).reshape(-1, 8)
-        return result
-
-    def spread(self, per_group: Mask) -> Mask:
-        """Give each tap the value of its group."""
-        counts = np.diff(np.append(self.starts, len(self.order)))
-        result = np.empty(len(self.order), dtype=np.bool_)
-        result[self.order] = np.repeat(per_group, counts)
-        return result
-
-
-def expected_proofs(store: KeyStore, inputs: ProofInputs) -> Proofs:
+def expected_proofs(store: KeyStore, inputs: ProofInputs, pool: ProofPool | None = None) -> Proofs:
     """Compute the proofs that true taps with these inputs have.
 
-    Equal, row by row, to ``purse.tac``, ``purse.mac2`` and ``purse.cg2`` with the card's keys.
+    Equal, row by row, to ``purse.tac``, ``purse.mac2`` and ``purse.cg2`` with the card's keys. One
+    core does it, and all of them with a ``pool``, which pays from some ten thousand taps on.
     """
     if not len(inputs):
-        none, empty = np.zeros(0, dtype=np.bool_), np.zeros((0, 4), dtype=np.uint8)
-        return Proofs(empty, empty, np.zeros((0, 8), dtype=np.uint8), none, none, none)
-    groups = _Groups.of(inputs)
-    dtk, dtk_known = _card_keys(store, groups, KeyUsage.TAC)
-    cgk, cgk_known = _card_keys(store, groups, KeyUsage.PRESENCE)
-    dpk, dpk_known = _purchase_keys(store, groups)
-    session = groups.ecb(_contexts(dpk, dpk_known), _session_blocks(inputs))
-    return Proofs(
-        tac=_tac(groups, _contexts(dtk[:, :8] ^ dtk[:, 8:], dtk_known), inputs),
-        mac2=_mac2(session),
-        cg2=groups.ecb(_contexts(cgk, cgk_known), inputs.h8),
-        tac_known=groups.spread(dtk_known),
-        mac2_known=groups.spread(dpk_known),
-        cg2_known=groups.spread(cgk_known),
+        return Proofs.empty(0)
+    card = np.concatenate(
+        [inputs.asn8, inputs.key_ver.reshape(-1, 1), inputs.dpk_idx.reshape(-1, 1)], axis=1
     )
+    runs = Runs.of(np.ascontiguousarray(card, dtype=np.uint8))
+    first = card[runs.order[runs.starts]]
+    cards = CardKeys(
+        tac=_card_keys(store, first, KeyUsage.TAC),
+        purchase=_purchase_keys(store, first),
+        presence=_card_keys(store, first, KeyUsage.PRESENCE),
+    )
+    return proofs_of(runs, cards, inputs) if pool is None else pool.proofs_of(runs, cards, inputs)
 
 
 def proofs_match(expected: Proofs, tac: Bytes2d, mac2: Bytes2d, cg2: Bytes2d) -> ProofVerdicts:
@@ -109,57 +54,30 @@ def _equal(expected: Bytes2d, given: Bytes2d) -> Mask:
     return verdict
 
 
-def _card_keys(store: KeyStore, groups: _Groups, usage: KeyUsage) -> tuple[Bytes2d, Mask]:
-    """Derive one usage's key of every group, and say which groups have one."""
-    keys = np.zeros((len(groups.key_ver), 16), dtype=np.uint8)
-    known = np.zeros(len(groups.key_ver), dtype=np.bool_)
-    for version in np.unique(groups.key_ver).tolist():
+def _card_keys(
+    store: KeyStore, cards: Bytes2d, usage: KeyUsage, chosen: Mask | None = None
+) -> GroupKeys:
+    """Derive one usage's key of every (chosen) card: asn8 (8) ‖ key version ‖ purchase index."""
+    count, versions = len(cards), cards[:, 8]
+    keys = np.zeros((count, 16), dtype=np.uint8)
+    ciphers = np.full(count, UNKNOWN, dtype=np.uint8)
+    wanted = np.ones(count, dtype=np.bool_) if chosen is None else chosen
+    for version in np.unique(versions[wanted]).tolist():
         if store.has(usage, version):
-            chosen = groups.key_ver == version
-            keys[chosen] = store.bulk(usage, version).derive(groups.asn8[chosen])
-            known |= chosen
-    return keys, known
+            rows = wanted & (versions == version)
+            master = store.bulk(usage, version)
+            keys[rows] = master.derive(cards[rows, :8])
+            ciphers[rows] = master.algorithm.cg_type
+    return GroupKeys(keys, ciphers)
 
 
-def _purchase_keys(store: KeyStore, groups: _Groups) -> tuple[Bytes2d, Mask]:
-    keys = np.zeros((len(groups.key_ver), 16), dtype=np.uint8)
-    known = np.zeros(len(groups.key_ver), dtype=np.bool_)
+def _purchase_keys(store: KeyStore, cards: Bytes2d) -> GroupKeys:
+    keys = np.zeros((len(cards), 16), dtype=np.uint8)
+    ciphers = np.full(len(cards), UNKNOWN, dtype=np.uint8)
     for index, usage in PURCHASE_USAGE.items():
-        chosen = groups.dpk_idx == index
+        chosen = cards[:, 9] == index
         if chosen.any():
-            derived, has = _card_keys(store, groups, usage)
-            keys[chosen] = derived[chosen]
-            known |= chosen & has
-    return keys, known
-
-
-def _contexts(keys: Bytes2d, known: Mask) -> list[_prims.Encryptor | None]:
-    opened = _prims.des_encryptors(keys.tobytes(), keys.shape[1])
-    return [context if has else None for context, has in zip(opened, known, strict=True)]
-
-
-def _session_blocks(inputs: ProofInputs) -> Bytes2d:
-    ctr = inputs.ctr.astype(">u2").view(np.uint8).reshape(-1, 2)
-    low = (inputs.psam_seq.astype(np.uint32) & 0xFFFF).astype(">u2").view(np.uint8).reshape(-1, 2)
-    return np.concatenate([inputs.rand, ctr, low], axis=1)
-
-
-def _tac(groups: _Groups, contexts: list[_prims.Encryptor | None], inputs: ProofInputs) -> Bytes2d:
-    """Chain the three blocks of the padded TAC input of every tap."""
-    data = np.zeros((len(inputs), 24), dtype=np.uint8)
-    data[:, :5] = np.frombuffer(_TAC_HEAD, dtype=np.uint8)
-    data[:, 5:11] = inputs.psam_no
-    data[:, 11:15] = inputs.psam_seq.astype(">u4").view(np.uint8).reshape(-1, 4)
-    data[:, 15:19] = inputs.date
-    data[:, 19:22] = inputs.time
-    data[:, 22] = 0x80
-    chain = groups.ecb(contexts, np.ascontiguousarray(data[:, :8]))
-    chain = groups.ecb(contexts, chain ^ data[:, 8:16])
-    return groups.ecb(contexts, chain ^ data[:, 16:])[:, :4]
-
-
-def _mac2(session_keys: Bytes2d) -> Bytes2d:
-    """Encrypt the one block of MAC2 under every session key."""
-    contexts = _prims.des_encryptors(session_keys.tobytes(), _prims.BLOCK)
-    done = b"".join(context.update(_MAC2_BLOCK)[:4] for context in contexts)
-    return np.frombuffer(done, dtype=np.uint8).reshape(-1, 4)
+            derived = _card_keys(store, cards, usage, chosen)
+            keys |= derived.keys
+            ciphers |= derived.ciphers
+    return GroupKeys(keys, ciphers)

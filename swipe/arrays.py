@@ -145,6 +145,7 @@ def proof_inputs(events: EventArray) -> ProofInputs:
         date=date,
         time=time,
         h8=core_digests(events),
+        cg_type=events["cg_type"],
     )
 
 

@@ -109,22 +109,22 @@ def cmac(algorithm: Algorithm, key: bytes, data: bytes) -> bytes:
     return mac.finalize()
 
 
-def des_encryptor(key: bytes) -> CipherContext:
-    """Open an ECB context of 3DES (16 bytes of key) or single DES (8)."""
-    return encryptor(Algorithm.TDES, key)
+def encryptors(algorithm: Algorithm, keys: bytes, size: int) -> Iterator[CipherContext]:
+    """Open an ECB context for each of many keys of ``size`` bytes, laid end to end.
 
-
-def des_encryptors(keys: bytes, size: int) -> Iterator[CipherContext]:
-    """Open an ECB context for each of many keys of ``size`` 8 or 16, laid end to end.
-
-    One algorithm object is given key after key: the library reads its key when a context opens,
-    and checking types and lengths anew for each key would cost as much as opening it.
+    One cipher object is given key after key: the library reads its key when a context opens, and
+    checking types and lengths anew for each key would cost half as much as opening it. 3DES takes
+    keys of 8 bytes (single DES) and 16.
     """
-    algorithm = _tdes(bytes(range(size)))
-    cipher = Cipher(algorithm, _ECB)
+    if len(keys) % size:
+        raise BadKeyLength("keys", size, len(keys))
+    shape = _cipher(algorithm, bytes(range(size)))
+    cipher = Cipher(shape, _ECB)
     for at in range(0, len(keys), size):
         key = keys[at : at + size]
-        algorithm.key = key * 3 if size == BLOCK else key + key[:BLOCK]
+        if algorithm is Algorithm.TDES:
+            key = key * 3 if size == BLOCK else key + key[:BLOCK]
+        shape.key = key
         yield cipher.encryptor()
 
 

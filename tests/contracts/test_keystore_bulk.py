@@ -3,27 +3,70 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from keys.bulk import expected_proofs, proofs_match
+from keys.algorithm import Algorithm
+from keys.bulk import ProofPool, expected_proofs, proofs_match
 from keys.errors import UnknownKey
+from keys.kcv import kcv
+from keys.purse import bcd_datetime
 from keys.store import FileKeyStore
-from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT, KeyUsage
+from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT, PURCHASE_USAGE, KeyUsage
 from swipe import arrays
 from swipe.event import Event
 from tests.factories import CHEAP, PASSPHRASE, make_store, make_tap
+
+TAP_USAGES = (
+    *(KeyUsage.TAC, KeyUsage.PRESENCE),
+    *(KeyUsage.PURCHASE_PSAM, KeyUsage.PURCHASE_SOFT),
+)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FileKeyStore:
     """Give a store with two versions of every tap key."""
     store = make_store(tmp_path_factory.mktemp("bulk") / "issuer.keys")
-    for usage in (KeyUsage.TAC, KeyUsage.PRESENCE, KeyUsage.PURCHASE_PSAM, KeyUsage.PURCHASE_SOFT):
+    for usage in TAP_USAGES:
         store.generate(usage, 2)
     return store
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> FileKeyStore:
+    """Give a store whose keys are 3DES in version 1, SM4 in version 2, of both in version 3."""
+    store = make_store(tmp_path_factory.mktemp("mixed") / "issuer.keys")
+    for usage in TAP_USAGES:
+        store.generate(usage, 2, Algorithm.SM4)
+        store.generate(usage, 3, Algorithm.SM4 if usage is KeyUsage.TAC else Algorithm.TDES)
+    return store
+
+
+def _mixed_taps(store: FileKeyStore, count: int) -> arrays.EventArray:
+    """Make taps of thirty cards, each tap with the formulas of its card's own ciphers."""
+    events = _array(_taps(store, count)).copy()
+    for row, event in enumerate(events):
+        version = 1 + row % 3
+        asn8 = event["card_asn"][2:].tobytes()
+        presence = store.card_key(KeyUsage.PRESENCE, version, asn8)
+        event["key_ver"], event["cg_type"] = version, presence.algorithm.cg_type
+        session = store.card_key(PURCHASE_USAGE[int(event["dpk_idx"])], version, asn8).session(
+            event["card_rand"].tobytes(), int(event["card_ctr"]), int(event["psam_seq"])
+        )
+        date, time = bcd_datetime(int(event["utc_s"]), int(event["tz_q"]))
+        tac = store.card_key(KeyUsage.TAC, version, asn8).tac4(
+            event["psam_no"].tobytes(), int(event["psam_seq"]), date, time
+        )
+        event["tac"] = list(tac)
+        event["mac2"] = list(session.mac2(0))
+    for event, h8 in zip(events, arrays.core_digests(events), strict=True):
+        asn8 = event["card_asn"][2:].tobytes()
+        key = store.card_key(KeyUsage.PRESENCE, int(event["key_ver"]), asn8)
+        event["cg2"] = list(key.cg2(h8.tobytes()))
+    return events
 
 
 def _taps(store: FileKeyStore, count: int) -> list[Event]:
@@ -77,6 +120,69 @@ def test_one_wrong_proof_touches_no_other(store: FileKeyStore) -> None:
     assert np.flatnonzero(~verdicts.tac).tolist() == [3, 4]
     assert np.flatnonzero(~verdicts.mac2).tolist() == [5, 6]
     assert np.flatnonzero(~verdicts.cg2).tolist() == [7]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 150])
+def test_a_batch_may_mix_the_ciphers(mixed: FileKeyStore, count: int) -> None:
+    """Rows of 3DES, SM4 and mixed cards all get the proofs their own formulas give."""
+    events = _mixed_taps(mixed, count)
+
+    proofs = expected_proofs(mixed, arrays.proof_inputs(events))
+    verdicts = proofs_match(proofs, events["tac"], events["mac2"], events["cg2"])
+
+    assert verdicts.tac.all()
+    assert verdicts.mac2.all()
+    assert verdicts.cg2.all()
+
+
+def test_a_cipher_that_the_master_does_not_have_is_never_right(mixed: FileKeyStore) -> None:
+    """An event that names another cipher for CG2 has none that matches; TAC and MAC2 stand."""
+    events = _mixed_taps(mixed, 30)
+    events["cg_type"][:10] = 3 - events["cg_type"][:10]
+    events["cg_type"][10:15] = 0
+
+    inputs = arrays.proof_inputs(events)
+    inputs = replace(inputs, h8=arrays.core_digests(_mixed_taps(mixed, 30)))
+    verdicts = proofs_match(
+        expected_proofs(mixed, inputs), events["tac"], events["mac2"], events["cg2"]
+    )
+
+    assert verdicts.cg2.tolist() == [False] * 15 + [True] * 15
+    assert verdicts.tac.all()
+    assert verdicts.mac2.all()
+
+
+@pytest.mark.parametrize("count", [1, 120])
+def test_all_cores_give_what_one_gives(mixed: FileKeyStore, count: int) -> None:
+    """A pool of processes gives every row the proofs that one core gives, in the same place."""
+    events = _mixed_taps(mixed, count)
+    events["key_ver"][::11] = 77
+    inputs = arrays.proof_inputs(events)
+    alone = expected_proofs(mixed, inputs)
+
+    with ProofPool(2, task_taps=7) as pool:
+        together = expected_proofs(mixed, inputs, pool)
+
+    for field in fields(alone):
+        assert np.array_equal(getattr(together, field.name), getattr(alone, field.name))
+    assert alone.tac_known.sum() == count - len(range(0, count, 11))
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.TDES, Algorithm.SM4])
+def test_keys_of_many_cards_equal_single_ones(mixed: FileKeyStore, algorithm: Algorithm) -> None:
+    """Ten thousand card keys derived in one call are those of one call each."""
+    version = algorithm.cg_type
+    factors = np.arange(80_000, dtype=np.uint32).astype(np.uint8).reshape(-1, 8)
+    factors[:, :4] = np.arange(10_000, dtype=">u4").view(np.uint8).reshape(-1, 4)
+    master = mixed.bulk(KeyUsage.PRESENCE, version)
+
+    keys = master.derive(factors)
+
+    assert master.algorithm is algorithm
+    assert len(np.unique(keys, axis=0)) == 10_000
+    for row in (0, 1, 9_999):
+        handle = mixed.card_key(KeyUsage.PRESENCE, version, factors[row].tobytes())
+        assert kcv(keys[row].tobytes(), algorithm) == handle.kcv
 
 
 def test_unknown_keys_never_match(store: FileKeyStore) -> None:

@@ -241,12 +241,21 @@ def test_wrong_inputs_are_named(case: str) -> None:
         call()
 
 
-def test_many_des_contexts_equal_single_ones() -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "size"), [(Algorithm.TDES, 8), (Algorithm.TDES, 16), (Algorithm.SM4, 16)]
+)
+def test_many_contexts_equal_single_ones(algorithm: Algorithm, size: int) -> None:
     """Contexts opened one after the other are those of their own keys."""
-    keys = bytes(range(64))
+    keys, block = bytes(range(64)), bytes(algorithm.block_bytes)
 
-    for size in (8, 16):
-        contexts = _prims.des_encryptors(keys, size)
-        assert [context.update(bytes(8)) for context in contexts] == [
-            _prims.des_ecb(keys[at : at + size], bytes(8)) for at in range(0, 64, size)
-        ]
+    contexts = _prims.encryptors(algorithm, keys, size)
+
+    assert [context.update(block) for context in contexts] == [
+        _prims.ecb(algorithm, keys[at : at + size], block) for at in range(0, 64, size)
+    ]
+
+
+def test_many_keys_are_whole_keys() -> None:
+    """Bytes that do not divide into keys are refused."""
+    with pytest.raises(BadKeyLength, match="20 bytes, expected 16"):
+        list(_prims.encryptors(Algorithm.SM4, bytes(20), 16))
