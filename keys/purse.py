@@ -305,7 +305,7 @@ def unwrap_ecb(key: bytes, sealed: bytes, *, algorithm: Algorithm = Algorithm.TD
     due = message[:end]
     if len(due) % algorithm.block_bytes:
         due = _prims.pad80(due, algorithm.block_bytes)
-    if not message[0] or due != message:
+    if not message[0] or end > len(message) or due != message:
         raise BadSeal
     return message[1:end]
 
