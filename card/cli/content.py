@@ -1,32 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yika-card info|dump`: what a card says."""
+"""`yika-card info|dump|diff|apply|log`: what a card says, and making it say it again."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from card import dump_file
+from card.apply import Applied, ApplyPlan, card_data, desk_keys, plan_apply
+from card.apply import apply as apply_dump
 from card.card_keys import CardKeys
 from card.cli.options import (
+    Failed,
     Place,
     card_at,
     card_options,
     failures,
     guard_of,
     json_option,
+    needed_store_option,
     open_store,
     show,
     store_option,
 )
-from card.dump import dump as dump_card
-from card.dump import dump_protected, plain
+from card.decode import record_lines
+from card.diff import Difference
+from card.diff import diff as differences
+from card.dump import CardDump, plain, read_dump
+from card.dump_document import to_document
+from card.errors import WrongCard
+from card.layouts import LOG_RECORD
 from card.operation import run
-from card.volunteer import DeskKeys, VolunteerCard
-from keys.usage import KeyUsage
+from card.personalise import CardState, inspect
+from card.personalise import plan as plan_issue
+from card.readers import CardConnection
+from card.volunteer import LOG_RECORDS, VolunteerCard, read_log, select
+from keys.identity import Identity
+
+_DUMP_HELP = """\
+Show every file one may read as YAML; with desk keys and --protected the personal ones too.
+
+\b
+Examples:
+  yika-card dump
+  yika-card dump --protected --store keys.yika --out card.yaml --sign desk.pem
+"""
+
+_DIFF_HELP = """\
+Show what differs between two dumps, or between a dump and the card on the reader.
+
+\b
+Examples:
+  yika-card diff monday.yaml friday.yaml
+  yika-card diff monday.yaml --store keys.yika
+"""
+
+_APPLY_HELP = """\
+Write a dump back to its card: the plan is shown, then confirmed, written and read back.
+
+A blank card is issued first. What only taps and updates write is left as it is and named.
+
+\b
+Examples:
+  yika-card apply card.yaml --store keys.yika --dry-run
+  yika-card apply card.yaml --store keys.yika
+"""
+
+_LOG_HELP = """\
+Show the card's own log, newest first, read with MACs under the desk's keys.
+
+\b
+Example: yika-card log --store keys.yika --limit 5
+"""
+
+_dump_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+signed_by_option = click.option(
+    "--signed-by", help="Public key, 64 hex digits, that must have signed the dump."
+)
 
 
 @click.command()
@@ -48,26 +101,216 @@ def info(place: Place, as_json: bool) -> None:
     show(document, as_json, [f"{key}: {value}" for key, value in document.items()])
 
 
-@click.command()
-@card_options
+@click.command(help=_DUMP_HELP)
+@click.option("--protected", is_flag=True, help="Personal files too; needs --store.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("--sign", type=_dump_file, help="Identity (PEM) that signs the dump.")
 @store_option
+@card_options
 @json_option
-def dump(place: Place, store: Path | None, as_json: bool) -> None:
-    """Show every file one may read; with a store the protected ones too.
+def dump(
+    protected: bool,
+    out: Path | None,
+    sign: Path | None,
+    store: Path | None,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """Show every file one may read."""
+    if protected != (store is not None):
+        raise click.UsageError("--protected and --store belong together")
+    with failures():
+        signer = None if sign is None else Identity.load(sign)
+        with card_at(place) as connection:
+            found = _read(connection, store)
+    text = dump_file.dumps(found, signer)
+    if out is not None:
+        _write(found, out, signer)
+        text = f"{out}"
+    show(to_document(found), as_json, text.splitlines())
 
-    Example: yika-card dump --store keys.yika --json
-    """
-    opened = None if store is None else open_store(store)
+
+@click.command(help=_DIFF_HELP)
+@click.argument("before", type=_dump_file)
+@click.argument("after", type=_dump_file, required=False)
+@click.option("--exit-code", is_flag=True, help="End with status 1 if anything differs.")
+@signed_by_option
+@store_option
+@card_options
+@json_option
+def diff(  # noqa: PLR0913 - one parameter for each option
+    *,
+    before: Path,
+    after: Path | None,
+    exit_code: bool,
+    signed_by: str | None,
+    store: Path | None,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """Show what differs between two dumps, or between a dump and the card on the reader."""
+    with failures():
+        first = _load(before, signed_by)
+        if after is not None:
+            second = _load(after, signed_by)
+        else:
+            with card_at(place) as connection:
+                second = _read(connection, store)
+    if first.asn != second.asn:
+        raise Failed(str(WrongCard(first.asn, second.asn)))
+    found = differences(first, second)
+    document = {
+        "differences": [_difference(item) for item in found],
+        "protected": first.protected and second.protected,
+    }
+    lines = [str(item) for item in found] or ["没有差异 / no difference"]
+    if not document["protected"]:
+        lines.append("（未比较受保护文件 / protected files were not compared）")
+    show(document, as_json, lines)
+    if found and exit_code:
+        raise SystemExit(1)
+
+
+@click.command(help=_APPLY_HELP)
+@click.argument("source", type=_dump_file)
+@needed_store_option
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@signed_by_option
+@card_options
+@json_option
+def apply(  # noqa: PLR0913 - one parameter for each option
+    *,
+    source: Path,
+    store: Path,
+    dry_run: bool,
+    yes: bool,
+    signed_by: str | None,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """Write a dump back to its card."""
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json needs --yes or --dry-run")
+    opened = open_store(store)
+    with failures():
+        target = _load(source, signed_by)
+        keys = CardKeys.from_store(opened, target.asn, target.key_version)
+        with card_at(place) as connection:
+            job = _plan(connection, target, keys, store)
+            if dry_run:
+                _show_plan(job, keys, as_json)
+                return
+            if not as_json:
+                _show_plan(job, keys, as_json)
+            if not (yes or job.empty):
+                click.confirm("写入此卡？Write to this card?", abort=True, err=True)
+            done = run(apply_dump(target, keys, guard_of(store)), connection)
+    _show_applied(done, as_json)
+
+
+@click.command(help=_LOG_HELP)
+@needed_store_option
+@click.option("--limit", type=click.IntRange(1, LOG_RECORDS), default=LOG_RECORDS)
+@card_options
+@json_option
+def log(store: Path, limit: int, place: Place, as_json: bool) -> None:
+    """Show the card's own log, newest first."""
+    opened = open_store(store)
     with failures(), card_at(place) as connection:
-        found: dict[str, Any] = run(dump_card(), connection)
-        if store is not None and opened is not None:
-            face = found["0015"]
-            asn = bytes.fromhex(face["asn"])
-            keys = CardKeys.from_store(opened, asn, face["key_version"])
-            desk = DeskKeys(keys[KeyUsage.DESK_READ], keys[KeyUsage.MAINTENANCE], asn.hex().upper())
-            found.update(run(dump_protected(desk, guard_of(store)), connection))
-    lines = [f"{fid}: {json.dumps(value, ensure_ascii=False)}" for fid, value in found.items()]
-    show(found, as_json, lines)
+        face = run(select(), connection)
+        keys = CardKeys.from_store(opened, face.asn, face.key_version)
+        found = run(read_log(desk_keys(face.asn, keys), guard_of(store), limit), connection)
+    lines = [
+        f"{number}: " + ", ".join(f"{x.label.zh} {x.value}" for x in record_lines(LOG_RECORD, row))
+        for number, row in enumerate(found, 1)
+    ]
+    show({"log": [plain(record) for record in found]}, as_json, lines or ["无记录 / no records"])
 
 
-COMMANDS: tuple[click.Command, ...] = (info, dump)
+def _read(connection: CardConnection, store: Path | None) -> CardDump:
+    """Read the card, with its protected files if a store is given."""
+    if store is None:
+        return run(read_dump(atr=connection.atr), connection)
+    opened = open_store(store)
+    face = run(select(), connection)
+    keys = CardKeys.from_store(opened, face.asn, face.key_version)
+    return run(read_dump(desk_keys(face.asn, keys), guard_of(store), connection.atr), connection)
+
+
+def _load(path: Path, signed_by: str | None) -> CardDump:
+    try:
+        public = None if signed_by is None else bytes.fromhex(signed_by)
+        return dump_file.load(path, public)
+    except ValueError as exc:
+        raise click.UsageError("--signed-by takes 64 hex digits") from exc
+    except OSError as exc:
+        raise Failed(f"{path}: {exc.strerror}") from exc
+
+
+def _write(found: CardDump, out: Path, signer: Identity | None) -> None:
+    try:
+        dump_file.save(found, out, signer)
+    except OSError as exc:
+        raise Failed(f"{out}: {exc.strerror}") from exc
+
+
+def _plan(connection: CardConnection, target: CardDump, keys: CardKeys, store: Path) -> ApplyPlan:
+    state = run(inspect(), connection)
+    if state.public is not None and state.public.asn != target.asn:
+        raise WrongCard(target.asn, state.public.asn)
+    if state.state is not CardState.ISSUED:
+        return plan_apply(None, target)
+    desk = desk_keys(target.asn, keys)
+    return plan_apply(run(read_dump(desk, guard_of(store)), connection), target)
+
+
+def _show_plan(job: ApplyPlan, keys: CardKeys, as_json: bool) -> None:
+    if job.card is None:
+        commands = [
+            {"zh": line.step_zh, "en": line.step_en, "apdu": line.apdu}
+            for line in plan_issue(card_data(job.target), keys).show()
+        ]
+    else:
+        commands = [{"zh": label.zh, "en": label.en, "apdu": apdu} for label, apdu in job.show()]
+    document: dict[str, Any] = {
+        "written": False,
+        "issue": job.card is None,
+        "changes": [_difference(item) for item in job.changes],
+        "left": [_difference(item) for item in job.left],
+        "commands": commands,
+    }
+    lines = ["计划（尚未写入）/ plan, nothing is written yet"]
+    lines += [f"  {item}" for item in job.changes]
+    lines += [f"  {row['zh']} / {row['en']}: {row['apdu']}" for row in commands]
+    lines += _left_lines(job.left)
+    show(document, as_json, lines)
+
+
+def _show_applied(done: Applied, as_json: bool) -> None:
+    document = {
+        "written": done.writes > 0,
+        "asn": done.asn.hex().upper(),
+        "issued": done.issued,
+        "writes": done.writes,
+        "left": [_difference(item) for item in done.left],
+    }
+    line = f"完成 done {document['asn']}: {done.writes} writes"
+    show(document, as_json, [line, *_left_lines(done.left)])
+
+
+def _left_lines(left: tuple[Difference, ...]) -> list[str]:
+    return [f"  不写 left: {item}" for item in left]
+
+
+def _difference(item: Difference) -> dict[str, Any]:
+    return {
+        "file": f"{item.fid:04X}",
+        "zh": f"{item.file.zh}·{item.field.zh}",
+        "en": f"{item.file.en}: {item.field.en}",
+        "before": item.before,
+        "after": item.after,
+    }
+
+
+COMMANDS: tuple[click.Command, ...] = (info, dump, diff, apply, log)

@@ -14,14 +14,14 @@ from card.card_keys import CardKeys
 from card.cassette import Player, Recorder
 from card.commands import get_challenge, read_binary, select_fid, select_name
 from card.decode import describe_tape
-from card.dump import dump_protected
+from card.dump import read_dump
 from card.errors import CardError, SecurityNotSatisfied
 from card.files import VOLUNTEER_AID
 from card.layouts import Composite
 from card.operation import Connection, exchange, fetch, run
 from card.personalise import personalise
 from card.trace import Tape, Trace
-from card.volunteer import CardFace, DeskKeys, VolunteerCard, select
+from card.volunteer import CardFace, DeskKeys, VolunteerCard
 from hardware_mocks.cardos.cos import VirtualCard
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
@@ -41,8 +41,7 @@ def _life(store: FileKeyStore, trace: Trace) -> Tape:
     run(personalise(DATA, keys), trace.watch(VirtualConnection(chip)))
     connection = trace.watch(VirtualConnection(chip))
     desk = DeskKeys(keys[KeyUsage.DESK_READ], keys[KeyUsage.MAINTENANCE], "card")
-    run(select(), connection)
-    run(dump_protected(desk, AttemptGuard()), connection)
+    run(read_dump(desk, AttemptGuard()), connection)
     return trace.tape()
 
 
