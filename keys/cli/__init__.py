@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``yika-keys``: key stores, ceremonies, key blocks, rotation, PSAMs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from keys.cli.ceremony import COMMANDS as CEREMONY
+from keys.cli.checks import COMMANDS as CHECKS
+from keys.cli.derive import COMMANDS as DERIVE
+from keys.cli.options import PASSPHRASE_ENV, PSAM_PASSPHRASE_ENV, example
+from keys.cli.psam import COMMANDS as PSAM
+from keys.cli.stores import COMMANDS as STORES
+from keys.errors import KeysError
+
+__all__ = ["PASSPHRASE_ENV", "PSAM_PASSPHRASE_ENV", "cli", "main"]
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "yika-keys ceremony --store issuer.keys --transcript ceremony.json --rehearsal",
+        "yika-keys list --store issuer.keys",
+        "yika-keys doctor --store issuer.keys --production",
+    ),
+)
+def cli() -> None:
+    """管理发卡主密钥 Keep the issuer's master keys.
+
+    The passphrase (a token's PIN) comes from YIKA_KEYS_PASSPHRASE or is asked for; two custodians'
+    shares do instead. It is never an argument.
+    """
+
+
+for _command in (*STORES, *DERIVE, *CEREMONY, *CHECKS, *PSAM):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command; an expected failure is one line and exit status 1."""
+    try:
+        cli.main(prog_name="yika-keys", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("yika-keys: 已中止 stopped; nothing was changed", err=True)
+        sys.exit(1)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(2 if isinstance(exc, click.UsageError) else 1)
+    except (KeysError, OSError) as exc:
+        click.echo(f"yika-keys: {exc}", err=True)
+        sys.exit(1)

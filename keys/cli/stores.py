@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``yika-keys`` init, list, kcv, rotate, retire, backup, restore, audit: a store and its keys."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from keys.audit import AuditHead
+from keys.cli.options import (
+    BACKUP_PASSPHRASE_ENV,
+    PASSPHRASE_ENV,
+    algorithm_of,
+    algorithm_option,
+    example,
+    file_of,
+    json_option,
+    new_passphrase,
+    opened,
+    passphrase,
+    show,
+    show_keys,
+    store_option,
+    usage_argument,
+    version_option,
+)
+from keys.custody import KeyStore, open_store
+from keys.errors import KeyStoreExists
+from keys.hierarchy import row
+from keys.store import FileKeyStore
+from keys.usage import SCHEME_USAGES, KeyUsage
+
+
+@click.command(
+    epilog=example(
+        "yika-keys init --store issuer.keys",
+        "yika-keys init --store issuer.keys --algorithm sm4",
+        "yika-keys init --store 'pkcs11:/usr/lib/softhsm/libsofthsm2.so?token=yika'",
+    )
+)
+@store_option
+@algorithm_option("cipher of the card keys [default: 3des]")
+@click.option("--empty", is_flag=True, help="make no keys; import them as key blocks")
+@json_option
+def init(spec: str, algorithm: str | None, *, empty: bool, as_json: bool) -> None:
+    """新建密钥库 Make a new store with version 1 of every master key of the scheme."""
+    store = _new_store(spec)
+    for usage in () if empty else SCHEME_USAGES:
+        wanted = algorithm_of(algorithm)
+        store.generate(usage, algorithm=wanted if wanted in row(usage).algorithms else None)
+    show_keys(store.list(), as_json=as_json)
+    store.close()
+
+
+def _new_store(spec: str) -> KeyStore:
+    path = file_of(spec)
+    if path is not None:
+        if path.exists():
+            raise KeyStoreExists(str(path))
+        return FileKeyStore.create(path, new_passphrase(PASSPHRASE_ENV))
+    store = open_store(spec, passphrase(PASSPHRASE_ENV))
+    if store.list():
+        raise KeyStoreExists(spec)
+    return store
+
+
+@click.command("list", epilog=example("yika-keys list --store issuer.keys --json"))
+@store_option
+@json_option
+def list_keys(spec: str, *, as_json: bool) -> None:
+    """列出密钥 Name all keys: usage, version, cipher, check value, dates."""
+    show_keys(opened(spec).list(), as_json=as_json)
+
+
+@click.command(epilog=example("yika-keys kcv --store issuer.keys tac --version 1"))
+@store_option
+@usage_argument
+@version_option
+def kcv(spec: str, usage: str, version: int) -> None:
+    """显示密钥校验值 Print the key check value of one key."""
+    click.echo(opened(spec).info(KeyUsage(usage), version).kcv)
+
+
+@click.command(epilog=example("yika-keys rotate --store issuer.keys tac"))
+@store_option
+@usage_argument
+@algorithm_option("cipher of the new version [default: that of the last]")
+@json_option
+def rotate(spec: str, usage: str, algorithm: str | None, *, as_json: bool) -> None:
+    """轮换密钥 Make the next version of a key beside the old ones.
+
+    New cards get it; the old version keeps proving the cards that carry it until it is retired.
+    """
+    store = opened(spec)
+    show_keys([store.rotate(KeyUsage(usage), algorithm_of(algorithm))], as_json=as_json)
+    store.close()
+
+
+@click.command(
+    epilog=example("yika-keys retire --store issuer.keys tac --version 1 --on 2027-06-30")
+)
+@store_option
+@usage_argument
+@version_option
+@click.option(
+    "--on", type=click.DateTime(["%Y-%m-%d"]), required=True, help="first day it serves no more"
+)
+@json_option
+def retire(spec: str, usage: str, version: int, on: datetime, *, as_json: bool) -> None:
+    """停用密钥 Give a version its retirement date; a later date moves it.
+
+    From now it makes no new cards; from that day it serves nothing.
+    """
+    store = opened(spec)
+    show_keys([store.retire(KeyUsage(usage), version, on.date())], as_json=as_json)
+    store.close()
+
+
+@click.command(
+    epilog=example("yika-keys backup --store issuer.keys --out /media/safe/issuer.backup")
+)
+@store_option
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@json_option
+def backup(spec: str, out: Path, *, as_json: bool) -> None:
+    """备份 Write all keys to a new file under a passphrase of its own, and read it back.
+
+    Its passphrase comes from YIKA_BACKUP_PASSPHRASE or is asked for.
+    """
+    store = opened(spec)
+    store.backup(out, new_passphrase(BACKUP_PASSPHRASE_ENV))
+    count = len(store.list())
+    store.close()
+    facts: dict[str, object] = {"backup": str(out), "keys": count}
+    show(facts, [f"{out}: {count} 个密钥 keys"], as_json=as_json)
+
+
+@click.command(
+    epilog=example("yika-keys restore --from /media/safe/issuer.backup --store issuer.keys")
+)
+@store_option
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    required=True,
+    help="the backup",
+)
+@json_option
+def restore(spec: str, source: Path, *, as_json: bool) -> None:
+    """恢复 Make a file store anew from a backup; it then opens with the backup's passphrase."""
+    path = file_of(spec)
+    if path is None:
+        raise click.UsageError("a token restores from its own maker's backup; give --store FILE")
+    if path.exists():
+        raise KeyStoreExists(str(path))
+    store = FileKeyStore.restore(source, path, passphrase(BACKUP_PASSPHRASE_ENV))
+    show_keys(store.list(), as_json=as_json)
+    store.close()
+
+
+@click.command(
+    epilog=example(
+        "yika-keys audit --store issuer.keys",
+        "yika-keys audit --store issuer.keys --lines 41 --digest 5e9c...",
+    )
+)
+@store_option
+@click.option("--lines", type=click.IntRange(0), help="number of lines of a head noted earlier")
+@click.option("--digest", help="hash of its last line")
+@click.option("--entries", is_flag=True, help="print every line, not only the end")
+@json_option
+def audit(
+    spec: str, lines: int | None, digest: str | None, *, entries: bool, as_json: bool
+) -> None:
+    """审计 Follow the chain of the audit log: who used which key, for what, how often.
+
+    With --lines and --digest, from a ceremony's transcript, a log cut short is found too.
+    """
+    if (lines is None) != (digest is None):
+        raise click.UsageError("--lines and --digest belong together")
+    noted = AuditHead(lines, digest.lower()) if lines is not None and digest else None
+    log = opened(spec).audit
+    head = log.verify(noted)
+    rows = list(log.entries()) if entries else []
+    facts: dict[str, object] = {"lines": head.lines, "digest": head.digest, "entries": rows}
+    told = [
+        f"{found['time']}  {found['who']}  {found['key']}  {found['purpose']}  {found['count']}"
+        for found in rows
+    ]
+    show(facts, [*told, f"{head.lines} 行完整 lines whole, last {head.digest}"], as_json=as_json)
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=example("yika-keys run --store issuer.keys -- yika-server serve"),
+)
+@store_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(spec: str, command: tuple[str, ...]) -> None:
+    """带口令启动程序 Run a program with the passphrase of the store in its environment.
+
+    Two custodians type their shares; the passphrase is shown to nobody and written nowhere.
+    """
+    secret = passphrase(PASSPHRASE_ENV)
+    open_store(spec, secret).close()
+    os.execvpe(command[0], command, {**os.environ, PASSPHRASE_ENV: secret})  # noqa: S606
+
+
+COMMANDS = (init, list_keys, kcv, rotate, retire, backup, restore, audit, run)

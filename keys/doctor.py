@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a key store, in words, and what to do about it.
+
+``before`` looks at the file without a passphrase, ``refused`` explains why it did not open,
+``inside`` looks at the keys. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from keys.algorithm import Algorithm
+from keys.errors import (
+    AuditBroken,
+    HsmAbsent,
+    HsmPinLocked,
+    HsmPinWrong,
+    KeysError,
+    KeyStoreDamaged,
+    KeyStoreLocked,
+    KeyStoreThrottled,
+)
+from keys.hierarchy import row
+from keys.keystore import KeyInfo, KeyState, KeyStore
+
+# A ceremony needs three diaries to agree: tell a quarter ahead.
+NOTICE = timedelta(days=90)
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """State one thing that is wrong and what to do; a grave one fails the check."""
+
+    name: str
+    grave: bool
+    zh: str
+    en: str
+    advice_zh: str
+    advice_en: str
+
+    def as_row(self) -> dict[str, object]:
+        """Give the facts as JSON can hold them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def lines(self) -> list[str]:
+        """Write it for people."""
+        mark = "✗" if self.grave else "!"
+        return [f"{mark} {self.zh}  {self.en}", f"  → {self.advice_zh}  {self.advice_en}"]
+
+
+def before(path: Path) -> list[Complaint]:
+    """Look at the file of a store from outside: is it there, and who may read it?"""
+    if not path.exists():
+        return [
+            Complaint(
+                "absent", True, f"没有密钥库 {path}", f"no store at {path}",
+                "检查路径，或从备份恢复", "check the path; restore a backup, or hold a ceremony",
+            )
+        ]  # fmt: skip
+    found = []
+    for file in (path, path.with_name(path.name + ".audit")):
+        if file.exists() and stat.S_IMODE(file.stat().st_mode) & _OPEN_TO_OTHERS:
+            mode = f"{stat.S_IMODE(file.stat().st_mode):03o}"
+            found.append(
+                Complaint(
+                    "permissions", True, f"{file} 权限 {mode} 过宽",
+                    f"others may read or write {file} (mode {mode})",
+                    f"chmod 600 {file}", "and ask who has read it meanwhile",
+                )
+            )  # fmt: skip
+    folder = path.absolute().parent
+    mode_bits = folder.stat().st_mode
+    if mode_bits & _WRITABLE_BY_OTHERS and not mode_bits & stat.S_ISVTX:
+        found.append(
+            Complaint(
+                "folder", True, f"目录 {folder} 他人可写",
+                f"others may replace files in {folder}",
+                f"chmod go-w {folder}", "an old store put back brings retired keys back",
+            )
+        )  # fmt: skip
+    if path.with_name(f".{path.name}.ceremony").exists():
+        found.append(
+            Complaint(
+                "unfinished", False, "有一次密钥仪式中断", "a ceremony was cut off while storing",
+                "重新举行仪式", "hold it again; it removes the rest of the old one",
+            )
+        )  # fmt: skip
+    return found
+
+
+_REFUSALS: tuple[tuple[type[KeysError], str, str, str, str], ...] = (
+    (KeyStoreLocked, "wrong-passphrase", "口令不对",
+     "换两位保管人的分片再试；多次错误会等待", "try two other shares; look at caps lock"),
+    (KeyStoreThrottled, "throttled", "口令错误次数过多",
+     "等待后再试，并查明是谁在试", "wait, and ask who has been trying"),
+    (KeyStoreDamaged, "damaged", "密钥库损坏",
+     "移开文件，从备份恢复", "move the file away and restore the backup"),
+    (HsmAbsent, "hsm-absent", "找不到加密机",
+     "检查连接、模块路径和令牌名称", "check cable, module path and token label"),
+    (HsmPinWrong, "pin-wrong", "PIN 不对",
+     "不要连续重试", "do not try again blindly: the token counts"),
+    (HsmPinLocked, "pin-locked", "PIN 已锁",
+     "由安全官重设 PIN", "the security officer sets a new PIN"),
+)  # fmt: skip
+
+
+def refused(error: KeysError) -> Complaint:
+    """Say why a store did not open and what to do."""
+    for kind, name, zh, advice_zh, advice_en in _REFUSALS:
+        if isinstance(error, kind):
+            return Complaint(name, True, zh, str(error), advice_zh, advice_en)
+    return Complaint(
+        "refused", True, "打不开", str(error), "见错误信息", "see the message"
+    )  # fmt: skip
+
+
+def inside(store: KeyStore, today: date, *, production: bool) -> list[Complaint]:
+    """Look at the keys: tests in production, age, versions, the HSM's limits, log and backup."""
+    infos = store.list()
+    found = [*_of_keys(infos, today, production=production), *_of_log(store, infos)]
+    if store.backend == "pkcs11":
+        found.append(
+            Complaint(
+                "hsm-sm", False, "加密机内没有国密密钥", "SM4 keys are not in the token",
+                "国密套件放在文件密钥库", "PKCS #11 names no SM4 derivation; keep the SM suite in a"
+                " file store",
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda complaint: not complaint.grave)
+
+
+def _of_keys(infos: list[KeyInfo], today: date, *, production: bool) -> Iterable[Complaint]:
+    for info in infos:
+        if info.marked_test:
+            yield Complaint(
+                "test-key", production, f"{info.name} 是演练密钥", f"{info.name} is a test key",
+                "生产库须重新举行仪式", "hold the ceremony in earnest, in a new store",
+            )  # fmt: skip
+        if info.state is KeyState.ACTIVE:
+            yield from _of_age(info, today)
+    for usage in sorted({info.usage for info in infos}, key=lambda usage: usage.value):
+        if all(info.state is not KeyState.ACTIVE for info in infos if info.usage is usage):
+            yield Complaint(
+                "no-active", True, f"{usage.value} 没有可用版本",
+                f"{usage.value} has no version for new cards",
+                f"yika-keys rotate {usage.value}", "then issue with the new version",
+            )  # fmt: skip
+
+
+def _of_age(info: KeyInfo, today: date) -> Iterable[Complaint]:
+    made, years = date.fromisoformat(info.created[:10]), row(info.usage).years
+    end = made + timedelta(days=365 * years + years // 4)
+    advice = (f"yika-keys rotate {info.usage.value}", "then retire this version")
+    if end <= today:
+        yield Complaint(
+            "cryptoperiod", True, f"{info.name} 已超过使用期限 {end}",
+            f"{info.name} is past its cryptoperiod ({years} years, until {end})", *advice,
+        )  # fmt: skip
+    elif end - NOTICE <= today:
+        yield Complaint(
+            "cryptoperiod-soon", False, f"{info.name} 的使用期限 {end} 将到",
+            f"{info.name} ends its cryptoperiod on {end}", *advice,
+        )  # fmt: skip
+
+
+def _of_log(store: KeyStore, infos: list[KeyInfo]) -> Iterable[Complaint]:
+    try:
+        store.audit.verify()
+    except AuditBroken as exc:
+        yield Complaint(
+            "audit", True, "审计记录被改动", str(exc),
+            "封存现场，与仪式记录中的摘要比较", "touch nothing; compare with transcripts",
+        )  # fmt: skip
+        return
+    saved = [str(line["time"]) for line in store.audit.entries() if line["purpose"] == "backup"]
+    newest = max((info.created for info in infos), default="")
+    if infos and (not saved or max(saved)[: len(newest)] < newest):
+        yield Complaint(
+            "backup", False, "最新密钥之后没有备份", "no backup since the newest key was made",
+            "yika-keys backup", "and rehearse the restore",
+        )  # fmt: skip
+
+
+def first_aid(infos: list[KeyInfo]) -> str:
+    """Say in one line what a healthy store holds.
+
+    >>> first_aid([])
+    '没有密钥 no keys'
+    """
+    if not infos:
+        return "没有密钥 no keys"
+    ciphers = sorted({info.algorithm.value for info in infos}, key=_cipher_order)
+    return f"{len(infos)} 个密钥 keys: {', '.join(ciphers)}"
+
+
+def _cipher_order(name: str) -> int:
+    return [algorithm.value for algorithm in Algorithm].index(name)
