@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from hardware_mocks.cardos.errors import CardGone
+from hardware_mocks.cardos.errors import CardGone, CardMute
 
 HOST = "127.0.0.1"
 
@@ -47,7 +47,7 @@ class Chip(Protocol):
         """Reset."""
 
     def transmit(self, apdu: bytes) -> bytes:
-        """Run one APDU; raises CardGone when the card leaves the reader."""
+        """Run one APDU; CardGone when the card leaves the reader, CardMute when it is silent."""
 
 
 class Plug:
@@ -159,11 +159,18 @@ class Plug:
                 return None
             try:
                 return self._command(message)
+            except CardMute as mute:
+                # The driver waits for ever; the reader gives up, and the card connects again.
+                self._stopping.wait(mute.seconds)
+                self._hang_up()
+                return None
             except CardGone:
                 self._stopping.set()
                 self._chip.power_off()
-        self._hang_up()
+        # The slot is known to be empty before the reader can notice: whoever sees the card gone
+        # may put the next one in at once.
         self._on_gone(self)
+        self._hang_up()
         return None
 
     def _command(self, message: bytes) -> bytes | None:

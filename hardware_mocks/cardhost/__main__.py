@@ -13,6 +13,8 @@ import click
 from hardware_mocks.cardhost.client import Hand, HandError
 from hardware_mocks.cardhost.control import Control
 from hardware_mocks.cardhost.host import KINDS, TEARS, CardHost, Slot
+from hardware_mocks.cardos.faults import KINDS as FAULTS
+from hardware_mocks.cardos.latency import PROFILES
 
 CONTROL = click.option(
     "--control",
@@ -90,6 +92,33 @@ def remove(control: Path, slot: str) -> None:
 def tear(control: Path, slot: str, when: str) -> None:
     """Have the card pulled off. Example: … tear --control c.sock pos-a debit-lost."""
     _send(control, do="tear", slot=slot, when=when)
+
+
+@cli.command()
+@CONTROL
+@click.argument("slot")
+@click.argument("kind", type=click.Choice(list(FAULTS)))
+@click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
+def fault(control: Path, slot: str, kind: str, values: tuple[str, ...]) -> None:
+    """Plan a fault. Example: … fault --control c.sock pos-a status sw=6581 ins=54."""
+    fields: dict[str, object] = {"kind": kind}
+    for value in values:
+        name, found, text = value.partition("=")
+        if not found:
+            message = f"{value}: write NAME=VALUE"
+            raise click.UsageError(message)
+        number = text.isdecimal() and name not in ("ins", "sw")
+        fields[name] = int(text) if number else {"true": True, "false": False}.get(text, text)
+    _send(control, do="fault", slot=slot, fault=fields)
+
+
+@cli.command()
+@CONTROL
+@click.argument("slot")
+@click.argument("profile", type=click.Choice([*PROFILES, "none"]))
+def pace(control: Path, slot: str, profile: str) -> None:
+    """Take the time of a real card. Example: … pace --control c.sock pos-a contact-t0."""
+    _send(control, do="pace", slot=slot, profile=None if profile == "none" else profile)
 
 
 @cli.command("list")

@@ -97,6 +97,14 @@ class Hand:
         """Have the card in a slot pulled off: before-debit, in-debit, debit-lost or now."""
         self.ask(do="tear", slot=slot, when=when)
 
+    def fault(self, slot: str, kind: str, **values: object) -> None:
+        """Plan one fault of the card in a slot (`hardware_mocks.cardos.faults.parse`)."""
+        self.ask(do="fault", slot=slot, fault={"kind": kind, **values})
+
+    def pace(self, slot: str, profile: str | None) -> None:
+        """Have the card in a slot take the time of a real one, or none."""
+        self.ask(do="pace", slot=slot, profile=profile)
+
     def slots(self) -> dict[str, dict[str, Any]]:
         """Return port, kind and card of every slot."""
         slots: dict[str, dict[str, Any]] = self.ask(do="list")["slots"]

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardware_mocks.cardos import faults
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.errors import ImageDamaged
 from hardware_mocks.cardos.iso.card import IsoCard
+from hardware_mocks.cardos.latency import PROFILES, really_wait
 from hardware_mocks.cardos.psam import VirtualPsam
 from hardware_mocks.cardos.state import NotAnImage, kind_of
 from hardware_mocks.cardos.tear import Moment, Tear
@@ -86,6 +88,8 @@ class CardHost:
             "insert": self._insert,
             "remove": self._remove,
             "tear": self._tear,
+            "fault": self._fault,
+            "pace": self._pace,
             "list": self._list,
         }
 
@@ -196,11 +200,30 @@ class CardHost:
         if plan is None:
             message = f"unknown moment {request.get('when')!r}; known: {', '.join(TEARS)}"
             raise HostRefuses(message)
-        chip = slot.chip
-        if chip is None:
-            message = f"slot {slot.name} is empty"
+        _chip_in(slot).tear(plan)
+        return {}
+
+    def _fault(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Plan one fault; "fault" is its object, nothing drops the plan."""
+        chip = _chip_in(self._slot(request))
+        wanted = request.get("fault")
+        if wanted is None:
+            chip.plan()
+        elif isinstance(wanted, dict):
+            chip.plan(faults.parse(wanted))
+        else:
+            message = "a fault is a JSON object"
             raise HostRefuses(message)
-        chip.tear(plan)
+        return {}
+
+    def _pace(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make the card take the time of a real one, sleeping; no profile: none."""
+        chip = _chip_in(self._slot(request))
+        name = request.get("profile")
+        if name is not None and name not in PROFILES:
+            message = f"unknown profile {name!r}; known: {', '.join(PROFILES)}"
+            raise HostRefuses(message)
+        chip.pace(PROFILES[name] if name else None, really_wait)
         return {}
 
     def _list(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -209,6 +232,13 @@ class CardHost:
             for slot in self._slots.values()
         }
         return {"slots": slots, "cards": sorted(p.stem for p in self._folder.glob("*" + SUFFIX))}
+
+
+def _chip_in(slot: Slot) -> Chip:
+    if slot.chip is None:
+        message = f"slot {slot.name} is empty"
+        raise HostRefuses(message)
+    return slot.chip
 
 
 def open_chip(path: Path, *, contactless: bool) -> Chip:

@@ -5,6 +5,7 @@
 CardFault
 ├── Refused(sw)              the command ends with a status word other than 9000
 ├── CardGone                 the card left the reader: nothing answers any more
+├── CardMute(seconds)        the card has power but says nothing
 └── ImageDamaged(path)       a card image on disk cannot be read
 ```
 """
@@ -28,6 +29,14 @@ class Refused(CardFault):
 
 class CardGone(CardFault):
     """The card has no power or has left the reader; power it on to speak to it again."""
+
+
+class CardMute(CardFault):
+    """The card has power and gives no answer; a reset brings it back."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer for {seconds} s")
+        self.seconds = seconds
 
 
 class ImageDamaged(CardFault):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outside of a chip: power, reset, T=0 or contactless transport, and being pulled off.
+"""The outside of a chip: power, reset, T=0 or contactless transport, time and faults.
 
 T=0 (ISO/IEC 7816-3): data that follow a command with data wait for GET RESPONSE (61xx), and
 a wrong Le is answered with the right one (6Cxx). Contactless, the data come at once.
@@ -11,7 +11,9 @@ from typing import NamedTuple, Protocol
 
 from hardware_mocks.cardos import sw
 from hardware_mocks.cardos.apdu import Command
-from hardware_mocks.cardos.errors import CardGone, Refused
+from hardware_mocks.cardos.errors import CardGone, CardMute, Refused
+from hardware_mocks.cardos.faults import BitError, FaultPlan, Mute, Planned, Slow, WrongStatus
+from hardware_mocks.cardos.latency import Latency, Spend, really_wait
 from hardware_mocks.cardos.store import Hook, WriteStep
 from hardware_mocks.cardos.tear import Moment, Tear
 
@@ -48,10 +50,12 @@ class ChipCard:
         self.atr = atr
         self._engine = engine
         self._contactless = contactless
-        self._tear: Tear | None = None
+        self.writes = 0  # non-volatile writes since the chip was made
+        self._plan = FaultPlan()
+        self._latency: Latency | None = None
+        self._spend: Spend = really_wait
         self._waiting = b""
         self._powered = False
-        self._struck = False
         engine.watch_writes(self._on_write)
         self.power_on()
 
@@ -77,47 +81,66 @@ class ChipCard:
         return self.power_on()
 
     def tear(self, plan: Tear | None) -> None:
-        """Plan one cut, or drop the plan with None."""
-        self._tear = plan
+        """Plan one cut, or drop every plan with None."""
+        self.plan(*([plan] if plan else []))
+
+    def plan(self, *faults: Planned) -> None:
+        """Plan what will go wrong, in place of what was planned before."""
+        self._plan = FaultPlan(faults)
+
+    def pace(self, latency: Latency | None, spend: Spend) -> None:
+        """Take the time of a real card from now on, or none with None.
+
+        `spend` is given the microseconds of each exchange: a `Stopwatch`, or `really_wait`.
+        """
+        self._latency, self._spend = latency, spend
 
     def transmit(self, apdu: bytes) -> bytes:
         """Run one command APDU and return data and status word.
 
         Raises:
             CardGone: the card has no power, or the planned cut came.
+            CardMute: no answer comes, as planned.
         """
         if not self._powered:
             raise CardGone
-        plan = self._due(apdu[1] if len(apdu) > 1 else 0)
+        fault = self._plan.due(apdu[1] if len(apdu) > 1 else 0)
+        before = self.writes
         try:
-            if plan and plan.moment is Moment.BEFORE_COMMAND:
+            if isinstance(fault, Tear) and fault.moment is Moment.BEFORE_COMMAND:
                 raise CardGone
-            self._struck = plan is not None
-            answer = self._answer(apdu)
-            if plan:
-                raise CardGone
+            answer = self._respond(apdu, fault)
+            self._plan.before_answer()
         except CardGone:
             self.power_off()
             raise
-        finally:
-            if plan:
-                self._tear = None
-            self._struck = False
-        return answer.data + answer.sw.to_bytes(2, "big")
+        self._take_time(apdu, answer, fault, self.writes - before)
+        return answer
 
-    def _due(self, ins: int) -> Tear | None:
-        """Count the command; return the plan when this command is the one it strikes."""
-        plan = self._tear
-        if plan is None or not plan.meets(ins):
-            return None
-        if plan.commands == 0:
-            return plan
-        self._tear = plan.counted()
-        return None
+    def _respond(self, apdu: bytes, fault: Planned | None) -> bytes:
+        """Return the answer as it arrives, with what the fault makes of it."""
+        if isinstance(fault, WrongStatus | Mute) and not fault.executed:
+            answer = b""
+        else:
+            plain = self._answer(apdu)
+            answer = plain.data + plain.sw.to_bytes(2, "big")
+        if isinstance(fault, Mute):
+            raise CardMute(fault.seconds)
+        if isinstance(fault, WrongStatus):
+            self._waiting = b""
+            return fault.sw.to_bytes(2, "big")
+        return fault.spoil(answer) if isinstance(fault, BitError) else answer
+
+    def _take_time(self, apdu: bytes, answer: bytes, fault: Planned | None, writes: int) -> None:
+        extra = round(fault.seconds * 1_000_000) if isinstance(fault, Slow) else 0
+        if self._latency:
+            extra += self._latency.duration_us(apdu, answer, writes=writes)
+        if extra:
+            self._spend(extra)
 
     def _on_write(self, step: WriteStep) -> None:
-        if self._struck and self._tear and self._tear.strikes_at(step):
-            raise CardGone
+        self.writes += step is WriteStep.RENAMED
+        self._plan.at_write(step)
 
     def _answer(self, apdu: bytes) -> Answer:
         try:

@@ -25,6 +25,7 @@ IMAGE_BYTES_MAX = 1 << 20
 class WriteStep(enum.Enum):
     """The moments of one commit, in their order."""
 
+    BEGUN = "nothing of the new image is on disk yet"
     HALF_WRITTEN = "half of the new image is on disk"
     WRITTEN = "the new image is on disk, the old one still counts"
     RENAMED = "the new image counts"
@@ -55,6 +56,7 @@ class RamStore:
 
     def save(self, written: bytes, hook: Hook) -> None:
         """Replace what is kept."""
+        hook(WriteStep.BEGUN)
         hook(WriteStep.HALF_WRITTEN)
         hook(WriteStep.WRITTEN)
         self._kept = written
@@ -85,6 +87,7 @@ class FileStore:
 
     def save(self, written: bytes, hook: Hook) -> None:
         """Write beside the file, force to disk, rename over it, force the rename to disk."""
+        hook(WriteStep.BEGUN)
         half = len(written) // 2
         with self._fresh.open("wb") as file:
             file.write(written[:half])

@@ -26,6 +26,8 @@ POS = "Yika POS A 00 00"
 COMPOSITE = bytes.fromhex("AA1E") + bytes(range(30))
 SELECT = b"\x00\xa4\x04\x00\x06" + issuing.AID
 ROOT = Path(__file__).parents[3]
+# Each round costs two polls of the reader's driver, about a second.
+PUT_BACK = 4
 
 
 @pytest.mark.pcsc
@@ -62,6 +64,47 @@ def test_torn_tap_at_the_reader(
     psam.close()
     assert proof == (0x9000 if committed else 0x9406)
     assert (composite == COMPOSITE) is committed
+
+
+@pytest.mark.pcsc
+def test_card_is_put_back_at_once(
+    hand: Hand, context: Context, new_card: Callable[[], str]
+) -> None:
+    """Whoever sees the card torn off may insert one in the same moment, again and again."""
+    name = new_card()
+    hand.insert("pos-a", name)
+    for _ in range(PUT_BACK):
+        card = context.connect(POS)
+        hand.tear("pos-a", "now")
+        with pytest.raises(PcscFault):
+            card.transmit(SELECT)
+        hand.insert("pos-a", name)
+        card.close()
+    card = context.connect(POS)
+    issuing.Session(card.transmit).ok(SELECT)
+    card.close()
+
+
+@pytest.mark.pcsc
+def test_faults_and_pace_through_the_control(
+    hand: Hand, context: Context, new_card: Callable[[], str]
+) -> None:
+    """A fault and a pace asked of the host reach the card in the reader."""
+    hand.insert("pos-a", new_card())
+    card = context.connect(POS)
+    session = issuing.Session(card.transmit)
+    hand.pace("pos-a", "contactless-424")
+    hand.fault("pos-a", "status", sw="6581", ins="A4")
+    assert session(SELECT)[1] == 0x6581
+    assert session(SELECT)[1] == 0x9000
+    hand.pace("pos-a", None)
+    card.close()
+    with pytest.raises(HandError, match="unknown fault"):
+        hand.fault("pos-a", "fire")
+    with pytest.raises(HandError, match="unknown profile"):
+        hand.pace("pos-a", "warp")
+    with pytest.raises(HandError, match="empty"):
+        hand.fault("pos-b", "mute")
 
 
 @pytest.mark.pcsc
