@@ -64,6 +64,11 @@ def lift_even(x32: bytes) -> bytes:
     return x32 + (sm2_curve.P - y if y & 1 else y).to_bytes(32)
 
 
+def check_public(public: bytes) -> None:
+    """Raise ``BadPublicKey`` unless this is a point of the curve, x ‖ y."""
+    _point(public)
+
+
 def digest(public: bytes, message: bytes, identifier: bytes = DEFAULT_ID) -> bytes:
     """Hash what is signed: e = SM3(ZA ‖ message), ZA = SM3(ENTL ‖ ID ‖ a ‖ b ‖ G ‖ public key).
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keys import sm2
 from keys.errors import BadPublicKey
-from keys.verify import THREADED_FROM, same, verify, verify_many
+from keys.verify import SM2_TABLE_FROM, THREADED_FROM, same, verify, verify_many
 from tests import vectors
 from tests.factories import make_identity
 
@@ -62,6 +63,46 @@ def test_many_keys_and_an_array_of_signatures() -> None:
 
     assert verify_many(keys, signatures, CONTEXT, messages).all()
     assert not verify_many(keys[::-1], signatures, CONTEXT, messages)[[0, 2]].any()
+
+
+SM2_PRIVATE = bytes(31) + b"\x05"
+SM2_PUBLIC = sm2.public_key(SM2_PRIVATE)
+
+
+def test_an_sm2_key_is_told_by_its_length() -> None:
+    """A public key of 64 bytes verifies SM2 signatures, over context and data as well."""
+    signature = sm2.sign(SM2_PRIVATE, CONTEXT + b"data")
+
+    assert verify(SM2_PUBLIC, signature, CONTEXT, b"data")
+    assert not verify(SM2_PUBLIC, signature, b"other/1\0", b"data")
+    assert not verify(SM2_PUBLIC, signature[:63], CONTEXT, b"data")
+
+
+@pytest.mark.parametrize("count", [1, SM2_TABLE_FROM, THREADED_FROM + 5])
+def test_many_of_both_suites(count: int) -> None:
+    """A batch that mixes the suites gets the verdict of each row's own suite."""
+    identity = make_identity()
+    messages = [bytes([i]) for i in range(2 * count)]
+    keys = [(identity.public_key, SM2_PUBLIC)[i % 2] for i in range(2 * count)]
+    signatures = [
+        sm2.sign(SM2_PRIVATE, CONTEXT + message, public=SM2_PUBLIC)
+        if i % 2
+        else identity.sign(CONTEXT, message)
+        for i, message in enumerate(messages)
+    ]
+    bad = set(range(0, 2 * count, 7))
+    for i in bad:
+        signatures[i] = signatures[i][:-1] + bytes([signatures[i][-1] ^ 1])
+
+    verdicts = verify_many(keys, signatures, CONTEXT, messages)
+
+    assert verdicts.tolist() == [i not in bad for i in range(2 * count)]
+
+
+def test_one_bad_sm2_key_raises() -> None:
+    """Sixty-four bytes that are no point of the curve are no public key."""
+    with pytest.raises(BadPublicKey, match="SM2"):
+        verify_many(bytes(64), [bytes(64)], CONTEXT, [b""])
 
 
 def test_unequal_numbers_are_refused() -> None:
