@@ -4,12 +4,12 @@
 KeysError
 ├── KeyStoreError
 │   ├── KeyStoreLocked      wrong passphrase
+│   │   └── HsmPinWrong     the token refuses the PIN
 │   ├── KeyStoreDamaged     the file is not what was written
 │   ├── KeyStoreExists      refuse to overwrite
 │   ├── KeyStoreThrottled   too many wrong passphrases in a row
 │   ├── KeyStoreUnnamed     the words that should name a store do not
 │   ├── HsmAbsent           no module, no token of this name
-│   ├── HsmPinWrong         the token refuses the PIN
 │   ├── HsmPinLocked        the token takes no PIN any more
 │   ├── HsmSessionLost      the token went away in mid-operation, and did not come back
 │   ├── HsmRefused          the token cannot or will not do this
@@ -114,7 +114,7 @@ class HsmAbsent(KeyStoreError):
         return f"{self.path}: no such token ({self.detail}); is the HSM connected and set up?"
 
 
-class HsmPinWrong(KeyStoreError):
+class HsmPinWrong(KeyStoreLocked):
     """Report a PIN that the token refuses; it counts the tries."""
 
     def __str__(self) -> str:

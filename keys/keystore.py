@@ -7,178 +7,42 @@ purposes, key blocks and the audit log are here, once.
 
 from __future__ import annotations
 
-import enum
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias, overload
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from keys import keyblock
 from keys.algorithm import Algorithm
 from keys.audit import AuditLog
+from keys.card_key_source import BulkKey, CardKeySource
 from keys.envelope import DEFAULT_COST, KdfCost
-from keys.errors import KeyExpired, KeyRetired, KeysError, KeyStoreExists, UnknownKey, WrongPurpose
-from keys.handle import (
-    AccountPurpose,
-    ControlPurpose,
-    DeskPurpose,
-    KeyHandle,
-    MaintenancePurpose,
-    PinReloadPurpose,
-    PinUnblockPurpose,
-    PresencePurpose,
-    PurchasePurpose,
-    TacPurpose,
+from keys.errors import (
+    BadKeyLength,
+    KcvDiffers,
+    KeyExpired,
+    KeyRetired,
+    KeyStoreExists,
+    NotExportable,
+    UnknownKey,
+    WrongPurpose,
 )
+from keys.exchange import BlockFacts, block_version, facts_of, header_of
+from keys.handle import KeyHandle, PurchasePurpose
 from keys.hierarchy import chosen_algorithm, row
+from keys.key_info import KeyId, KeyInfo, KeyState, checked_version
 from keys.material import KeyMaterial
 from keys.psam import PsamMaster, create_software_psam
 from keys.usage import UNDERIVED, KeyUsage
 
-# A key version is one byte on the card; 0 is what a blank card answers.
-VERSION_MAX = 255
-KeyId: TypeAlias = tuple[KeyUsage, int]
-_Control: TypeAlias = Literal[KeyUsage.CONTROL, KeyUsage.CARD_CONTROL, KeyUsage.PSAM_CONTROL]
-_Purchase: TypeAlias = Literal[KeyUsage.PURCHASE_PSAM, KeyUsage.PURCHASE_SOFT]
-_Account: TypeAlias = Literal[KeyUsage.LOAD, KeyUsage.UNLOAD, KeyUsage.OVERDRAFT]
+__all__ = ["BulkKey", "CardKeySource", "KeyId", "KeyInfo", "KeyState", "KeyStore", "NewCardKeys"]
 
-
-class KeyState(enum.StrEnum):
-    """Say whether a version issues cards, only serves issued ones, or serves nothing."""
-
-    ACTIVE = "active"
-    RETIRING = "retiring"
-    RETIRED = "retired"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
-    """Say what may be said about a key."""
-
-    usage: KeyUsage
-    version: int
-    kcv: str
-    created: str
-    algorithm: Algorithm = Algorithm.TDES
-    state: KeyState = KeyState.ACTIVE
-    retires: date | None = None
-    marked_test: bool = False
-    exportable: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name the key as logs do.
-
-        >>> KeyInfo(KeyUsage.TAC, 2, "08D7B4", "").name
-        'tac/2'
-        """
-        return key_name(self.usage, self.version)
-
-    def as_row(self) -> dict[str, object]:
-        """Give the facts as JSON can hold them."""
-        return {
-            "usage": self.usage.value,
-            "version": self.version,
-            "kcv": self.kcv,
-            "created": self.created,
-            "algorithm": self.algorithm.value,
-            "state": self.state.value,
-            "retires": self.retires.isoformat() if self.retires else None,
-            "test": self.marked_test,
-            "exportable": self.exportable,
-        }
-
-
-def key_name(usage: KeyUsage, version: int) -> str:
-    """Name a master key in logs and labels."""
-    return f"{usage.value}/{version}"
-
-
-def checked_version(version: int) -> int:
-    """Give the version back when a card can name it."""
-    if not 1 <= version <= VERSION_MAX:
-        raise KeysError(f"key version {version} is not 1 to {VERSION_MAX}")
-    return version
-
-
-class BulkKey:
-    """Derive the keys of many cards in one pass, whichever cipher the master has."""
-
-    def __init__(self, algorithm: Algorithm, encrypt: Callable[[bytes], bytes]) -> None:
-        self.algorithm = algorithm
-        self._encrypt = encrypt
-
-    def __repr__(self) -> str:
-        return f"BulkKey({self.algorithm.value})"
-
-    def derive(self, factors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Give the 16-byte keys (n, 16) of n diversifiers (n, 8): ``purse.diversify`` of each.
-
-        3DES takes a factor and its complement as two blocks, SM4 as one: the same bytes go in.
-        """
-        blocks = np.concatenate([factors, ~factors], axis=1)
-        keys = self._encrypt(blocks.tobytes())
-        return np.frombuffer(keys, dtype=np.uint8).reshape(-1, 16)
-
-
-class CardKeySource(ABC):
-    """Give card keys as handles, each typed by the purpose of its usage."""
-
-    @overload
-    def card_key(
-        self, usage: _Control, version: int, diversifier8: bytes, /
-    ) -> KeyHandle[ControlPurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.DESK_READ], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[DeskPurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.MAINTENANCE], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[MaintenancePurpose]: ...
-    @overload
-    def card_key(
-        self, usage: _Purchase, version: int, diversifier8: bytes, /
-    ) -> KeyHandle[PurchasePurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.TAC], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[TacPurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.PRESENCE], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[PresencePurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.PIN_UNBLOCK], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[PinUnblockPurpose]: ...
-    @overload
-    def card_key(
-        self, usage: Literal[KeyUsage.PIN_RELOAD], version: int, diversifier8: bytes, /
-    ) -> KeyHandle[PinReloadPurpose]: ...
-    @overload
-    def card_key(
-        self, usage: _Account, version: int, diversifier8: bytes, /
-    ) -> KeyHandle[AccountPurpose]: ...
-    @overload
-    def card_key(self, usage: KeyUsage, version: int, diversifier8: bytes, /) -> KeyHandle[Any]: ...
-    def card_key(self, usage: KeyUsage, version: int, diversifier8: bytes, /) -> KeyHandle[Any]:
-        """Derive the key of one card (or PSAM): diversified by the last 8 bytes of its serial.
-
-        Raises:
-            UnknownKey: there is no such master.
-            KeyExpired: its retirement date is past.
-            WrongPurpose: no card keys are derived from this usage.
-        """
-        return self._card_key(usage, version, diversifier8)
-
-    @abstractmethod
-    def _card_key(self, usage: KeyUsage, version: int, diversifier8: bytes) -> KeyHandle[Any]:
-        """Derive the key, whatever its type."""
+_U = KeyUsage
+DIVERSIFIER_BYTES = 8
 
 
 class KeyStore(CardKeySource):
@@ -279,7 +143,7 @@ class KeyStore(CardKeySource):
         self, usage: KeyUsage, version: int = 1, algorithm: Algorithm | None = None
     ) -> KeyInfo:
         """Make a random master key and store it; an existing version is never replaced."""
-        return self._add(usage, version, algorithm, None)
+        return self._add(self._new_info(usage, version, algorithm), None)
 
     def rotate(self, usage: KeyUsage, algorithm: Algorithm | None = None) -> KeyInfo:
         """Make the next version beside the old ones, of the same algorithm unless told."""
@@ -287,7 +151,8 @@ class KeyStore(CardKeySource):
         if not versions:
             raise UnknownKey(usage.value, 0)
         last = max(versions, key=lambda info: info.version)
-        return self._add(usage, last.version + 1, algorithm or last.algorithm, None)
+        info = self._new_info(usage, last.version + 1, algorithm or last.algorithm)
+        return self._add(info, None)
 
     def retire(self, usage: KeyUsage, version: int, on: date) -> KeyInfo:
         """Give a version its last day's morrow: no new cards from now, nothing at all from ``on``.
@@ -314,13 +179,78 @@ class KeyStore(CardKeySource):
             BadKeyLength, WeakKey, UnsupportedAlgorithm: the key may not be such a master.
             KeyStoreExists: there is that version already.
         """
-        material.check(chosen_algorithm(usage, algorithm))
-        return self._add(usage, version, algorithm, material, marked_test=marked_test)
+        info = self._new_info(usage, version, algorithm)
+        material.check(info.algorithm)
+        return self._add(replace(info, marked_test=marked_test), material)
+
+    def export_block(
+        self, usage: KeyUsage, version: int, under_version: int, factor8: bytes | None = None
+    ) -> str:
+        """Wrap a key in a key block under a key block protection key of this store.
+
+        With ``factor8`` what leaves is the key one storey down (of a region, of an issuer), derived
+        by that factor; it may leave where the master itself may not.
+
+        Raises:
+            NotExportable: the hierarchy, or the block the key came in, keeps it here.
+            KeyBlockRefused: the protection key is weaker than the key.
+        """
+        info, under = self._serving(usage, version), self._serving(_U.KEY_BLOCK, under_version)
+        if factor8 is None and not info.exportable:
+            raise NotExportable(usage.value, "the hierarchy or its key block says so")
+        self.audit.record(under.name, "wrap")
+        self.audit.record(info.name, "export" if factor8 is None else f"export {factor8.hex()}")
+        if factor8 is None:
+            key = self._reveal(info)
+        else:
+            _derived_from(usage)
+            if len(factor8) != DIVERSIFIER_BYTES:
+                raise BadKeyLength("diversifier", DIVERSIFIER_BYTES, len(factor8))
+            key = KeyMaterial(self._encryptor(info)(factor8 + bytes(b ^ 0xFF for b in factor8)))
+        facts = BlockFacts(
+            usage, version, info.algorithm, key.kcv(info.algorithm), info.marked_test, True
+        )
+        header = header_of(facts, under.algorithm)
+        return keyblock.seal_block(self._block_keys(under), header, key.reveal())
+
+    def import_block(self, block: str, under_version: int) -> KeyInfo:
+        """Store the key of a key block as what its header says it is, and nothing else.
+
+        A block without a version becomes the next one. What may not be exported again cannot be.
+
+        Raises:
+            KeyBlockError: the block is damaged, rejected or not allowed.
+            WrongPurpose: its usage is none of the hierarchy's.
+            KcvDiffers: the key is not the one its check value names.
+            KeyStoreExists: there is that version already.
+        """
+        under = self._serving(_U.KEY_BLOCK, under_version)
+        self.audit.record(under.name, "unwrap")
+        header, content = keyblock.open_block(self._block_keys(under), block)
+        facts, material = facts_of(header), KeyMaterial(content)
+        material.check(facts.algorithm)
+        kcv = material.kcv(facts.algorithm)
+        if facts.kcv and not kcv.startswith(facts.kcv):
+            raise KcvDiffers(f"{facts.usage.value} key of the block", facts.kcv, kcv)
+        versions = [version for u, version in self._infos() if u is facts.usage]
+        info = self._new_info(
+            facts.usage, facts.version or max(versions, default=0) + 1, facts.algorithm
+        )
+        kept = info.exportable and facts.exportable
+        info = replace(info, marked_test=facts.marked_test, exportable=kept)
+        return self._add(info, material)
+
+    def _block_keys(self, under: KeyInfo) -> keyblock.BlockKeys:
+        version = block_version(under.algorithm)
+        size = under.algorithm.key_bytes
+        return keyblock.derive(version, size, lambda data: self._cmac(under, data))
 
     # What is done with them.
 
     def _card_key(self, usage: KeyUsage, version: int, diversifier8: bytes) -> KeyHandle[Any]:
         key = self.bulk(usage, version)
+        if len(diversifier8) != DIVERSIFIER_BYTES:
+            raise BadKeyLength("diversifier", DIVERSIFIER_BYTES, len(diversifier8))
         factor = np.frombuffer(diversifier8, dtype=np.uint8).reshape(1, -1)
         return KeyHandle(usage, version, key.derive(factor).tobytes(), key.algorithm)
 
@@ -330,8 +260,7 @@ class KeyStore(CardKeySource):
         Every ``derive`` writes one line to the audit log, with the number of cards.
         """
         info = self._serving(usage, version)
-        if usage in UNDERIVED:
-            raise WrongPurpose(usage.value, "derive card keys")
+        _derived_from(usage)
         encrypt = self._encryptor(info)
 
         def counted(blocks: bytes) -> bytes:
@@ -384,26 +313,19 @@ class KeyStore(CardKeySource):
         self.audit.tally(info.name, "open")
         return self._unseal(info, sealed[1:], aad)
 
-    def _add(
-        self,
-        usage: KeyUsage,
-        version: int,
-        algorithm: Algorithm | None,
-        material: KeyMaterial | None,
-        *,
-        marked_test: bool = False,
-    ) -> KeyInfo:
-        info = KeyInfo(
+    def _new_info(self, usage: KeyUsage, version: int, algorithm: Algorithm | None) -> KeyInfo:
+        return KeyInfo(
             usage,
             checked_version(version),
             kcv="",
             created=self.audit.now_text(),
             algorithm=chosen_algorithm(usage, algorithm),
-            marked_test=marked_test,
             exportable=row(usage).exportable,
         )
-        if (usage, version) in self._infos():
-            raise KeyStoreExists(f"{self.place}: {usage.value} version {version}")
+
+    def _add(self, info: KeyInfo, material: KeyMaterial | None) -> KeyInfo:
+        if (info.usage, info.version) in self._infos():
+            raise KeyStoreExists(f"{self.place}: {info.usage.value} version {info.version}")
         self.audit.record(info.name, "generate" if material is None else "import")
         return self._dated(self._insert(info, material))
 
@@ -439,6 +361,11 @@ class NewCardKeys(CardKeySource):
         info = self._store.info(usage, version)
         if info.retires and info.state is KeyState.RETIRING:
             raise KeyRetired(usage.value, version, info.retires)
+
+
+def _derived_from(usage: KeyUsage) -> None:
+    if usage in UNDERIVED:
+        raise WrongPurpose(usage.value, "derive card keys")
 
 
 def _sealing(usage: KeyUsage) -> KeyUsage:
