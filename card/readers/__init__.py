@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Card readers by name: `open_reader("pcsc:NAME")`.
+"""Card readers by name: `open_reader("pcsc:NAME")`, `open_reader("serial:DEVICE?model=…")`.
 
 Importing this package loads no library for readers; it is loaded when a reader is first used, so
 programs without readers run without it.
@@ -7,85 +7,39 @@ programs without readers run without it.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from card.errors import NoReader
-from card.readers.pcsc import PREFIX, PcscReader, list_names
+from card.readers import pcsc, serial_name
+from card.readers.pcsc import PcscReader, list_names
+from card.readers.seam import CardConnection, Reader
+from card.readers.serial_reader import SerialReader
 
-
-class CardConnection(Protocol):
-    """A powered card: whole commands in, whole answers out (61xx and 6Cxx are done)."""
-
-    @property
-    def atr(self) -> bytes:
-        """The card's answer to reset."""
-        ...
-
-    def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
-        """Send a command, return response data and status word."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the card and reset it, so that nothing proved stays proved."""
-        ...
-
-
-class Reader(Protocol):
-    """A reader that may come and go, and with it the service behind it.
-
-    One reader object belongs to one thread.
-    """
-
-    @property
-    def name(self) -> str:
-        """The name it was opened with, scheme included."""
-        ...
-
-    def wait_card(self, timeout_s: float) -> bool:
-        """Wait until a card is there; False if none came in time.
-
-        Raises:
-            NoService: The service is still away at the end of the time.
-            NoReader: The reader is still away at the end of the time.
-        """
-        ...
-
-    def wait_removed(self, timeout_s: float) -> bool:
-        """Wait until the card last waited for has left; False if it is still there."""
-        ...
-
-    def connect(self) -> CardConnection:
-        """Power the card and take it for this program alone.
-
-        Raises:
-            NoCard, MuteCard, ReaderBusy, NoReader, NoService, NoPermission: As they say.
-        """
-        ...
-
-    def close(self) -> None:
-        """Give back what the reader holds of the service."""
-        ...
+__all__ = ["CardConnection", "Reader", "list_readers", "open_reader"]
 
 
 def open_reader(name: str) -> Reader:
     """Open a reader by its name; it need not be plugged in yet.
 
     Args:
-        name: `pcsc:` and the name PC/SC gives the reader, as `list_readers` prints it.
+        name: `pcsc:` and the name PC/SC gives the reader, as `list_readers` prints it; or
+            `serial:` and a device, `serial:/dev/ttyUSB0?model=gemcore-pos-pro&slot=1`.
 
     Raises:
-        NoReader: The scheme is unknown.
+        NoReader: The scheme is unknown, or the rest of the name does not fit it.
         NoDriver: The library for it is not installed.
     """
-    if not name.startswith(PREFIX) or name == PREFIX:
-        raise NoReader(f"{name}: expected pcsc:NAME")
+    if name.startswith(serial_name.PREFIX):
+        return SerialReader(name)
+    if not name.startswith(pcsc.PREFIX) or name == pcsc.PREFIX:
+        raise NoReader(f"{name}: expected pcsc:NAME or serial:DEVICE?model=…")
     return PcscReader(name)
 
 
 def list_readers() -> list[str]:
-    """Return the names of all readers, each good for `open_reader`.
+    """Return the names of all PC/SC readers, each good for `open_reader`.
+
+    Serial readers do not announce themselves; they are named by whoever wired them.
 
     Raises:
         NoDriver, NoService, NoPermission: As they say.
     """
-    return [PREFIX + name for name in list_names()]
+    return [pcsc.PREFIX + name for name in list_names()]

@@ -24,23 +24,17 @@ from card.operation import Connection, Operation, run
 from card.personalise import CardState, personalise
 from card.psam import PsamCard
 from card.psam_issuing import PsamData, PsamKeys, personalise_psam
-from card.readers import Reader, list_readers, open_reader
+from card.readers import CardConnection, Reader, list_readers, open_reader
 from card.readers.pcsc import BUSY_TIMEOUT_S, PcscConnection
 from card.tap import TapRequest, prove
 from card.volunteer import VolunteerCard, read_composite, select
 from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.pcsc import PcscStack
 from hardware_mocks.pcsc.errors import NamespacesNotPermitted, NeedsRoot
+from keys.psam import Psam
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
-from tests.contracts.connection import (
-    CHECKS,
-    CHINA,
-    H8,
-    NINE,
-    check_power_forgets,
-    check_tap,
-)
+from tests.contracts.connection import CHINA, H8, NINE, SUITE, Check
 from tests.contracts.connection_cards import (
     ASN,
     PASSPHRASE,
@@ -157,35 +151,61 @@ def test_readers_are_listed_by_name(stack: PcscStack) -> None:
     assert sorted(list_readers()) == sorted(f"pcsc:{s.reader}" for s in stack.slots.values())
 
 
+class PcscRig:
+    """A card behind pcscd, in one slot of the stack; the PSAM is in its own."""
+
+    def __init__(self, stack: PcscStack, hand: Hand, store: FileKeyStore, slot: str) -> None:
+        self.store = store
+        self._hand = hand
+        self._slot = slot
+        self._reader = _reader(stack, slot)
+        self._sam = _reader(stack, SAM)
+        self._open: dict[str, CardConnection] = {}
+
+    def power(self) -> Connection:
+        """Connect anew; letting go resets the card."""
+        assert self._reader.wait_card(WAIT_S)
+        return self._connected(self._reader)
+
+    def psam(self) -> Psam:
+        """Return the PSAM card of the stack."""
+        assert self._sam.wait_card(WAIT_S)
+        return PsamCard(self._connected(self._sam))
+
+    def pull(self) -> None:
+        """Take the card out of its slot."""
+        self._hand.remove(self._slot)
+
+    def hush(self) -> None:
+        """Tear it: to the service a virtual card that is silent is one that left."""
+        self._hand.tear(self._slot, "now")
+
+    def close(self) -> None:
+        """Give readers and cards back."""
+        for connection in self._open.values():
+            connection.close()
+        self._reader.close()
+        self._sam.close()
+
+    def _connected(self, reader: Reader) -> CardConnection:
+        if reader.name in self._open:
+            self._open.pop(reader.name).close()
+        self._open[reader.name] = reader.connect()
+        return self._open[reader.name]
+
+
 @pytest.mark.parametrize("slot", [CONTACTS, ANTENNA])
+@pytest.mark.parametrize("check", SUITE, ids=lambda check: check.__name__)
 def test_connection_over_pcsc(
-    stack: PcscStack, hand: Hand, issued: str, store: FileKeyStore, slot: str
+    stack: PcscStack, hand: Hand, issued: str, store: FileKeyStore, check: Check, slot: str
 ) -> None:
     """A card behind pcscd keeps the same contract as one in process, over contacts and antenna."""
     hand.insert(slot, issued)
-    for check in CHECKS:
-        with _connected(stack, slot) as connection:
-            check(connection)
-    with _connected(stack, slot) as connection, _connected(stack, SAM) as sam:
-        check_tap(connection, PsamCard(sam), store)
-    _check_power(_reader(stack, slot))
-
-
-def _check_power(reader: Reader) -> None:
-    reader.wait_card(WAIT_S)
-    opened: list[PcscConnection] = []
-
-    def power_again() -> Connection:
-        while opened:
-            opened.pop().close()
-        connection = reader.connect()
-        assert isinstance(connection, PcscConnection)
-        opened.append(connection)
-        return connection
-
-    check_power_forgets(power_again)
-    opened.pop().close()
-    reader.close()
+    rig = PcscRig(stack, hand, store, slot)
+    try:
+        check(rig)
+    finally:
+        rig.close()
 
 
 def test_waiting_follows_the_card(stack: PcscStack, hand: Hand, issued: str) -> None:
