@@ -35,6 +35,8 @@ _CURVE = b"".join(value.to_bytes(32) for value in (sm2_curve.A, sm2_curve.B, *sm
 # As many keys as `_prims` keeps of the other suite; an entry here is two integers.
 _KEYS_CACHED = 4096
 
+SONAME = _prims.LIBCRYPTO
+
 sm3 = _prims.sm3
 
 

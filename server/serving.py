@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from keys.sm2 import SM2_EVENTS_MAX, SONAME, fast_library
 from server.app import build_app
 from server.clock import Clock
 from server.config import Config
@@ -23,6 +25,8 @@ TIMEOUT_S = 60
 GRACEFUL_TIMEOUT_S = 10
 # Between two uploads of one terminal in a row.
 KEEPALIVE_S = 5
+
+log = structlog.get_logger("yika.serving")
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -55,6 +59,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Build the application, in the process that serves it."""
+        say_how_sm2_is_verified(fast_library())
         return build_app(open_runtime(self.config, self.clock))
 
     def _start_worker(self, process: Any) -> None:
@@ -69,6 +74,14 @@ class Server(BaseApplication):  # type: ignore[misc]
         application = getattr(process, "wsgi", None)
         if application is not None:
             application.extensions[EXTENSION].close()
+
+
+def say_how_sm2_is_verified(library: str | None) -> None:
+    """Log which library verifies SM2, and warn where none does: uploads are then kept small."""
+    if library is None:
+        log.warning("sm2_slow", events_per_batch_max=SM2_EVENTS_MAX, wants=SONAME)
+    else:
+        log.info("sm2_fast", library=library)
 
 
 def serve(config: Config, clock: Clock | None = None) -> None:

@@ -20,9 +20,10 @@ from keys._prims.ciphers import (
     pad80,
 )
 from keys._prims.hashes import hmac_sm3, sm3
+from keys._prims.libcrypto import SONAME as LIBCRYPTO
 from keys._prims.libcrypto import Sm2Verifier
 from keys._prims.libcrypto import load as load_sm2
-from keys._prims.sealing import argon2id, gcm_open, gcm_seal, random_bytes
+from keys._prims.sealing import aes_key_unwrap, argon2id, gcm_open, gcm_seal, random_bytes
 from keys._prims.signatures import (
     PUBLIC_KEY_SIZE,
     SIGNATURE_SIZE,
@@ -45,12 +46,14 @@ from keys._prims.signatures import (
 
 __all__ = [
     "BLOCK",
+    "LIBCRYPTO",
     "PUBLIC_KEY_SIZE",
     "SIGNATURE_SIZE",
     "Encryptor",
     "PrivateKey",
     "PublicKey",
     "Sm2Verifier",
+    "aes_key_unwrap",
     "argon2id",
     "cbc",
     "cbc_decrypt",

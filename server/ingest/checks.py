@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from keys.sm2 import SM2_EVENTS_MAX
+from keys.verify import is_sm2
 from server.errors import Problem
 from server.ingest.models import EVENT_BYTES, HEADER_BYTES
 from swipe import arrays, batch
@@ -45,6 +49,20 @@ def cut(body: bytes) -> tuple[BatchHeader, EventArray]:
         raise too_large(len(body)) from error
     except UnknownVersion as error:
         raise malformed("ver") from error
+
+
+def check_sm2(events: EventArray, keys: Mapping[int, bytes], *, fast: bool) -> None:
+    """Refuse more SM2 signatures than this server can check in a moment without a fast library."""
+    slow = [key_id for key_id, public_key in keys.items() if is_sm2(public_key)]
+    if fast or not slow or np.isin(events["key_id"], slow).sum() <= SM2_EVENTS_MAX:
+        return
+    raise Problem(
+        413,
+        "sm2-batch-length",
+        f"本服务器没有国密加速库，每批最多 {SM2_EVENTS_MAX} 条国密签名的记录",
+        f"this server has no fast SM2 library: at most {SM2_EVENTS_MAX} SM2 events in a batch",
+        most=SM2_EVENTS_MAX,
+    )
 
 
 def check_signature(header: BatchHeader, keys: Mapping[int, bytes]) -> None:

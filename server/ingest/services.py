@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keys.custody import KeyStore
+from keys.sm2 import fast_library
 from server.db import Database
 from server.errors import Problem
 from server.ingest import checks, enrolled, proofs
@@ -52,6 +53,7 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
                 return Answer(200, known.receipt, replay=True)
             header, events = checks.cut(upload.body)
             found = enrolled.load(session, upload.terminal_id, events)
+        checks.check_sm2(events, found.keys, fast=fast_library() is not None)
         checks.check_signature(header, found.keys)
         opened = checks.check_content(header, events, upload.terminal_id, upload.batch_no)
         weighed = proofs.weigh(intake.store, events, found)
