@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import parse_qsl
 
-from keys.errors import KeyStoreUnnamed, TestKeysRefused
+from keys.errors import HsmAbsent, KeyStoreUnnamed, TestKeysRefused
 from keys.keystore import CardKeySource, KeyInfo, KeyState, KeyStore
 from keys.store import FileKeyStore
 from keys.surroundings import HERE, Surroundings
@@ -25,17 +27,35 @@ __all__ = [
 def open_store(spec: str, passphrase: str, around: Surroundings = HERE) -> KeyStore:
     """Open a key store by its name.
 
-    ``FILE`` or ``file:FILE`` is an encrypted file.
+    ``FILE`` or ``file:FILE`` is an encrypted file; ``pkcs11:MODULE?token=LABEL`` is a token, whose
+    PIN the passphrase is. ``&audit=FILE`` says where a token's audit log is.
 
     Raises:
         KeyStoreUnnamed: the words do not name a store.
         KeyStoreError: it does not open; the class says why.
     """
     kind, colon, rest = spec.partition(":")
+    if kind == "pkcs11" and colon:
+        return _open_token(spec, rest, passphrase, around)
     path = rest if kind == "file" and colon else spec
     if not path:
         raise KeyStoreUnnamed(spec, "no file named")
     return FileKeyStore.open(path, passphrase, around)
+
+
+def _open_token(spec: str, rest: str, pin: str, around: Surroundings) -> KeyStore:
+    module, _, query = rest.partition("?")
+    named = dict(parse_qsl(query, keep_blank_values=True))
+    label, audit = named.pop("token", ""), named.pop("audit", "")
+    if not module or not label or named:
+        raise KeyStoreUnnamed(spec, "module and token are needed, audit may be given, nothing else")
+    try:
+        from keys.pkcs11_store import Pkcs11KeyStore  # noqa: PLC0415 (python-pkcs11 is an extra)
+    except ModuleNotFoundError as exc:
+        raise HsmAbsent(spec, "python-pkcs11 is missing: pip install yika[hsm]") from exc
+    if audit:
+        around = replace(around, audit=Path(audit))
+    return Pkcs11KeyStore.open(module, label, pin, around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +85,15 @@ def findings(store: KeyStore) -> list[Finding]:
                     f"{info.name} was retired on {info.retires}",
                 )
             )
+    if store.backend == "pkcs11":
+        found.append(
+            Finding(
+                "sm-keys",
+                False,
+                "令牌没有 SM4/SM2 机制：国密密钥留在文件密钥库",
+                "the token has no SM4 or SM2: SM keys stay in a file store",
+            )
+        )
     return sorted(found, key=lambda finding: not finding.grave)
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 PRIVATE_MODE = 0o600
@@ -81,3 +83,14 @@ def remove_drafts(path: Path, disk: Disk = DISK) -> None:
     """Remove what writers of this file left when they were cut off; hold its lock meanwhile."""
     for draft in path.parent.glob(f".{path.name}.*.new"):
         disk.unlink(draft)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that is replaced as a whole; programs take turns."""
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -10,11 +10,8 @@ the second release algorithm, retires, test and exportable. Rows of the first re
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -24,7 +21,7 @@ from keys import _prims
 from keys.algorithm import Algorithm
 from keys.envelope import DEFAULT_COST, Envelope, KdfCost
 from keys.errors import BadKeyLength, KeyStoreDamaged, KeyStoreExists, NotExportable, WeakKey
-from keys.files import PRIVATE_MODE, remove_drafts, write_private
+from keys.files import locked, remove_drafts, write_private
 from keys.hierarchy import row
 from keys.keystore import KeyId, KeyInfo, KeyState, KeyStore
 from keys.material import KeyMaterial
@@ -189,7 +186,7 @@ class FileKeyStore(KeyStore):
 
     def _update(self, change: Callable[[dict[KeyId, _Entry]], None]) -> None:
         """Change the store as it is on disk now, so that two programs lose no key."""
-        with _locked(self.path):
+        with locked(self.path):
             remove_drafts(self.path, self._around.disk)
             entries = _parse(
                 self._envelope.unseal(self.path.read_bytes(), str(self.path)), str(self.path)
@@ -220,13 +217,3 @@ def _parse(plain: bytes, path: str) -> dict[KeyId, _Entry]:
     except (ValueError, KeyError, TypeError, AttributeError, BadKeyLength) as exc:
         raise KeyStoreDamaged(path, "content not understood") from exc
     return {(entry.info.usage, entry.info.version): entry for entry in entries}
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -8,6 +8,8 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap as _aes_key_unwrap
 
 from keys.errors import BadSeal
 
@@ -31,6 +33,14 @@ def gcm_open(key: bytes, sealed: bytes, aad: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(nonce, rest, aad)
     except InvalidTag as exc:
+        raise BadSeal from exc
+
+
+def aes_key_unwrap(wrapping: bytes, wrapped: bytes) -> bytes:
+    """Unwrap a key (AES key wrap, RFC 3394); raise ``BadSeal`` when it is not under this one."""
+    try:
+        return _aes_key_unwrap(wrapping, wrapped)
+    except InvalidUnwrap as exc:
         raise BadSeal from exc
 
 
