@@ -17,6 +17,8 @@ from card.codec import BCD_DATE, Field, Layout, padded_text
 from card.status_words import Text
 
 COMPOSITE_TAG = 0xAA
+FLAG_MINOR_RULES = 0x01  # bits of `PublicData.flags`
+FLAG_SM4 = 0x02
 ISSUER_ID = bytes.fromhex("59494B4100000001")  # "YIKA", issuer 1
 
 _RESERVED = Text("保留，全零", "reserved, zero")
@@ -197,8 +199,8 @@ PUBLIC_DATA = Layout(
         Field("birth_date", BCD_DATE, Text("出生日期，零为无", "date of birth, zero for none")),
         Field("masked_name", padded_text(20, "gb18030"),
               Text("脱敏姓名 GB18030，补零", "masked name, GB18030, zero padded")),
-        Field("flags", Int8ub, Text("标志：位0 按未成年人处理",
-                                    "flags: bit 0 the rules for minors apply")),
+        Field("flags", Int8ub, Text("标志：位0 按未成年人处理，位1 密钥为 SM4",
+                                    "flags: bit 0 the rules for minors apply, bit 1 keys are SM4")),
         Field("key_version", Int8ub, Text("密钥组版本", "version of the key set")),
     ),
     (

@@ -15,6 +15,8 @@ from card.files import (
     Directory,
 )
 from card.layouts import (
+    FLAG_MINOR_RULES,
+    FLAG_SM4,
     ISSUER_ID,
     NO_TAP,
     NO_UPDATE,
@@ -23,11 +25,11 @@ from card.layouts import (
     ServiceData,
 )
 from card.photo import photo_content
+from keys.algorithm import Algorithm
 
 ASN_BYTES = 10
 NOT_ENABLED = 0x00
 ENABLED = 0x01
-FLAG_MINOR_RULES = 0x01
 
 
 class ProfileTooBig(LayoutError):
@@ -97,6 +99,7 @@ class CardData:
         functions: `card.layouts.Function`; what the holder has opted into.
         level: Stars.
         total_minutes: As the server counts them on the day of issue.
+        algorithm: Of the card's keys; a tap must know it before it asks for CG2.
     """
 
     asn: bytes
@@ -118,6 +121,7 @@ class CardData:
     functions: int = 0
     level: int = 0
     total_minutes: int = 0
+    algorithm: Algorithm = Algorithm.TDES
 
     def __post_init__(self) -> None:
         if len(self.asn) != ASN_BYTES or not self.asn.hex().isdecimal():
@@ -163,6 +167,9 @@ class CardData:
         )
 
     def _public(self) -> PublicData:
+        flags = FLAG_MINOR_RULES if self.minor_rules else 0
+        if self.algorithm is Algorithm.SM4:
+            flags |= FLAG_SM4
         return PublicData(
             issuer=ISSUER_ID,
             application_type=ENABLED,
@@ -173,6 +180,6 @@ class CardData:
             issuer_fci=bytes(2),
             birth_date=self.birth_date,
             masked_name=self.masked_name,
-            flags=FLAG_MINOR_RULES if self.minor_rules else 0,
+            flags=flags,
             key_version=self.key_version,
         )

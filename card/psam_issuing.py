@@ -34,7 +34,6 @@ PURCHASE_KEY_USE = 0x22  # purchase, one level of diversification
 CONTROL_KEY_USE = 0x39
 PSAM_VERSION = 0x01
 PSAM_KIND = 0x01
-ALGORITHM_3DES = 0x00
 
 _ADD = 0x01
 _ISSUED = 0x6982
@@ -109,9 +108,9 @@ def personalise_psam(data: PsamData, keys: PsamKeys) -> Operation[PsamIssue]:
     yield from exchange(update_binary(SERIAL_SFI, 0, file_0015))
     yield from _compare(file_0015, data.number, ReadBackMismatch)
     yield from exchange(select_fid(PURCHASE_FID))
-    header = bytes((PURCHASE_KEY_USE, keys.purchase.version, ALGORITHM_3DES))
+    header = bytes((PURCHASE_KEY_USE, keys.purchase.version, keys.purchase.algorithm.card_id))
     yield from write_wrapped(_ADD, HARDWARE_KEY_INDEX, header, keys.purchase, keys.transport)
-    header = bytes((CONTROL_KEY_USE, keys.control.version, ALGORITHM_3DES))
+    header = bytes((CONTROL_KEY_USE, keys.control.version, keys.control.algorithm.card_id))
     yield from write_wrapped(CONTROL_KEY_USE, 0, header, keys.control, keys.transport)
     return PsamIssue(data.number, 4)
 

@@ -25,6 +25,8 @@ from card.errors import LayoutError, ProofUnavailable, ProtocolFault
 from card.files import VOLUNTEER
 from card.layouts import Composite
 from card.operation import LIVE, Connection, Operation, Outside, exchange, fetch, run
+from keys.algorithm import Algorithm
+from keys.errors import UnsupportedAlgorithm
 from keys.psam import Psam, PurchaseRequest
 from keys.usage import CARD_KEYS, KeyUsage
 
@@ -49,6 +51,18 @@ class CappInit:
     key_version: int
     algorithm: int
     rand: bytes
+
+    @property
+    def cg_type(self) -> int:
+        """Return the kind of cryptogram a card of this algorithm gives, as an event carries it.
+
+        Raises:
+            ProtocolFault: The card names an algorithm that nobody knows.
+        """
+        try:
+            return Algorithm.from_card_id(self.algorithm).cg_type
+        except UnsupportedAlgorithm as exc:
+            raise ProtocolFault(f"algorithm {self.algorithm:02X}") from exc
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from card.files import MF_FID, VOLUNTEER, VOLUNTEER_AID
 from card.layouts import (
     COMPOSITE,
     COMPOSITE_TAG,
+    FLAG_SM4,
     ISSUER_ID,
     LOG_RECORD,
     PUBLIC_DATA,
@@ -34,6 +35,7 @@ from card.status_words import OK, Outcome
 from card.tap import TapAnswer, TapRequest, tap
 from emv.errors import EmvError
 from emv.tlv import parse_one
+from keys.algorithm import Algorithm
 from keys.usage import CARD_KEYS, KeyUsage
 
 ENABLED = 0x01
@@ -60,7 +62,7 @@ class CardFace:
         masked_name: A name fit for a screen.
         enabled: Whether personalisation was finished.
         key_version: Version of the card's key set.
-        flags: Bit 0: the rules for minors apply.
+        flags: Bit 0: the rules for minors apply; bit 1: the keys are SM4.
     """
 
     asn: bytes
@@ -76,6 +78,16 @@ class CardFace:
     def diversifier(self) -> bytes:
         """Return what the card's keys are diversified by: the last 8 bytes of the serial."""
         return self.asn[2:]
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """Return what the card's keys compute with."""
+        return Algorithm.SM4 if self.flags & FLAG_SM4 else Algorithm.TDES
+
+    @property
+    def cg_type(self) -> int:
+        """Return the kind of CG2 the card gives, as an event carries it: 1 3DES, 2 SM4."""
+        return self.algorithm.cg_type
 
     def validity(self, today: dt.date) -> Validity:
         """Return whether the card may be used on a day."""

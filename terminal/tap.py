@@ -23,7 +23,7 @@ from card.operation import Connection, run
 from card.tap import prove
 from card.volunteer import CardFace, read_composite, select
 from swipe.event import Event
-from swipe.kinds import CardKind, CgType, EventType, RejectReason, Result
+from swipe.kinds import CardKind, EventType, RejectReason, Result
 from terminal.clock import Reading
 from terminal.desk import Desk, hint
 from terminal.errors import NotSaved
@@ -196,7 +196,7 @@ class _Presentation:
             reading,
             flags=int(decision.flags),
             card_kind=CardKind.PBOC_PURSE,
-            cg_type=CgType.DES3,
+            cg_type=face.cg_type,
             dpk_idx=self._desk.dpk_idx,
             activity=0 if activity is None else activity.id,
             card_asn=face.asn,

@@ -12,6 +12,7 @@ from card import tap
 from card.apdu import CommandApdu
 from card.attempts import AttemptGuard
 from card.bcd import bcd_datetime
+from card.card_keys import CARD_USAGES
 from card.commands import CAPP_PURCHASE
 from card.errors import (
     AuthenticationFailed,
@@ -29,7 +30,7 @@ from card.layouts import NO_TAP, Composite
 from card.operation import Connection, run
 from card.psam import PsamCard
 from card.secure_messaging import maced
-from card.tap import TapAnswer, TapRequest, initialize, presence, prove
+from card.tap import CappInit, TapAnswer, TapRequest, initialize, presence, prove
 from card.volunteer import (
     KIND_IN,
     KIND_OUT,
@@ -43,6 +44,7 @@ from card.volunteer import (
 )
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
+from keys.algorithm import Algorithm
 from keys.psam import PurchaseRequest, SoftwarePsam
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
@@ -52,7 +54,9 @@ from tests.contracts.connection_cards import (
     PASSPHRASE,
     PSAM_NO,
     Script,
+    card_data,
     in_process,
+    issue,
     issued_card,
     issued_psam,
 )
@@ -135,6 +139,50 @@ def test_a_software_psam_uses_its_own_key(
 
     assert software.key_index == 2
     _verify(store, answer, NINE, KeyUsage.PURCHASE_SOFT)
+
+
+@pytest.fixture(scope="module")
+def sm4_store(tmp_path_factory: pytest.TempPathFactory) -> FileKeyStore:
+    """A key store whose card keys are SM4."""
+    folder = tmp_path_factory.mktemp("sm4")
+    store = FileKeyStore.create(folder / "keys.yika", PASSPHRASE, CHEAP)
+    for usage in (*CARD_USAGES, KeyUsage.PSAM_CONTROL):
+        store.generate(usage, 1, Algorithm.SM4)
+    return store
+
+
+@pytest.mark.parametrize("hardware", [True, False], ids=["hardware", "software"])
+def test_a_card_with_sm4_keys_is_issued_and_tapped(
+    sm4_store: FileKeyStore, tmp_path: Path, hardware: bool
+) -> None:
+    """Keys, proofs, MACs and cryptograms are SM4 throughout, and the card says so beforehand."""
+    chip = VirtualCard()
+    issue(sm4_store, chip, card_data(algorithm=Algorithm.SM4))
+    path = tmp_path / "psam"
+    sm4_store.export_software_psam(path, PSAM_NO, PASSPHRASE, CHEAP)
+    psam: PsamCard | SoftwarePsam = (
+        PsamCard(in_process(issued_psam(sm4_store)))
+        if hardware
+        else SoftwarePsam.open(path, PASSPHRASE)
+    )
+
+    volunteer = VolunteerCard(in_process(chip))
+    answer = volunteer.clock_in(_request(psam))
+    desk = (
+        sm4_store.card_key(KeyUsage.DESK_READ, 1, ASN[2:]),
+        sm4_store.card_key(KeyUsage.MAINTENANCE, 1, ASN[2:]),
+    )
+
+    usage = KeyUsage.PURCHASE_PSAM if hardware else KeyUsage.PURCHASE_SOFT
+    _verify(sm4_store, answer, NINE, usage)
+    assert volunteer.identity().cg_type == answer.init.cg_type == 2
+    assert [record.card_ctr for record in volunteer.log(*desk)] == [0]
+
+
+def test_an_unknown_algorithm_is_a_fault() -> None:
+    """A card that names an algorithm nobody knows is not tapped blindly."""
+    with pytest.raises(ProtocolFault):
+        assert CappInit(0, 0, 1, 0x77, bytes(4)).cg_type
 
 
 def test_identity_and_validity(card: VirtualCard) -> None:
