@@ -60,8 +60,8 @@ def run(quick: bool) -> Iterator[Line]:
         peer_database = fresh_database(cluster, "peer", world)
         peer = PEER_EVENTS / _timed(lambda: _peer(peer_database, world))
         peer_database.close()
-    verified = _timed(lambda: _verify(world.events, world.terminal))
-    proven = _timed(lambda: _prove(world))
+        verified = _timed(lambda: _verify(world.events, world.terminal))
+        proven = _timed(lambda: _prove(world))
     ceiling = count / (verified + proven + copied)
     yield report(
         "ingest", "ceiling: Ed25519 verify, both cores", significant(count / verified), "events/s"
