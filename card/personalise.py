@@ -187,6 +187,8 @@ def plan(data: CardData, keys: CardKeys, profile: Profile = STANDARD) -> Plan:
     Raises:
         LayoutError: A value does not fit its field.
     """
+    if keys[KeyUsage.PRESENCE].algorithm is not data.algorithm:
+        raise LayoutError("algorithm", f"the card's keys are not {data.algorithm.value}")
     contents = data.contents(profile)
     off = bytearray(contents[_PUBLIC])
     off[_SWITCH_OFFSET] = NOT_ENABLED
