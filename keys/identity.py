@@ -1,13 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Ed25519 identity of a terminal or a server: it signs, and never shows its private half."""
+"""The identity of a terminal or a server: it signs, and never shows its private half."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from keys import _prims
-from keys.errors import KeyStoreDamaged, KeyStoreExists
+from keys import _prims, sm2, sm2_curve, sm2_file
+from keys.errors import BadPublicKey, KeyStoreDamaged, KeyStoreExists
 from keys.files import write_private
+from keys.suite import Suite, full_key, short_key
+
+__all__ = ["Identity", "Suite", "full_key", "short_key"]
+
+
+class _Sm2Private:
+    """An SM2 private key; its public key has an even y, so that x alone stands for it."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret, self.public_key = _even_pair(secret)
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign with SM3 and the default identifier (GB/T 32918.2)."""
+        return sm2.sign(self._secret, data, public=self.public_key)
+
+    def to_pem(self) -> bytes:
+        """Write PKCS #8."""
+        return sm2_file.to_pem(self._secret, self.public_key)
+
+
+def _even_pair(secret: bytes) -> tuple[bytes, bytes]:
+    """Give a private and its public key with an even y: n - d has the other y of the same x."""
+    public = sm2.public_key(secret)
+    if public[-1] & 1:
+        secret = (sm2_curve.N - int.from_bytes(secret)).to_bytes(sm2.PRIVATE_SIZE)
+        public = sm2.public_key(secret)
+    return secret, public
 
 
 class Identity:
@@ -17,39 +44,58 @@ class Identity:
     shown as a batch or a receipt.
     """
 
-    def __init__(self, private: _prims.PrivateKey) -> None:
+    def __init__(self, private: _prims.PrivateKey | _Sm2Private) -> None:
         self._private = private
-        self.public_key: bytes = _prims.ed25519_public_bytes(private)
+        self.public_key: bytes = (
+            private.public_key
+            if isinstance(private, _Sm2Private)
+            else _prims.ed25519_public_bytes(private)
+        )
+        self.suite = Suite.of(self.public_key)
 
     def __repr__(self) -> str:
         return f"Identity(public_key={self.public_key.hex()})"
 
     @classmethod
-    def generate(cls) -> Identity:
+    def generate(cls, suite: Suite = Suite.ED25519) -> Identity:
         """Make a new identity."""
+        if suite is Suite.SM2:
+            return cls(_Sm2Private(sm2.generate()))
         return cls(_prims.ed25519_generate())
 
     @classmethod
-    def from_seed(cls, seed32: bytes) -> Identity:
+    def from_seed(cls, seed32: bytes, suite: Suite = Suite.ED25519) -> Identity:
         """Make the identity of a 32-byte seed, for vectors and examples.
 
         >>> Identity.from_seed(bytes(32)).public_key.hex()[:16]
         '3b6a27bcceb6a42d'
         """
+        if suite is Suite.SM2:
+            return cls(_Sm2Private(seed32))
         return cls(_prims.ed25519_from_seed(seed32))
 
     @classmethod
     def load(cls, path: Path | str) -> Identity:
-        """Read an identity from a PEM file (PKCS #8)."""
+        """Read an identity of either suite from a PEM file (PKCS #8)."""
+        pem = Path(path).read_bytes()
         try:
-            return cls(_prims.ed25519_from_pem(Path(path).read_bytes()))
-        except ValueError as exc:
-            raise KeyStoreDamaged(str(path), "not an Ed25519 key in PEM") from exc
+            secret = sm2_file.from_pem(pem)
+            if secret is not None:
+                return cls(_Sm2Private(secret))
+            return cls(_prims.ed25519_from_pem(pem))
+        except (ValueError, BadPublicKey) as exc:
+            raise KeyStoreDamaged(str(path), "not an Ed25519 or SM2 key in PEM") from exc
 
     def save(self, path: Path | str) -> None:
         """Write the identity to a new PEM file that only its owner may read."""
+        private = self._private
+        pem = (
+            private.to_pem()
+            if isinstance(private, _Sm2Private)
+            else _prims.ed25519_to_pem(private)
+        )
         try:
-            write_private(Path(path), _prims.ed25519_to_pem(self._private), replace=False)
+            write_private(Path(path), pem, replace=False)
         except FileExistsError as exc:
             raise KeyStoreExists(str(path)) from exc
 
