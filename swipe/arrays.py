@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keys.proof import ProofInputs
+from keys.suite import Suite
 from swipe.errors import WrongLength
 from swipe.event import CORE_CONTEXT, CORE_SIZE, EVENT_LAYOUT, EVENT_SIGNED, EVENT_SIZE
 from swipe.event import VERSION as EVENT_VERSION
@@ -51,14 +53,14 @@ def ordinals(events: EventArray) -> NDArray[np.int64]:
     return np.arange(len(events), dtype=np.int64)
 
 
-def event_hashes(events: EventArray) -> Bytes2d:
-    """Hash each event's 224 bytes: shape (n, 32)."""
-    return _hashes(rows(events), EVENT_SIZE)
+def event_hashes(events: EventArray, suite: Suite = Suite.ED25519) -> Bytes2d:
+    """Hash each event's 224 bytes: shape (n, 32). The log's leaves are SHA-256 in every suite."""
+    return _hashes(rows(events), EVENT_SIZE, suite)
 
 
 def content_hashes(events: EventArray) -> Bytes2d:
     """Hash each event's 160 signed bytes: shape (n, 32)."""
-    return _hashes(rows(events), EVENT_SIGNED)
+    return _hashes(rows(events), EVENT_SIGNED, Suite.ED25519)
 
 
 def signed_messages(events: EventArray) -> list[bytes]:
@@ -67,19 +69,20 @@ def signed_messages(events: EventArray) -> list[bytes]:
     return [raw[at : at + EVENT_SIGNED] for at in range(0, len(raw), EVENT_SIZE)]
 
 
-def core_digests(events: EventArray) -> Bytes2d:
+def core_digests(events: EventArray, suite: Suite = Suite.ED25519) -> Bytes2d:
     """Compute h8 of each event (``event.core_digest``): shape (n, 8)."""
     raw = rows(events).tobytes()
+    digest = _digest_of(suite)
     digests = b"".join(
-        hashlib.sha256(
-            CORE_CONTEXT + raw[at : at + CORE_SIZE] + raw[at + 128 : at + EVENT_SIGNED]
-        ).digest()[:8]
+        digest(CORE_CONTEXT + raw[at : at + CORE_SIZE] + raw[at + 128 : at + EVENT_SIGNED])[:8]
         for at in range(0, len(raw), EVENT_SIZE)
     )
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 8)
 
 
-def chain_ok(events: EventArray, prev: bytes | None = None) -> Mask:
+def chain_ok(
+    events: EventArray, prev: bytes | None = None, suite: Suite = Suite.ED25519
+) -> Mask:
     """Say of each event whether its ``prev`` is the hash of the one before.
 
     ``prev`` is what the first must carry; without it the first is taken as right.
@@ -87,7 +90,7 @@ def chain_ok(events: EventArray, prev: bytes | None = None) -> Mask:
     good = np.ones(len(events), dtype=np.bool_)
     if not len(events):
         return good
-    good[1:] = (events["prev"][1:] == event_hashes(events[:-1])).all(axis=1)
+    good[1:] = (events["prev"][1:] == event_hashes(events[:-1], suite)).all(axis=1)
     if prev is not None:
         good[0] = events["prev"][0].tobytes() == prev
     return good
@@ -131,7 +134,7 @@ def bcd_datetimes(events: EventArray) -> tuple[Bytes2d, Bytes2d]:
     return date, _bcd([second // 3600, second // 60 % 60, second % 60])
 
 
-def proof_inputs(events: EventArray) -> ProofInputs:
+def proof_inputs(events: EventArray, suite: Suite = Suite.ED25519) -> ProofInputs:
     """Give what TAC, MAC2 and CG2 of these events are computed from."""
     date, time = bcd_datetimes(events)
     return ProofInputs(
@@ -144,7 +147,7 @@ def proof_inputs(events: EventArray) -> ProofInputs:
         psam_no=events["psam_no"],
         date=date,
         time=time,
-        h8=core_digests(events),
+        h8=core_digests(events, suite),
         cg_type=events["cg_type"],
     )
 
@@ -170,12 +173,19 @@ def form_faults(events: EventArray) -> dict[str, Mask]:
     return {name: bad for name, bad in checks.items() if bad.any()}
 
 
-def _hashes(table: Bytes2d, size: int) -> Bytes2d:
+def _hashes(table: Bytes2d, size: int, suite: Suite) -> Bytes2d:
     raw = table.tobytes()
-    digests = b"".join(
-        hashlib.sha256(raw[at : at + size]).digest() for at in range(0, len(raw), EVENT_SIZE)
-    )
+    digest = _digest_of(suite)
+    digests = b"".join(digest(raw[at : at + size]) for at in range(0, len(raw), EVENT_SIZE))
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+
+
+def _digest_of(suite: Suite) -> Callable[[bytes], bytes]:
+    """Give the suite's hash without its table look-up: it is called once an event."""
+    if suite is Suite.ED25519:
+        sha256 = hashlib.sha256
+        return lambda data: sha256(data).digest()
+    return suite.digest
 
 
 def _bcd(columns: list[NDArray[np.int64]]) -> Bytes2d:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from keys.identity import Identity
+from keys.sm2 import SM2_EVENTS_MAX
+from keys.suite import Suite
 from keys.verify import verify as verify_signature
 from swipe import arrays, merkle
 from swipe.arrays import EventArray
@@ -21,6 +24,8 @@ HEADER_SIZE = 192
 BATCH_CONTEXT = b"yika/batch/1\0"
 # 224 kB: some seconds on a slow mobile line, and a bounded piece of work for the server.
 MAX_BATCH_EVENTS = 1000
+# SM2 is checked in plain Python where no faster library is; see `keys.sm2`.
+MAX_BATCH_EVENTS_SM2 = SM2_EVENTS_MAX
 MAX_BATCH_SIZE = HEADER_SIZE + MAX_BATCH_EVENTS * EVENT_SIZE
 
 BATCH_LAYOUT = Layout(
@@ -52,8 +57,8 @@ BATCH_DTYPE = BATCH_LAYOUT.dtype
 class BatchHeader:
     """One batch header, with the names of the specification's table.
 
-    ``head`` is the hash of the last event, ``root`` the RFC 6962 root over all of them; ``n_in``,
-    ``n_out`` and ``n_rej`` count inside this batch.
+    ``head`` is the suite's hash of the last event, ``root`` the RFC 6962 root over all of them;
+    ``n_in``, ``n_out`` and ``n_rej`` count inside this batch.
     """
 
     kind: int
@@ -107,10 +112,20 @@ class BatchStamp:
     fw_hash: bytes = bytes(8)
 
 
+def events_max(suite: Suite) -> int:
+    """Give how many events a batch of a terminal of this suite may hold.
+
+    >>> events_max(Suite.ED25519), events_max(Suite.SM2)
+    (1000, 100)
+    """
+    return MAX_BATCH_EVENTS if suite is Suite.ED25519 else MAX_BATCH_EVENTS_SM2
+
+
 def build_batch(stamp: BatchStamp, events: Sequence[bytes], identity: Identity) -> bytes:
     """Give the signed bytes of a batch of events (224 bytes each, consecutive, one terminal)."""
-    if len(events) > MAX_BATCH_EVENTS:
-        raise TooMany("events in a batch", MAX_BATCH_EVENTS, len(events))
+    limit = events_max(identity.suite)
+    if len(events) > limit:
+        raise TooMany("events in a batch", limit, len(events))
     body = b"".join(events)
     array = arrays.view(body)
     if not len(array):
@@ -125,7 +140,7 @@ def build_batch(stamp: BatchStamp, events: Sequence[bytes], identity: Identity) 
         batch_no=stamp.batch_no,
         first_seq=int(array["seq"][0]),
         count=len(array),
-        head=hashlib.sha256(events[-1]).digest(),
+        head=identity.suite.digest(events[-1]),
         root=merkle.root(events),
         n_in=n_in,
         n_out=n_out,
@@ -166,7 +181,9 @@ def split(body: bytes) -> tuple[BatchHeader, EventArray]:
     return header, arrays.view(body[HEADER_SIZE:])
 
 
-def faults(header: BatchHeader, events: EventArray) -> list[str]:
+def faults(
+    header: BatchHeader, events: EventArray, suite: Suite = Suite.ED25519
+) -> list[str]:
     """Name what in the header does not fit the events: fields, in the header's order.
 
     An empty list means that head and root bind these very bytes, so that a valid header signature
@@ -174,13 +191,15 @@ def faults(header: BatchHeader, events: EventArray) -> list[str]:
     """
     raw = [event.tobytes() for event in events]
     n_in, n_out, n_rej = (int(part.sum()) for part in arrays.tap_counts(events))
+    # A damaged header may name a number that no event can have, beyond 63 bits.
+    first = events["seq"].astype(np.int64) - arrays.ordinals(events)
     checks = {
         "terminal_id": bool((events["terminal_id"] == header.terminal_id).all()),
-        "first_seq": bool((events["seq"] == header.first_seq + arrays.ordinals(events)).all()),
+        "first_seq": bool((first == header.first_seq).all()),
         "count": len(events) == header.count,
-        "head": hashlib.sha256(raw[-1]).digest() == header.head,
+        "head": suite.digest(raw[-1]) == header.head,
         "root": merkle.root(raw) == header.root,
-        "chain": bool(arrays.chain_ok(events).all()),
+        "chain": bool(arrays.chain_ok(events, None, suite).all()),
         "n_in": n_in == header.n_in,
         "n_out": n_out == header.n_out,
         "n_rej": n_rej == header.n_rej,

@@ -17,6 +17,7 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 
+from keys.suite import Suite
 from swipe.errors import SwipeError
 from swipe.event import (
     EVENT_LAYOUT,
@@ -45,6 +46,7 @@ class Record:
     raw: bytes
     offset: int
     signed: bool
+    suite: Suite = Suite.ED25519
     in_batch: bool = False
     altered: bool = False
     flipped: int | None = None
@@ -52,7 +54,7 @@ class Record:
     @property
     def hash(self) -> bytes:
         """Give the hash of the bytes found."""
-        return event_hash(self.raw)
+        return event_hash(self.raw, self.suite)
 
 
 class Totals:

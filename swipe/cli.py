@@ -20,20 +20,20 @@ PROGRESS_FROM_BYTES = 8 << 20
 
 
 class HexKey(click.ParamType[bytes]):
-    """Take a public key of 32 bytes in hex."""
+    """Take a public key in hex: 32 bytes of Ed25519 or 64 of SM2."""
 
     name = "hex"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> bytes:
-        """Give the 32 bytes."""
+        """Give the bytes."""
         try:
             key = bytes.fromhex(str(value))
         except ValueError:
             key = b""
-        if len(key) != 32:
-            self.fail("expected a public key of 64 hex digits", param, ctx)
+        if len(key) not in (32, 64):
+            self.fail("expected a public key of 64 hex digits, or 128 of SM2", param, ctx)
         return key
 
 

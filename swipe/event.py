@@ -14,6 +14,7 @@ from typing import Any
 
 from keys.identity import Identity
 from keys.purse import bcd_datetime
+from keys.suite import Suite
 from keys.verify import verify
 from swipe.errors import WrongLength
 from swipe.kinds import PROVEN_TYPES, CardKind, CgType, EventType, Result
@@ -173,34 +174,35 @@ class Event:
         return bcd_datetime(self.utc_s, self.tz_q)
 
 
-def core_digest(event: Event) -> bytes:
+def core_digest(event: Event, suite: Suite = Suite.ED25519) -> bytes:
     """Compute h8, what the card answers with CG2: over the core and the chain, without 96 to 127.
 
-    h8 = SHA-256("yika/core/1" 00 ‖ bytes 0 to 95 ‖ bytes 128 to 159), left 8.
+    h8 = H("yika/core/1" 00 ‖ bytes 0 to 95 ‖ bytes 128 to 159), left 8; H is SHA-256, or SM3 where
+    the terminal's key is of that suite.
     """
     raw = event.signed_bytes
-    return hashlib.sha256(CORE_CONTEXT + raw[:CORE_SIZE] + raw[128:EVENT_SIGNED]).digest()[:8]
+    return suite.digest(CORE_CONTEXT + raw[:CORE_SIZE] + raw[128:EVENT_SIGNED])[:8]
 
 
 def content_hash(event: Event | bytes) -> bytes:
-    """Compute the identity of the content: SHA-256 of the 160 signed bytes."""
+    """Compute the identity of the content: SHA-256 of the 160 signed bytes, in every suite."""
     return hashlib.sha256(_raw(event)[:EVENT_SIGNED]).digest()
 
 
-def event_hash(event: Event | bytes) -> bytes:
-    """Compute what the next event's ``prev`` must be: SHA-256 of all 224 bytes."""
-    return hashlib.sha256(_raw(event)).digest()
+def event_hash(event: Event | bytes, suite: Suite = Suite.ED25519) -> bytes:
+    """Compute what the next event's ``prev`` must be: the suite's hash of all 224 bytes."""
+    return suite.digest(_raw(event))
 
 
 def genesis_prev(terminal_id: int, public_key: bytes) -> bytes:
     """Compute ``prev`` of a terminal's event number 1.
 
-    SHA-256("yika/chain/1" 00 ‖ terminal_id (8) ‖ public key (32)).
+    H("yika/chain/1" 00 ‖ terminal_id (8) ‖ public key (32, or 64 of SM2)), H of the key's suite.
 
     >>> genesis_prev(7, bytes(32)).hex()[:16]
     '25a39038ec5f5220'
     """
-    return hashlib.sha256(CHAIN_CONTEXT + terminal_id.to_bytes(8) + public_key).digest()
+    return Suite.of(public_key).digest(CHAIN_CONTEXT + terminal_id.to_bytes(8) + public_key)
 
 
 def sign(event: Event, identity: Identity) -> Event:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container of a terminal's journal and of an export: a header, then frames.
 
-Header, 64 bytes: magic (8) ‖ terminal_id (8) ‖ key_id (4) ‖ flags (4) ‖ reserved (4) ‖ public key
-(32) ‖ CRC-32 of the 60 before. Frame: length (4) ‖ CRC-32 (4) ‖ kind (1) ‖ body; length and CRC
-are of kind and body. The CRC is against accidents; against people there are the signatures.
+Header, 64 bytes: magic (8) ‖ terminal_id (8) ‖ key_id (4) ‖ flags (4) ‖ suite (1; 0 Ed25519, 2
+SM2) ‖ reserved (3) ‖ public key (32; of SM2 the x) ‖ CRC-32 of the 60 before. Frame: length (4) ‖
+CRC-32 (4) ‖ kind (1) ‖ body; length and CRC are of kind and body. The CRC is against accidents;
+against people there are the signatures.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from keys.errors import KeysError
+from keys.suite import Suite, full_key, short_key
 from swipe.batch import HEADER_SIZE as BATCH_HEADER_SIZE
 from swipe.batch import MAX_BATCH_EVENTS
 from swipe.errors import WrongLength, WrongMagic
@@ -34,11 +37,17 @@ FILE_LAYOUT = Layout(
         Field("terminal_id", "Q"),
         Field("key_id", "I"),
         Field("flags", "I"),
-        Field("reserved", "4s"),
+        Field("suite", "B"),
+        Field("reserved", "3s"),
         Field("public_key", "32s"),
         Field("crc32", "I"),
     ),
 )
+
+
+# The first suite is written as 0, as it was before there was a second.
+_SUITE_CODES = {Suite.ED25519: 0, Suite.SM2: 2}
+_CODED_SUITES = {code: suite for suite, code in _SUITE_CODES.items()}
 
 
 class FrameKind(enum.IntEnum):
@@ -80,8 +89,9 @@ class FileHeader:
             "terminal_id": self.terminal_id,
             "key_id": self.key_id,
             "flags": self.flags,
-            "reserved": bytes(4),
-            "public_key": self.public_key,
+            "suite": _SUITE_CODES[Suite.of(self.public_key)],
+            "reserved": bytes(3),
+            "public_key": short_key(self.public_key),
             "crc32": 0,
         }
         head = FILE_LAYOUT.pack(values)[:-4]
@@ -89,7 +99,7 @@ class FileHeader:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FileHeader:
-        """Read 64 bytes; raise ``WrongLength`` or ``WrongMagic`` (also for a wrong CRC)."""
+        """Read 64 bytes; raise ``WrongLength`` or ``WrongMagic`` (also for a wrong CRC or key)."""
         if len(data) != FILE_HEADER_SIZE:
             raise WrongLength("file header", FILE_HEADER_SIZE, len(data))
         if data[:8] != MAGIC:
@@ -97,7 +107,14 @@ class FileHeader:
         if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:]):
             raise WrongMagic("journal or export (header damaged)", data[:8])
         values = FILE_LAYOUT.unpack(data)
-        return cls(values["terminal_id"], values["key_id"], values["public_key"], values["flags"])
+        suite = _CODED_SUITES.get(values["suite"])
+        if suite is None:
+            raise WrongMagic(f"journal or export of a known suite, not {values['suite']}", data[:8])
+        try:
+            public_key = full_key(values["public_key"], suite)
+        except KeysError as exc:
+            raise WrongMagic("journal or export (no such public key)", data[:8]) from exc
+        return cls(values["terminal_id"], values["key_id"], public_key, values["flags"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ wrong goes into a ``Report`` that answers in one line first.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from keys.errors import KeysError
+from keys.suite import Suite, full_key
 from keys.verify import verify_many
 from swipe import arrays, batch, receipt
 from swipe.batch import HEADER_SIZE, BatchHeader
@@ -114,7 +117,9 @@ class _FileCheck:
 
     def __init__(self, header: FileHeader, report: Report, server_key: bytes | None) -> None:
         self._report = report
-        self._key = header.public_key
+        self._keys = [header.public_key]
+        self._unsigned: list[tuple[BatchHeader, int]] = []
+        self._suite = Suite.of(header.public_key)
         whole = header.flags == JOURNAL
         self._chain = Chain(header.terminal_id, header.public_key, report, whole=whole)
         self._receipts = _ReceiptCheck(header.terminal_id, report, server_key)
@@ -142,6 +147,9 @@ class _FileCheck:
     def finish(self) -> None:
         """Settle everything that waited for the end."""
         self._flush()
+        for header, offset in self._unsigned:
+            if not any(batch.verify(header, key) for key in self._keys):
+                self._report.add(Cause.BATCH_SIGNATURE, offset, batch=header.batch_no)
         self._chain.finish()
         self._receipts.finish(self._chain)
         if self._report.events:
@@ -160,7 +168,7 @@ class _FileCheck:
             return
         table = arrays.view(b"".join(found.raw for found in waiting))
         signed = verify_many(
-            self._key, table["signature"], SWIPE_CONTEXT, arrays.signed_messages(table)
+            self._keys[-1], table["signature"], SWIPE_CONTEXT, arrays.signed_messages(table)
         )
         forms = arrays.form_faults(table)
         for i, found in enumerate(waiting):
@@ -172,6 +180,7 @@ class _FileCheck:
                     found.raw,
                     found.offset,
                     good,
+                    self._suite,
                     found.in_batch,
                     found.altered,
                     found.flipped,
@@ -180,17 +189,23 @@ class _FileCheck:
             for field in (name for name, bad in forms.items() if good and bad[i]):
                 self._report.add(Cause.FORM, found.offset, event.seq, field=field)
             if good and event.type == EventType.KEY_ROTATE:
-                self._key = bytes(parse(event.type, event.payload)["public_key"])
+                self._rotate(event)
         self._report.events += len(waiting)
+
+    def _rotate(self, event: Event) -> None:
+        """Take the key that follows; one that is no key leaves the old one in force."""
+        short = bytes(parse(event.type, event.payload)["public_key"])
+        with contextlib.suppress(KeysError):
+            self._keys.append(full_key(short, self._suite))
 
     def _add_batch(self, piece: Piece) -> None:
         """Check a batch's header against its events, and the events for themselves."""
         self._flush()
         self._report.batches += 1
         header = BatchHeader.from_bytes(piece.body[:HEADER_SIZE])
-        signed = batch.verify(header, self._key)
+        signed = any(batch.verify(header, key) for key in self._keys)
         events = arrays.view(piece.body[HEADER_SIZE:])
-        fields = batch.faults(header, events)
+        fields = batch.faults(header, events, self._suite)
         before = self._troubles
         for i, event in enumerate(events):
             place = piece.offset + _BATCH_EVENTS_AT + i * EVENT_SIZE
@@ -200,7 +215,8 @@ class _FileCheck:
             self._queue(_Found(event.tobytes(), place, True, altered, flipped))
         self._flush()
         if not signed:
-            self._report.add(Cause.BATCH_SIGNATURE, piece.offset, batch=header.batch_no)
+            # An export made after a change of key is signed with the last one throughout.
+            self._unsigned.append((header, piece.offset))
         elif fields and self._troubles == before:
             # Otherwise an event of this batch was found out already, and the header is right.
             names = ", ".join(fields)

@@ -149,3 +149,11 @@ def test_a_builder_keeps_the_limit() -> None:
 
     with pytest.raises(TooMany):
         build_batch(stamp, [EVENTS[0].to_bytes()] * (MAX_BATCH_EVENTS + 1), IDENTITY)
+
+
+@pytest.mark.parametrize("first_seq", [2, 2**32, 2**63, 2**64 - 1])
+def test_no_first_number_is_too_large_to_be_wrong(first_seq: int) -> None:
+    """A header whose first number is not its events' is named, whatever the number."""
+    header, events = batch.split(make_batch(EVENTS))
+
+    assert "first_seq" in batch.faults(replace(header, first_seq=first_seq), events)
