@@ -48,7 +48,7 @@ def void_last(desk: Desk) -> Say:
     last = trace.as_last(chain.boot, reading.uptime_ms, reading.utc_s)
     if last is None or not may_void(last, desk.rules):
         return Say.NOTHING_TO_VOID
-    digest = event_hash(chain.journal.event(last.seq))[:8]
+    digest = event_hash(chain.journal.event(last.seq), chain.identity.suite)[:8]
     core = {"card_asn": state.last_asn}
     chain.record(EventType.VOID_LAST, core, voided_seq=last.seq, voided_hash=digest)
     return Say.VOIDED

@@ -41,6 +41,14 @@ class Chain:
     time: TerminalTime
     boot: int
     around: Surroundings = field(default_factory=Surroundings)
+    changed_key_id: int | None = None  # after a change of key; the first one is the journal's
+
+    @property
+    def key_id(self) -> int:
+        """Return the number the server gave the key in force."""
+        if self.changed_key_id is None:
+            return self.journal.header.key_id
+        return self.changed_key_id
 
     def core(self, kind: EventType, reading: Reading, **fields: Any) -> Event:
         """Return the next event, unsigned, with what is known before its answer or payload."""
@@ -58,7 +66,7 @@ class Chain:
         return Event(
             type=kind,
             terminal_id=self.journal.header.terminal_id,
-            key_id=self.journal.header.key_id,
+            key_id=self.key_id,
             seq=state.next_seq,
             boot=self.boot,
             up_s=up_s,

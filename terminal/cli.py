@@ -17,7 +17,7 @@ import click
 from card.errors import CardError
 from card.readers import open_reader
 from keys.errors import KeysError
-from keys.identity import Identity
+from keys.identity import Identity, Suite
 from swipe.errors import SwipeError
 from terminal.clock import Clock, SystemClock
 from terminal.config import Config, load
@@ -29,9 +29,11 @@ from terminal.journal import read_only
 from terminal.keypad import open_keypad
 from terminal.passport import Passport
 from terminal.program import Parts, Program
+from terminal.provision import fingerprint
 from terminal.provision import provision as enrol
 from terminal.psam_slot import SOFT, open_psam
 from terminal.report import Report, read_report
+from terminal.sync import renew_key
 from terminal.sync import sync as exchange
 from terminal.transport import HttpTransport
 
@@ -80,9 +82,16 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="file with the one-time token; otherwise $YIKA_ENROL_TOKEN, otherwise it is asked for",
 )
+@click.option(
+    "--suite",
+    type=click.Choice(["ed25519", "sm2"]),
+    default="ed25519",
+    show_default=True,
+    help="signature suite of this terminal, for good: Ed25519 with SHA-256, or SM2 with SM3",
+)
 @json_option
 @click.pass_obj
-def provision(session: Session, token_file: Path | None, *, as_json: bool) -> None:
+def provision(session: Session, token_file: Path | None, suite: str, *, as_json: bool) -> None:
     """Make this terminal's key and enrol it with its PSAM.
 
     Example: yika-terminal --config gate.toml provision --token-file token.txt
@@ -90,9 +99,12 @@ def provision(session: Session, token_file: Path | None, *, as_json: bool) -> No
     config = session.config()
     psam = open_psam(config.reader.psam, _passphrase(config))
     transport = HttpTransport(config.server.url, config.server.timeout_s)
-    passport, state = enrol(config.data_dir, psam, _token(token_file), transport)
+    chosen = Suite[suite.upper()]
+    passport, state = enrol(config.data_dir, psam, _token(token_file), transport, chosen)
+    shown = fingerprint(Identity.load(config.data_dir / IDENTITY).public_key)
     _answer(
         {
+            "fingerprint": shown,
             "terminal": passport.terminal_id,
             "key_id": passport.key_id,
             "site": passport.site_zh,
@@ -100,7 +112,8 @@ def provision(session: Session, token_file: Path | None, *, as_json: bool) -> No
             "psam_no": psam.number.hex(),
         },
         as_json,
-        f"终端 {passport.terminal_id} 已入网 · enrolled at {passport.site_zh} · {state}",
+        f"终端 {passport.terminal_id} 已入网 · enrolled at {passport.site_zh} · {state}"
+        f"\n密钥指纹 key fingerprint {shown}",
     )
 
 
@@ -160,6 +173,20 @@ def sync(session: Session, *, final: bool, as_json: bool) -> None:
     _answer(report, as_json, f"{text}: {counts}")
     if final and report["unsent"]:
         raise SystemExit(1)
+
+
+@cli.command("change-key")
+@json_option
+@click.pass_obj
+def change_key(session: Session, *, as_json: bool) -> None:
+    """Take a new key into use, signed by the old one; the program must not be running.
+
+    Example: yika-terminal --config gate.toml change-key
+    """
+    config = session.config()
+    transport = HttpTransport(config.server.url, config.server.timeout_s)
+    report = renew_key(config, session.clock, transport)
+    _answer(report, as_json, f"新密钥 · new key {report['key_id']}: {report['fingerprint']}")
 
 
 @cli.command()

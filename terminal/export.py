@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keys.identity import Identity
-from swipe.batch import MAX_BATCH_EVENTS, BatchStamp, build_batch
+from swipe.batch import BatchStamp, build_batch, events_max
 from swipe.frames import (
     EXPORT,
     FILE_HEADER_SIZE,
@@ -35,7 +35,7 @@ def export(journal: Path, target: Path, identity: Identity, utc_ms: int) -> int:
     with draft.open("wb") as out:
         flagged = FileHeader(header.terminal_id, header.key_id, header.public_key, EXPORT)
         out.write(flagged.to_bytes())
-        for number, events in enumerate(_runs(journal), 1):
+        for number, events in enumerate(_runs(journal, events_max(identity.suite)), 1):
             stamp = BatchStamp(BatchKind.EXPORT, header.key_id, number, utc_ms)
             out.write(frame(FrameKind.BATCH, build_batch(stamp, events, identity)))
             count += len(events)
@@ -52,11 +52,11 @@ def _header(journal: Path) -> FileHeader:
         return read_file_header(file)
 
 
-def _runs(journal: Path) -> Iterator[list[bytes]]:
+def _runs(journal: Path, limit: int) -> Iterator[list[bytes]]:
     """Yield runs of consecutive events, at most a batch each."""
     run: list[bytes] = []
     for body in _bodies(journal, FrameKind.EVENT):
-        if run and (len(run) == MAX_BATCH_EVENTS or _seq(body) != _seq(run[-1]) + 1):
+        if run and (len(run) == limit or _seq(body) != _seq(run[-1]) + 1):
             yield run
             run = []
         run.append(body)

@@ -15,6 +15,8 @@ from terminal.errors import AlreadyRunning, NotProvisioned
 JOURNAL = "journal.yika"
 IDENTITY = "identity.pem"
 PASSPORT = "terminal.json"
+NEXT_IDENTITY = "identity.next.pem"  # a key shown to the server, not in force yet
+NEXT_PASSPORT = "terminal.next.json"
 OUTBOX = "outbox"
 HIGH_WATER = "last-receipt"
 HOTLIST = "hotlist"

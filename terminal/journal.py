@@ -167,9 +167,14 @@ def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
         raise JournalMissing(str(path))
     with path.open("rb") as file:
         header = _header(file.read(FILE_HEADER_SIZE), str(path))
-        state = State(head=genesis_prev(header.terminal_id, header.public_key))
+        state = _blank_state(header)
         repair = _feed(FrameReader(file), state)
     return header, state, repair
+
+
+def _blank_state(header: FileHeader) -> State:
+    head = genesis_prev(header.terminal_id, header.public_key)
+    return State(head=head, public_keys=[header.public_key])
 
 
 def _header(data: bytes, where: str) -> FileHeader:
@@ -181,7 +186,7 @@ def _header(data: bytes, where: str) -> FileHeader:
 
 def _read(storage: Storage, header: FileHeader) -> tuple[State, Repair]:
     """Read everything, cut the tail, and report."""
-    state = State(head=genesis_prev(header.terminal_id, header.public_key))
+    state = _blank_state(header)
     with storage.stream() as stream:
         stream.seek(FILE_HEADER_SIZE)
         reader = FrameReader(stream)
@@ -242,5 +247,5 @@ def _salvage(tail: bytes, state: State, header: FileHeader) -> Event | None:
     if len(body) < EVENT_SIGNED or tail[:4] != head or tail[FRAME_HEAD_SIZE] != FrameKind.INTENT:
         return None
     event = Event.from_signed_bytes(body)
-    ours = event.terminal_id == header.terminal_id and event.key_id == header.key_id
-    return event if ours and event.seq == state.next_seq else None
+    ours = event.terminal_id == header.terminal_id and event.seq == state.next_seq
+    return event if ours else None

@@ -11,7 +11,8 @@ from terminal.errors import NotProvisioned
 from terminal.files import PASSPORT, write_whole
 from terminal.receipts import ServerKey
 
-PUBLIC_KEY_BYTES = 32
+# Ed25519, or SM2 as x and y.
+PUBLIC_KEY_BYTES = (32, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +33,24 @@ class Passport:
         """Return the key that receipts and notices must be signed with."""
         return ServerKey(self.server_key_id, bytes.fromhex(self.server_public_key))
 
-    def save(self, data_dir: Path) -> None:
+    def save(self, data_dir: Path, name: str = PASSPORT) -> None:
         """Write the file."""
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True)
-        write_whole(data_dir / PASSPORT, text.encode())
+        write_whole(data_dir / name, text.encode())
 
     @classmethod
-    def load(cls, data_dir: Path) -> Passport:
+    def load(cls, data_dir: Path, name: str = PASSPORT) -> Passport:
         """Read the file.
 
         Raises:
             NotProvisioned: There is none, or it is damaged.
         """
         try:
-            document = json.loads((data_dir / PASSPORT).read_bytes())
+            document = json.loads((data_dir / name).read_bytes())
             passport = cls(**document)
             key = bytes.fromhex(passport.server_public_key)
         except (OSError, ValueError, TypeError) as exc:
             raise NotProvisioned(str(data_dir)) from exc
-        if len(key) != PUBLIC_KEY_BYTES:
+        if len(key) not in PUBLIC_KEY_BYTES:
             raise NotProvisioned(str(data_dir))
         return passport

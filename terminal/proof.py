@@ -65,7 +65,7 @@ class Transaction:
             CardError: The card failed before it could commit; the INTENT, if any, is closed.
             NotSaved: Nothing may be shown as accepted; an INTENT may be open.
         """
-        cg2 = run(presence(core_digest(draft)), self._connection)
+        cg2 = run(presence(core_digest(draft, self._chain.identity.suite)), self._connection)
         self._watch.phase("presence")
         init = run(initialize(self._psam.key_index, self._psam.number), self._connection)
         if init.balance != AMOUNT:

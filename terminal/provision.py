@@ -7,11 +7,12 @@ same key is shown again, and the server answers the same token and key with the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from keys.identity import Identity
+from keys.identity import Identity, Suite
 from keys.psam import Psam
 from swipe.frames import FileHeader
 from terminal.desk import dpk_idx
@@ -22,17 +23,20 @@ from terminal.passport import PUBLIC_KEY_BYTES, Passport
 from terminal.transport import Request, Transport
 
 ENROL_PATH = "/api/v1/terminals/enrol"
+ENROL_CONTEXT = b"yika/enrol/1\0"
 DATA_DIR_MODE = 0o700
 
 
-def provision(data_dir: Path, psam: Psam, token: str, transport: Transport) -> tuple[Passport, str]:
+def provision(
+    data_dir: Path, psam: Psam, token: str, transport: Transport, suite: Suite = Suite.ED25519
+) -> tuple[Passport, str]:
     """Enrol and return the passport with the state the server reports (pending or active).
 
     Raises:
         ServerError: No answer, or the token, key or PSAM number is refused.
     """
     data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
-    identity = own_identity(data_dir)
+    identity = own_identity(data_dir, suite)
     answer = transport.send(
         Request("POST", ENROL_PATH, _body(identity, psam, token), "application/json")
     )
@@ -45,19 +49,32 @@ def provision(data_dir: Path, psam: Psam, token: str, transport: Transport) -> t
     return passport, state
 
 
-def own_identity(data_dir: Path) -> Identity:
+def own_identity(data_dir: Path, suite: Suite = Suite.ED25519) -> Identity:
     """Return the terminal's identity, made at the first call; its private half stays here."""
     path = data_dir / IDENTITY
     if path.exists():
         return Identity.load(path)
-    identity = Identity.generate()
+    identity = Identity.generate(suite)
     identity.save(path)
     return identity
 
 
+def fingerprint(public_key: bytes) -> str:
+    """Return SHA-256 of a public key, left ten bytes, for two people to compare by voice.
+
+    >>> fingerprint(bytes(32))
+    '6668 7aad f862 bd77 6c8f'
+    """
+    text = hashlib.sha256(public_key).hexdigest()[:20]
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
 def _body(identity: Identity, psam: Psam, token: str) -> bytes:
+    """Return the request; the new key signs code, PSAM number and key index."""
+    message = b"\0".join((token.encode(), psam.number + bytes([dpk_idx(psam)])))
     return json.dumps(
         {
+            "signature": identity.sign(ENROL_CONTEXT, message).hex(),
             "token": token,
             "public_key": identity.public_key.hex(),
             "psam_no": psam.number.hex(),
@@ -81,7 +98,7 @@ def _passport(answer: bytes) -> tuple[Passport, str]:
             site_en=str(site["name_en"]),
             tz_q=int(document["tz"]),
         )
-        fits = len(bytes.fromhex(passport.server_public_key)) == PUBLIC_KEY_BYTES
+        fits = len(bytes.fromhex(passport.server_public_key)) in PUBLIC_KEY_BYTES
         state = str(document["state"])
     except (ValueError, TypeError, KeyError) as exc:
         raise BadAnswer("enrolment") from exc

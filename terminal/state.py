@@ -11,6 +11,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
+from keys.identity import Suite, full_key
 from swipe import payloads
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
@@ -61,6 +62,7 @@ class State:
     """The terminal as its journal describes it."""
 
     head: bytes
+    public_keys: list[bytes] = field(default_factory=list)
     own_psam_no: bytes = bytes(6)
     last_seq: int = 0
     boot: int = 0
@@ -89,6 +91,11 @@ class State:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     _heads: bytearray = field(default_factory=bytearray)
     _stepped_boot: int = 0
+
+    @property
+    def suite(self) -> Suite:
+        """Return the suite of the terminal's keys; a change of key never changes it."""
+        return Suite.of(self.public_keys[0]) if self.public_keys else Suite.ED25519
 
     @property
     def next_seq(self) -> int:
@@ -155,7 +162,7 @@ class State:
         """Take one event whose frame stands at `offset`."""
         while len(self.kinds) < event.seq - 1:  # a hole: the numbers before were lost
             self._note(0, 0, bytes(32))
-        self.head = event_hash(raw)
+        self.head = event_hash(raw, self.suite)
         self._note(event.type, offset, self.head)
         self.last_seq = event.seq
         self.intent = None
@@ -222,6 +229,8 @@ class State:
             self.service_open, self.period = False, Period(first_seq=event.seq + 1)
         elif event.type == EventType.CONFIG:
             self._config(values)
+        elif event.type == EventType.KEY_ROTATE:
+            self.public_keys.append(full_key(values["public_key"], self.suite))
         elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR):
             self._time(event, values)
 

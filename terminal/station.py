@@ -21,6 +21,7 @@ from terminal.journal import Journal
 from terminal.notices import Notices
 from terminal.passport import Passport
 from terminal.recover import start_up
+from terminal.rotation import finish_change
 from terminal.state import State
 from terminal.transport import Transport
 from terminal.uplink import Uplink, stored_receipt
@@ -63,10 +64,12 @@ def open_journal(config: Config) -> tuple[Passport, Identity, Journal]:
     """
     data_dir = config.data_dir
     passport = Passport.load(data_dir)
-    identity = Identity.load(data_dir / IDENTITY)
     journal = Journal.open(data_dir / JOURNAL)
+    passport = finish_change(data_dir, journal.state, passport)
+    identity = Identity.load(data_dir / IDENTITY)
     header = journal.header
-    if (header.terminal_id, header.public_key) != (passport.terminal_id, identity.public_key):
+    known = (header.terminal_id, journal.state.public_keys[-1])
+    if known != (passport.terminal_id, identity.public_key):
         journal.close()
         raise JournalForeign(str(data_dir / JOURNAL), f"terminal {header.terminal_id}")
     return passport, identity, journal
@@ -101,6 +104,7 @@ def _assemble(
         _LOG.warning("%s", complaint)
     time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
     chain = Chain(journal, identity, time, journal.state.boot + 1)
+    chain.changed_key_id = passport.key_id
     chain.around = _surroundings(config, passport, notices, journal.state, psam)
     start_up(chain, firmware, stored_receipt(config.data_dir, key, passport.terminal_id))
     uplink = Uplink(config.data_dir, chain, key, transport, firmware)

@@ -9,7 +9,9 @@ from terminal.clock import Clock
 from terminal.config import Config
 from terminal.courier import Exchanger, Job
 from terminal.files import sole_writer
+from terminal.provision import fingerprint
 from terminal.report import Report, figures
+from terminal.rotation import change_key
 from terminal.station import open_journal, open_station
 from terminal.transport import Transport
 
@@ -40,6 +42,25 @@ def sync(config: Config, clock: Clock, transport: Transport, *, final: bool) -> 
             kind = BatchKind.SETTLEMENT if final else BatchKind.LIVE
             batches = exchanger.round(kind, everything=True)
             return {"batches": batches, **figures(station.journal.state)}
+        finally:
+            station.journal.close()
+
+
+def renew_key(config: Config, clock: Clock, transport: Transport) -> Report:
+    """Change the terminal's key, upload everything, and return the new key's number.
+
+    Raises:
+        AlreadyRunning: The program holds the journal.
+        ServerError, NotSaved: The change or the upload broke off; do it again.
+    """
+    with sole_writer(config.data_dir):
+        station = open_station(config, clock, transport, None)
+        try:
+            passport = change_key(config.data_dir, station.chain, station.passport, transport)
+            exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
+            exchanger.round(BatchKind.LIVE, everything=True)
+            shown = fingerprint(station.chain.identity.public_key)
+            return {"key_id": passport.key_id, "fingerprint": shown}
         finally:
             station.journal.close()
 

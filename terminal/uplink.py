@@ -16,7 +16,7 @@ from pathlib import Path
 
 from swipe import batch
 from swipe import receipt as receipts
-from swipe.batch import HEADER_SIZE, MAX_BATCH_EVENTS, BatchHeader, BatchStamp, build_batch
+from swipe.batch import HEADER_SIZE, BatchHeader, BatchStamp, build_batch, events_max
 from swipe.errors import SwipeError
 from swipe.event import EVENT_SIZE
 from swipe.frames import FrameKind
@@ -72,7 +72,8 @@ class Uplink:
         self._transport = transport
         self._firmware = firmware
         self._time: TerminalTime = chain.time
-        self._batch_limit = MAX_BATCH_EVENTS
+        self._limit = events_max(chain.identity.suite)
+        self._batch_limit = self._limit
         self._batch_no = self._journal.state.batch_no
         self._past_unknown = False
         self._refusals = 0
@@ -168,7 +169,7 @@ class Uplink:
         sent = incoming.sent
         self._before = Before(incoming.receipt, sent.first_sent_ms, sent.received_ms)
         self._past_unknown = False
-        self._batch_limit = MAX_BATCH_EVENTS
+        self._batch_limit = self._limit
         self._drop_outbox()
 
     @property
@@ -224,7 +225,7 @@ class Uplink:
         self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
         return BatchStamp(
             kind=kind,
-            key_id=self._journal.header.key_id,
+            key_id=self._chain.key_id,
             batch_no=self._batch_no,
             utc_ms=self._time.now().utc_ms,
             flags=BatchFlag.MORE if more else 0,
@@ -253,7 +254,8 @@ class Uplink:
             header = BatchHeader.from_bytes((self._data_dir / OUTBOX).read_bytes())
         except (FileNotFoundError, SwipeError):
             return None
-        if not batch.verify(header, self._chain.identity.public_key):
+        keys = self._journal.state.public_keys
+        if not any(batch.verify(header, key) for key in keys):
             return None
         self._batch_no = max(self._batch_no, header.batch_no)
         if header.batch_no <= self._journal.state.batch_no:

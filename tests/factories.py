@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keys.envelope import KdfCost
-from keys.identity import Identity
+from keys.identity import Identity, Suite
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_PSAM, PURCHASE_USAGE, KeyUsage
 from swipe.batch import BatchStamp, build_batch, split
@@ -45,9 +45,10 @@ CHEAP = KdfCost(passes=1, memory_kib=64, lanes=1)
 PASSPHRASE = "correct horse battery staple"
 
 
-def make_identity(name: str = "terminal") -> Identity:
+def make_identity(name: str = "terminal", suite: Suite = Suite.ED25519) -> Identity:
     """Make the identity that belongs to a name, always the same one."""
-    return Identity.from_seed(hashlib.sha256(f"test identity {name}".encode()).digest())
+    seed = hashlib.sha256(f"test identity {name}".encode()).digest()
+    return Identity.from_seed(seed, suite)
 
 
 def make_store(path: Path) -> FileKeyStore:
@@ -116,7 +117,7 @@ def make_tap(store: FileKeyStore, identity: Identity | None = None, **fields: An
         event,
         tac=tac_key.tac4(event.psam_no, event.psam_seq, date, time),
         mac2=session.mac2(0),
-        cg2=presence.cg2(core_digest(event)),
+        cg2=presence.cg2(core_digest(event, identity.suite)),
     )
     return sign(proven, identity)
 
@@ -142,7 +143,7 @@ def make_chain(
         fields |= {"utc_s": UTC_S + 60 * i, "up_s": 60 * (i + 1), "psam_seq": i + 1, "card_ctr": i}
         if last is not None:
             n_in, n_out = tap_counts(last)
-            fields |= {"seq": last.seq + 1, "prev": event_hash(last)}
+            fields |= {"seq": last.seq + 1, "prev": event_hash(last, identity.suite)}
             fields |= {"n_in": last.n_in + n_in, "n_out": last.n_out + n_out}
         fields |= changes[i] if i < len(changes) else {}
         last = make_tap(store, identity, **fields) if store else make_event(identity, **fields)

@@ -60,11 +60,11 @@ def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) 
     if run.first == FIRST_SEQ and fresh[0]:
         _check_start(opened, terminal_id, first_key)
     if fresh[0] and any(run.first - 1 in other for other in near):
-        before = _hash_of(session, terminal_id, run.first - 1)
+        before = opened.suite.digest(_raw_of(session, terminal_id, run.first - 1))
         forks[0] |= before != opened.events["prev"][0].tobytes()
     if fresh[-1] and any(run.last + 1 in other for other in near):
-        after = _prev_of(session, terminal_id, run.last + 1)
-        forks[-1] |= after != opened.event_hashes[-1].tobytes()
+        after = _raw_of(session, terminal_id, run.last + 1)[PREV_FROM:PREV_TO]
+        forks[-1] |= after != opened.links[-1].tobytes()
     return Place(run, stored, near, fresh, np.flatnonzero(forks), np.flatnonzero(resigned))
 
 
@@ -118,15 +118,8 @@ def _check_start(opened: Opened, terminal_id: int, first_key: bytes) -> None:
         )
 
 
-def _hash_of(session: Session, terminal_id: int, seq: int) -> bytes:
-    statement = sa.select(StoredEvent.event_hash).where(
-        StoredEvent.terminal_id == terminal_id, StoredEvent.seq == seq
-    )
-    return session.scalars(statement).one()
-
-
-def _prev_of(session: Session, terminal_id: int, seq: int) -> bytes:
+def _raw_of(session: Session, terminal_id: int, seq: int) -> bytes:
     statement = sa.select(StoredEvent.raw).where(
         StoredEvent.terminal_id == terminal_id, StoredEvent.seq == seq
     )
-    return session.scalars(statement).one()[PREV_FROM:PREV_TO]
+    return session.scalars(statement).one()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keys.sm2 import SM2_EVENTS_MAX
+from keys.suite import Suite
 from keys.verify import is_sm2
 from server.errors import Problem
 from server.ingest.models import EVENT_BYTES, HEADER_BYTES
@@ -32,6 +33,9 @@ class Opened:
     events: EventArray
     event_hashes: Bytes2d
     content_hashes: Bytes2d
+    # What the next event's `prev` must be, by the suite's hash: SHA-256 again in the first suite.
+    links: Bytes2d
+    suite: Suite = Suite.ED25519
 
 
 def check_limits(body: bytes) -> None:
@@ -65,10 +69,12 @@ def check_sm2(events: EventArray, keys: Mapping[int, bytes], *, fast: bool) -> N
     )
 
 
-def check_signature(header: BatchHeader, keys: Mapping[int, bytes]) -> None:
-    """Refuse a header that no valid key of the terminal signed."""
+def check_signature(
+    header: BatchHeader, keys: Mapping[int, bytes], ends: Mapping[int, int]
+) -> None:
+    """Refuse a header that no valid key of the terminal signed, or one that had ended before."""
     public_key = keys.get(header.key_id)
-    if public_key is None:
+    if public_key is None or ends.get(header.key_id, header.first_seq + 1) <= header.first_seq:
         raise key_unknown()
     if not batch.verify(header, public_key):
         raise Problem(
@@ -80,9 +86,13 @@ def check_signature(header: BatchHeader, keys: Mapping[int, bytes]) -> None:
 
 
 def check_content(
-    header: BatchHeader, events: EventArray, terminal_id: int, batch_no: int
+    header: BatchHeader, events: EventArray, upload: tuple[int, int], suite: Suite
 ) -> Opened:
-    """Refuse a validly signed header that does not belong here or does not bind its events."""
+    """Refuse a validly signed header that does not belong here or does not bind its events.
+
+    `upload` is the terminal and the batch number in the address it came to.
+    """
+    terminal_id, batch_no = upload
     if header.kind not in KINDS or header.flags & ~FLAGS_KNOWN:
         raise malformed("kind" if header.kind not in KINDS else "flags")
     if header.terminal_id != terminal_id or header.batch_no != batch_no:
@@ -91,7 +101,7 @@ def check_content(
         raise malformed("first_seq")
     if (events["ver"] != EVENT_VERSION).any():
         raise malformed("event.ver")
-    faults = batch.faults(header, events)
+    faults = batch.faults(header, events, suite)
     if faults:
         raise Problem(
             422,
@@ -100,12 +110,15 @@ def check_content(
             "the events do not fit the signed header (damaged on the way?); upload it again",
             faults=faults,
         )
+    hashes = arrays.event_hashes(events)
     return Opened(
         header=header,
         raw_header=header.to_bytes(),
         events=events,
-        event_hashes=arrays.event_hashes(events),
+        event_hashes=hashes,
         content_hashes=arrays.content_hashes(events),
+        links=hashes if suite is Suite.ED25519 else arrays.event_hashes(events, suite),
+        suite=suite,
     )
 
 

@@ -27,6 +27,7 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     return Enrolled(
         terminal_id=terminal_id,
         keys=valid,
+        ends={key.id: key.until_seq for key in keys if key.until_seq is not None},
         first_key=keys[0].public_key if keys else b"",
         psams=_psams(session, events),
     )

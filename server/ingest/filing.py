@@ -26,7 +26,7 @@ from server.ingest.psam_order import PsamFinding
 from server.ingest.ranges import Prefix
 from server.ingest.verdicts import Verdict
 from server.people import audit, queue
-from server.terminals import notices
+from server.terminals import key_change, notices
 from server.terminals import policy as terminal_policy
 from server.terminals import services as terminals
 from server.terminals.models import Psam, Terminal
@@ -114,6 +114,9 @@ class Filing:
             first_leaf=checkpoint.first_index,
         )
         storage.insert_events(session, opened, rows, added)
+        key_change.note_changes(
+            session, self.terminal.id, opened.events[rows], verdict[rows] == Verdict.SYSTEM
+        )
         counted = Counter(Verdict(value) for value in verdict[rows].tolist())
         self._watch(counted[Verdict.BAD_PROOF], findings)
         run = ranges.merge(place.near, place.run)

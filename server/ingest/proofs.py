@@ -8,13 +8,14 @@ recomputed in bulk and compared whole; they give one joint verdict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keys.bulk import expected_proofs, proofs_match
 from keys.custody import KeyStore
+from keys.suite import Suite
 from keys.verify import verify_many
 from server.ingest.verdicts import Proof
 from swipe import arrays
@@ -23,6 +24,7 @@ from swipe.event import SWIPE_CONTEXT
 from swipe.kinds import CardKind, CgType, EventType, Result
 
 NO_PSAM = bytes(6)
+SEQ_END = 1 << 32  # one more than the last sequence number there can be
 TAP_RESULTS = (int(Result.OK), int(Result.TORN))
 
 
@@ -39,12 +41,21 @@ class PsamView:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A terminal's valid keys, its first key, and the PSAMs named in a batch."""
+    """A terminal's valid keys, its first key, and the PSAMs named in a batch.
+
+    `ends` names, for each key that has ended, the first event it does not sign any more.
+    """
 
     terminal_id: int
     keys: Mapping[int, bytes]
     first_key: bytes
     psams: Mapping[bytes, PsamView]
+    ends: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def suite(self) -> Suite:
+        """Return the suite of the terminal's keys; all of them are of one."""
+        return Suite.of(self.first_key) if self.first_key else Suite.ED25519
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +83,9 @@ class _PsamColumns:
 def weigh(store: KeyStore, events: EventArray, enrolled: Enrolled) -> Weighed:
     """Weigh every event of a batch."""
     psam = _psam_columns(events, enrolled)
-    signed = _signed(events, enrolled.keys)
+    signed = _signed(events, enrolled)
     proven = arrays.is_proven(events)
-    tac, mac2, cg2 = _card_proofs(store, events, psam)
+    tac, mac2, cg2 = _card_proofs(store, events, psam, enrolled.suite)
     bits = (
         Proof.SIGNATURE * signed
         + Proof.TAC * tac
@@ -92,17 +103,22 @@ def weigh(store: KeyStore, events: EventArray, enrolled: Enrolled) -> Weighed:
     )
 
 
-def _signed(events: EventArray, keys: Mapping[int, bytes]) -> Mask:
-    """Verify each event's own signature; one by a key the terminal does not have is wrong."""
+def _signed(events: EventArray, enrolled: Enrolled) -> Mask:
+    """Verify each event's own signature; one by a key not or no more the terminal's is wrong."""
     good = np.zeros(len(events), dtype=np.bool_)
     messages = arrays.signed_messages(events)
     for key_id in np.unique(events["key_id"]).tolist():
-        public_key = keys.get(key_id)
+        public_key = enrolled.keys.get(key_id)
         if public_key is None:
             continue
         rows = np.flatnonzero(events["key_id"] == key_id)
         chosen = [messages[row] for row in rows]
         good[rows] = verify_many(public_key, events["signature"][rows], SWIPE_CONTEXT, chosen)
+        good[rows] &= events["seq"][rows] < enrolled.ends.get(key_id, SEQ_END)
+    for row in np.flatnonzero(good & (events["type"] == EventType.KEY_ROTATE)):
+        # Nothing is signed with a key after the event that changes it.
+        change = events[row]
+        good &= ~((events["key_id"] == change["key_id"]) & (events["seq"] > change["seq"]))
     return good
 
 
@@ -123,7 +139,7 @@ def _psam_columns(events: EventArray, enrolled: Enrolled) -> _PsamColumns:
 
 
 def _card_proofs(
-    store: KeyStore, events: EventArray, psam: _PsamColumns
+    store: KeyStore, events: EventArray, psam: _PsamColumns, suite: Suite
 ) -> tuple[Mask, Mask, Mask]:
     """Recompute TAC, MAC2 and CG2 of every tap of a purse card and say which are right."""
     rows = np.flatnonzero(arrays.is_proven(events) & (events["card_kind"] == CardKind.PBOC_PURSE))
@@ -131,7 +147,7 @@ def _card_proofs(
     # A resolved tap names no key index; the PSAM of the original tap tells it.
     resolved = taps["type"] == EventType.TORN_RESOLVED
     index = np.where(resolved, psam.dpk_idx[rows], taps["dpk_idx"])
-    inputs = replace(arrays.proof_inputs(taps), dpk_idx=index)
+    inputs = replace(arrays.proof_inputs(taps, suite), dpk_idx=index)
     right = proofs_match(expected_proofs(store, inputs), taps["tac"], taps["mac2"], taps["cg2"])
     answers = (right.tac, right.mac2, right.cg2)
     return tuple(_spread(answer, rows, len(events)) for answer in answers)  # type: ignore[return-value]

@@ -54,8 +54,9 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
             header, events = checks.cut(upload.body)
             found = enrolled.load(session, upload.terminal_id, events)
         checks.check_sm2(events, found.keys, fast=fast_library() is not None)
-        checks.check_signature(header, found.keys)
-        opened = checks.check_content(header, events, upload.terminal_id, upload.batch_no)
+        checks.check_signature(header, found.keys, found.ends)
+        addressed = (upload.terminal_id, upload.batch_no)
+        opened = checks.check_content(header, events, addressed, found.suite)
         weighed = proofs.weigh(intake.store, events, found)
         with intake.database.writing() as session:
             return _file(session, intake, upload, opened, weighed, found.first_key)

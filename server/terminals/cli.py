@@ -17,7 +17,7 @@ from server.console import Console, example, json_option, show
 from server.db import from_millis
 from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
-from server.terminals import enrolment, services
+from server.terminals import enrolment, key_change, services
 from server.terminals.enrolment import NewPsam
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
 
@@ -91,13 +91,13 @@ def terminal() -> None:
 @json_option
 @click.pass_obj
 def terminal_add(console: Console, name: str, site_id: int, actor: str, as_json: bool) -> None:
-    """登记终端 Order a terminal; its one-time token is shown only now."""
+    """登记终端 Order a terminal; its one-time pairing code is shown only now."""
     with console.writing() as session:
         require_staff(session, actor)
         now_ms = console.clock.utc_ms()
         added, token = enrolment.add_terminal(session, name, site_id, actor, now_ms)
         document = {"id": added.id, "name": name, "token": token}
-    text = f"终端 terminal {document['id']} {name} 入网口令 token {token}"
+    text = f"终端 terminal {document['id']} {name} 配对码 pairing code {token}"
     show(document, text, as_json=as_json)
 
 
@@ -133,6 +133,41 @@ def terminal_revoke(console: Console, terminal_id: int, reason: str, actor: str)
     with console.writing() as session:
         require_staff(session, actor)
         services.revoke(session, terminal_id, reason, actor, console.clock.utc_ms())
+
+
+@terminal.command(
+    "end-key",
+    epilog=example("yika-server terminal end-key 7 --from-seq 1200 --reason stolen --by li"),
+)
+@click.argument("key_id", type=int)
+@click.option("--from-seq", type=click.IntRange(1), required=True, help="first event not signed")
+@click.option("--reason", required=True)
+@staff_option
+@click.pass_obj
+def terminal_end_key(
+    console: Console, key_id: int, from_seq: int, reason: str, actor: str
+) -> None:
+    """终止终端密钥 End a key at a sequence number; what it signed before stays valid."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        by = (actor, console.clock.utc_ms())
+        key_change.end_key(session, key_id, from_seq, reason, by)
+
+
+@terminal.command("keys", epilog=example("yika-server terminal keys 1 --json"))
+@click.argument("terminal_id", type=int)
+@json_option
+@click.pass_obj
+def terminal_keys(console: Console, terminal_id: int, as_json: bool) -> None:
+    """列出终端密钥 Name a terminal's keys, with fingerprints to compare before approving."""
+    with console.reading() as session:
+        services.find_terminal(session, terminal_id)
+        rows = [key_change.describe(key) for key in services.keys_of(session, terminal_id)]
+    lines = (
+        f"{row['key_id']} {row['suite']} {row['fingerprint']} 至 until {row['until_seq'] or '–'}"
+        for row in rows
+    )
+    show({"keys": rows}, "\n".join(lines), as_json=as_json)
 
 
 @terminal.command("release", epilog=example("yika-server terminal release 1 --by li"))

@@ -7,35 +7,41 @@ Both halves are in the audit trail, and every approval is a leaf of the public l
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from keys.errors import BadPublicKey
+from keys.suite import Suite
 from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
+from keys.verify import verify
 from server import evidence
 from server.errors import Problem, Refused
 from server.people import audit, sequences
-from server.terminals import policy
+from server.terminals import pairing, policy
 from server.terminals.models import EnrolToken, Psam, Terminal, TerminalKey
 from server.terminals.services import CONFIG, find_site, find_terminal, keys_of
 
-TOKEN_BYTES = 24
-# The first signature suite: Ed25519 with SHA-256.
-SUITE_ED25519 = 1
 FIRST_SEQ = 1
+ENROL_CONTEXT = b"yika/enrol/1\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What a terminal shows when it enrols."""
+    """What a terminal shows when it enrols; its new key signs the whole of it."""
 
     token: str
     public_key: bytes
     psam_no: bytes
     hardware: bool
     dpk_idx: int
+    signature: bytes = b""
+
+    @property
+    def message(self) -> bytes:
+        """Return what the signature is over: code, PSAM number, key index."""
+        return b"\0".join((self.token.encode(), self.psam_no + bytes([self.dpk_idx])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class NewPsam:
 def add_terminal(
     session: Session, name: str, site_id: int, actor: str, now_ms: int
 ) -> tuple[Terminal, str]:
-    """Order a terminal; return it and the one-time token, shown only now."""
+    """Order a terminal; return it and the one-time pairing code, shown only now."""
     find_site(session, site_id)
     if session.scalar(sa.select(Terminal.id).where(Terminal.name == name)) is not None:
         raise Refused("name-taken", "终端名已被使用", f"there is a terminal {name} already")
@@ -66,7 +72,7 @@ def add_terminal(
     )
     session.add(terminal)
     session.flush()
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = pairing.new_code()
     session.add(
         EnrolToken(
             hash=_token_hash(token),
@@ -79,13 +85,15 @@ def add_terminal(
 
 
 def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, TerminalKey]:
-    """Take the key and PSAM number a terminal shows with its token.
+    """Take the key and PSAM number a terminal shows with its pairing code.
 
-    The same token with the same key gets the same answer again, so a lost answer costs nothing.
+    The same code with the same key gets the same answer again, so a lost answer costs nothing.
 
     Raises:
-        Problem: 401 unknown or expired token; 409 token used, or key or PSAM known elsewhere.
+        Problem: 401 unknown or expired code, or the request is not signed with the key it shows;
+            409 code used, or key or PSAM known elsewhere.
     """
+    _check_possession(shown)
     token = session.get(EnrolToken, _token_hash(shown.token), with_for_update=True)
     if token is None or (token.used_ms is None and token.expires_ms < now_ms):
         raise Problem(
@@ -100,7 +108,11 @@ def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, Te
     _refuse_known(session, shown)
     token.used_ms = now_ms
     terminal.last_contact_ms = now_ms
-    key = TerminalKey(terminal_id=terminal.id, public_key=shown.public_key, suite=SUITE_ED25519)
+    key = TerminalKey(
+        terminal_id=terminal.id,
+        public_key=shown.public_key,
+        suite=int(Suite.of(shown.public_key)),
+    )
     session.add(key)
     session.add(
         Psam(
@@ -217,6 +229,7 @@ def _log_key(
         "terminal": terminal.id,
         "key_id": key.id,
         "public_key": key.public_key.hex(),
+        "suite": key.suite,
         "ordered_by": terminal.created_by,
         "approved_by": actor,
     }
@@ -257,5 +270,20 @@ def _refuse_known(session: Session, shown: Enrolment) -> None:
         )
 
 
+def _check_possession(shown: Enrolment) -> None:
+    """Refuse a key whose private half the sender did not use: it may be somebody else's."""
+    try:
+        signed = verify(shown.public_key, shown.signature, ENROL_CONTEXT, shown.message)
+    except BadPublicKey:
+        signed = False
+    if not signed:
+        raise Problem(
+            401,
+            "enrolment-signature",
+            "入网请求的签名与所示公钥不符",
+            "the request is not signed with the key that it shows",
+        )
+
+
 def _token_hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(pairing.normalised(token).encode()).digest()

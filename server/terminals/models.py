@@ -61,14 +61,20 @@ class Terminal(Base):
 
 
 class TerminalKey(Base):
-    """A terminal's public key; `id` is the key_id in its events."""
+    """A terminal's public key; `id` is the key_id in its events.
+
+    After a change of key, or a revocation at a sequence number, it signs only the events before
+    `until_seq`; `replaces` is the key that vouched for it.
+    """
 
     __tablename__ = "terminal_key"
 
     id: Mapped[Id]
     terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
-    public_key: Mapped[bytes] = mapped_column(sa.LargeBinary(32), unique=True)
+    public_key: Mapped[bytes] = mapped_column(sa.LargeBinary(64), unique=True)
     suite: Mapped[int]
+    until_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    replaces: Mapped[int | None] = mapped_column(sa.BigInteger)
     valid_from_ms: Mapped[Millis | None]
     revoked_ms: Mapped[Millis | None]
 

@@ -12,13 +12,14 @@ from pydantic import BaseModel, Field
 
 from server.errors import PROBLEM_TYPE, Problem, Refused
 from server.runtime import Runtime, current_runtime
-from server.terminals import enrolment, notices, requests, services
+from server.terminals import enrolment, key_change, notices, requests, services
 
 NOTICE_TYPE = "application/octet-stream"
 # A terminal may say in this header how many events it has not uploaded yet.
 UNSENT_HEADER = "Yika-Unsent"
 
-Hex32 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+PublicKeyHex = Annotated[str, Field(pattern=r"^([0-9a-fA-F]{64}|[0-9a-fA-F]{128})$")]
+SignatureHex = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{128}$")]
 Hex6 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{12}$")]
 
 PROBLEM: dict[str, Any] = {
@@ -31,6 +32,7 @@ BINARY: dict[str, Any] = {
 }
 
 blueprint = APIBlueprint("terminals", __name__, url_prefix="/api/v1/terminals")
+well_known = APIBlueprint("well-known", __name__, url_prefix="/.well-known")
 
 
 class TerminalPath(BaseModel):
@@ -43,10 +45,40 @@ class EnrolBody(BaseModel):
     """What a terminal shows when it enrols."""
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
-    public_key: Hex32
+    public_key: PublicKeyHex
     psam_no: Hex6
     psam_kind: Annotated[str, Field(pattern="^(hardware|software)$")]
     dpk_idx: Annotated[int, Field(ge=0, le=255)]
+    signature: SignatureHex
+
+
+class KeyChangeBody(BaseModel):
+    """A new key, vouched for by the old one and signed with itself."""
+
+    old_key_id: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    public_key: PublicKeyHex
+    old_signature: SignatureHex
+    new_signature: SignatureHex
+
+
+class KeyChangeAnswer(BaseModel):
+    """The number of the new key."""
+
+    key_id: int
+
+
+class PublishedKey(BaseModel):
+    """A key that receipts and notices of this server are signed with."""
+
+    key_id: int
+    suite: str
+    public_key: str
+
+
+class PublishedKeys(BaseModel):
+    """All of them."""
+
+    keys: list[PublishedKey]
 
 
 class SiteAnswer(BaseModel):
@@ -84,6 +116,7 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
         psam_no=bytes.fromhex(body.psam_no),
         hardware=body.psam_kind == "hardware",
         dpk_idx=body.dpk_idx,
+        signature=bytes.fromhex(body.signature),
     )
     try:
         enrolment.check_psam(shown.psam_no, hardware=shown.hardware, dpk_idx=shown.dpk_idx)
@@ -102,6 +135,44 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
             state=terminal.state,
         )
     return answer.model_dump()
+
+
+@blueprint.post(
+    "/<int:terminal>/keys",
+    summary="Change a terminal's key",
+    responses={200: KeyChangeAnswer, 401: PROBLEM, 409: PROBLEM},
+)
+def change_key(path: TerminalPath, body: KeyChangeBody) -> dict[str, Any]:
+    """Take a new public key; the old key and the new one both sign for the change."""
+    runtime = current_runtime()
+    shown = key_change.KeyChange(
+        terminal_id=path.terminal,
+        old_key_id=body.old_key_id,
+        public_key=bytes.fromhex(body.public_key),
+        old_signature=bytes.fromhex(body.old_signature),
+        new_signature=bytes.fromhex(body.new_signature),
+    )
+    with runtime.database.writing() as session:
+        key = key_change.change_key(session, shown, runtime.clock.utc_ms())
+        answer = KeyChangeAnswer(key_id=key.id)
+    return answer.model_dump()
+
+
+@well_known.get(
+    "/yika-keys.json",
+    summary="The keys receipts are signed with",
+    responses={200: PublishedKeys},
+)
+def published_keys() -> dict[str, Any]:
+    """Return the server's public keys, for whoever checks a receipt without the server."""
+    runtime = current_runtime()
+    identity = runtime.identity
+    key = PublishedKey(
+        key_id=runtime.config.identity.key_id,
+        suite=identity.suite.name.lower(),
+        public_key=identity.public_key.hex(),
+    )
+    return PublishedKeys(keys=[key]).model_dump()
 
 
 @blueprint.get(
@@ -156,3 +227,4 @@ def _signed_request() -> requests.SignedRequest:
 def register(app: OpenAPI) -> None:
     """Hang the routes of this feature on the application."""
     app.register_api(blueprint)
+    app.register_api(well_known)

@@ -134,8 +134,9 @@ class Rig:
         """Make one event with a payload that follows another event."""
         n_in, n_out = tap_counts(before)
         values = {
-            "seq": before.seq + 1, "prev": event_hash(before), "n_in": before.n_in + n_in,
-            "n_out": before.n_out + n_out, "psam_no": bytes(6), "payload": payload,
+            "seq": before.seq + 1, "prev": event_hash(before, self.terminal_identity.suite),
+            "n_in": before.n_in + n_in, "n_out": before.n_out + n_out,
+            "psam_no": bytes(6), "payload": payload,
         }  # fmt: skip
         return make_event(self.terminal_identity, **(values | fields))
 
@@ -219,8 +220,8 @@ def enrol(session: Session, post: Post) -> None:
     session.flush()
     session.add(
         TerminalKey(
-            id=post.key_id, terminal_id=post.terminal_id, suite=1, valid_from_ms=NOW_MS,
-            public_key=post.identity.public_key,
+            id=post.key_id, terminal_id=post.terminal_id, valid_from_ms=NOW_MS,
+            suite=int(post.identity.suite), public_key=post.identity.public_key,
         )
     )  # fmt: skip
     session.add(psam(post.psam_no, post.terminal_id))

@@ -182,6 +182,8 @@ def test_terminal_enrols_waits_for_approval_and_uploads(rig: Rig, client: FlaskC
         "psam_kind": "hardware",
         "dpk_idx": DPK_INDEX_PSAM,
     }
+    message = token.encode() + b"\0" + bytes.fromhex("880000009999") + bytes([DPK_INDEX_PSAM])
+    shown["signature"] = identity.sign(enrolment.ENROL_CONTEXT, message).hex()
 
     answer = client.post("/api/v1/terminals/enrol", json=shown)
     again = client.post("/api/v1/terminals/enrol", json=shown)
@@ -202,7 +204,7 @@ def test_terminal_enrols_waits_for_approval_and_uploads(rig: Rig, client: FlaskC
 @pytest.mark.parametrize(
     ("field", "value", "status"),
     [
-        ("token", "wrong", 401),
+        ("signature", "00" * 64, 401),
         ("public_key", "00", 422),
         ("psam_kind", "paper", 422),
         ("dpk_idx", 2, 422),
@@ -212,13 +214,14 @@ def test_terminal_enrols_waits_for_approval_and_uploads(rig: Rig, client: FlaskC
 def test_enrolment_with_a_wrong_field_is_refused(
     sqlite_client: FlaskClient, field: str, value: object, status: int
 ) -> None:
-    """Enrolment answers a wrong token 401 and a wrong field 422, in both languages."""
+    """Enrolment answers a wrong signature 401 and a wrong field 422, in both languages."""
     shown: dict[str, object] = {
         "token": "x",
         "public_key": "11" * 32,
         "psam_no": "880000009999",
         "psam_kind": "hardware",
         "dpk_idx": DPK_INDEX_PSAM,
+        "signature": "11" * 64,
     }
 
     response = sqlite_client.post("/api/v1/terminals/enrol", json=shown | {field: value})

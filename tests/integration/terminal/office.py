@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from keys.identity import Identity
+from keys.suite import Suite
 from keys.verify import verify
 from swipe import arrays, batch, receipt
 from swipe.kinds import ReceiptStatus
@@ -105,7 +106,7 @@ class Office:
         header, events = batch.split(body)
         if not batch.verify(header, self.terminal_key):
             return Refusal(401, "signature")
-        if batch.faults(header, events):
+        if batch.faults(header, events, Suite.of(self.terminal_key)):
             return Refusal(422, "does not match its header")
         self.headers.append(header)
         for raw in arrays.rows(events):

@@ -21,6 +21,7 @@ from swipe.verify import verify_stream
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, cli, main
 from terminal.errors import NotSaved
 from terminal.files import HIGH_WATER, IDENTITY, JOURNAL, PASSPORT, sole_writer
+from terminal.provision import fingerprint
 from terminal.storage import FileStorage
 from tests.factories import PASSPHRASE
 from tests.integration.terminal.bench import SOFT_NUMBER, Bench, issue, software_psam
@@ -100,6 +101,7 @@ def test_provision_enrols_once_and_again(
     assert first == second == {
         "terminal": 4711, "key_id": 7, "site": "莲花山公园", "state": "pending",
         "psam_no": SOFT_NUMBER.hex(),
+        "fingerprint": fingerprint(site.office.terminal_key),
     }  # fmt: skip
     assert enrolled[0] == enrolled[1]
     assert (enrolled[0]["psam_kind"], enrolled[0]["dpk_idx"]) == ("software", 0x82)

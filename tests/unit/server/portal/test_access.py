@@ -11,7 +11,7 @@ from tests.unit.server.portal.conftest import Visitor
 
 # The routes outside the pages that need no session. Terminals prove themselves by signature.
 OTHER_PREFIXES = ("/api/v1/", "/static/")
-OTHER_PUBLIC = {"/healthz", "/readyz", "/metrics"}
+OTHER_PUBLIC = {"/healthz", "/readyz", "/metrics", "/.well-known/yika-keys.json"}
 
 PUBLIC = {"/", "/language/<code>", "/sign-in", "/sign-in/desk"}
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Change the terminal's key: the old key and the new one sign for each other, nothing is lost.
+
+The new key is made here and shown to the server with both signatures; only then the journal says
+so (KEY_ROTATE, the old key's last event), and only then the files change their names. A cut at any
+moment leaves a terminal that starts: with the old key before the event is durable, with the new
+one after it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from keys.identity import Identity, short_key
+from swipe.kinds import EventType
+from terminal.chain import Chain
+from terminal.errors import BadAnswer
+from terminal.files import (
+    IDENTITY,
+    NEXT_IDENTITY,
+    NEXT_PASSPORT,
+    PASSPORT,
+    sync_directory,
+)
+from terminal.passport import Passport
+from terminal.state import State
+from terminal.transport import Request, Transport
+
+ROTATE_CONTEXT = b"yika/rotate/1\0"
+KEYS_PATH = "/api/v1/terminals/{}/keys"
+
+
+def change_message(terminal_id: int, old_key_id: int, new_public_key: bytes) -> bytes:
+    """Return what both keys sign: terminal (8) ‖ the old key's number (4) ‖ the new public key."""
+    return terminal_id.to_bytes(8) + old_key_id.to_bytes(4) + new_public_key
+
+
+def change_key(
+    data_dir: Path, chain: Chain, passport: Passport, transport: Transport
+) -> Passport:
+    """Make, show and take into use a new key; return the passport that names it.
+
+    Raises:
+        ServerError: No answer or a refusal; the old key stays in force.
+        NotSaved: The journal refused the KEY_ROTATE event; the old key stays in force.
+    """
+    fresh = _next_identity(data_dir, chain.identity)
+    answer = transport.send(_request(chain, passport, fresh))
+    changed = replace(passport, key_id=_key_id(answer))
+    changed.save(data_dir, NEXT_PASSPORT)
+    chain.record(EventType.KEY_ROTATE, public_key=short_key(fresh.public_key))
+    changed = finish_change(data_dir, chain.journal.state, passport)
+    chain.identity, chain.changed_key_id = fresh, changed.key_id
+    return changed
+
+
+def finish_change(data_dir: Path, state: State, passport: Passport) -> Passport:
+    """Give the new key's files their names once the journal has the change; else leave them."""
+    fresh = data_dir / NEXT_IDENTITY
+    told = data_dir / NEXT_PASSPORT
+    if fresh.exists() and Identity.load(fresh).public_key == state.public_keys[-1]:
+        fresh.replace(data_dir / IDENTITY)
+        sync_directory(data_dir)
+    if not told.exists() or fresh.exists():
+        return passport
+    changed = Passport.load(data_dir, NEXT_PASSPORT)
+    told.replace(data_dir / PASSPORT)
+    sync_directory(data_dir)
+    return changed
+
+
+def _next_identity(data_dir: Path, old: Identity) -> Identity:
+    """Return the key of an interrupted change, or make one of the same suite."""
+    path = data_dir / NEXT_IDENTITY
+    if path.exists():
+        return Identity.load(path)
+    fresh = Identity.generate(old.suite)
+    fresh.save(path)
+    return fresh
+
+
+def _request(chain: Chain, passport: Passport, fresh: Identity) -> Request:
+    message = change_message(passport.terminal_id, chain.key_id, fresh.public_key)
+    body = {
+        "old_key_id": chain.key_id,
+        "public_key": fresh.public_key.hex(),
+        "old_signature": chain.identity.sign(ROTATE_CONTEXT, message).hex(),
+        "new_signature": fresh.sign(ROTATE_CONTEXT, message).hex(),
+    }
+    path = KEYS_PATH.format(passport.terminal_id)
+    return Request("POST", path, json.dumps(body).encode(), "application/json")
+
+
+def _key_id(answer: bytes) -> int:
+    try:
+        key_id = json.loads(answer)["key_id"]
+    except (ValueError, TypeError, KeyError) as exc:
+        raise BadAnswer("change of key") from exc
+    if not isinstance(key_id, int) or not 0 < key_id < 1 << 32:
+        raise BadAnswer("change of key")
+    return key_id
