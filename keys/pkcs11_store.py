@@ -120,7 +120,7 @@ class Pkcs11KeyStore(KeyStore):
     def _look(self) -> list[KeyInfo]:
         def read(session: pkcs11.Session, found: dict[str, Any]) -> list[KeyInfo]:
             kind = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.TOKEN: True}
-            for key in list(session.get_objects(kind)):
+            for key in _search(session, kind):
                 if key[Attribute.LABEL].startswith(LABEL_PREFIX):
                     found[key[Attribute.LABEL]] = key
             return [self._describe(key) for key in found.values()]
@@ -154,9 +154,10 @@ class Pkcs11KeyStore(KeyStore):
             key = found.get(label)
             if key is None:
                 try:
-                    key = found[label] = session.get_key(ObjectClass.SECRET_KEY, label=label)
-                except pkcs11.NoSuchKey as exc:
+                    (key,) = _search(session, {Attribute.LABEL: label})
+                except ValueError as exc:
                     raise UnknownKey(info.usage.value, info.version) from exc
+                found[label] = key
             return work(session, key)
 
         return self._sessions.use(reach)
@@ -233,7 +234,7 @@ class Pkcs11KeyStore(KeyStore):
         template = self._template(info)
 
         def make(session: pkcs11.Session, _: dict[str, Any]) -> None:
-            if list(session.get_objects({Attribute.LABEL: template[Attribute.LABEL]})):
+            if _search(session, {Attribute.LABEL: template[Attribute.LABEL]}):
                 raise KeyStoreExists(f"{self.place}: {info.usage.value} version {info.version}")
             if material is None:
                 bits = 8 * info.algorithm.key_bytes if info.algorithm is Algorithm.AES else None
@@ -294,6 +295,12 @@ _WRONG_TAG = (
 
 def _label(info: KeyInfo) -> str:
     return LABEL_PREFIX + key_name(info.usage, info.version)
+
+
+def _search(session: pkcs11.Session, template: dict[Attribute, Any]) -> list[Any]:
+    """Find objects. A search in a lost session leaves python-pkcs11 complaining; ask first."""
+    session.generate_random(8 * _NONCE_BYTES)
+    return list(session.get_objects(template))
 
 
 def _gcm(nonce: bytes, aad: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 from keys.envelope import FILE_SIZE_MAX, FORMAT, Envelope, KdfCost
 from keys.errors import KeysError, KeyStoreDamaged, KeyStoreExists, KeyStoreLocked
 from keys.store import STORE_MAGIC, FileKeyStore
+from keys.surroundings import Surroundings
 from keys.usage import KeyUsage
 from tests.contracts import keystore as contract
 from tests.factories import CHEAP, PASSPHRASE, make_store
@@ -28,11 +29,13 @@ class Maker:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.calendar = contract.Calendar()
+        self._around = Surroundings("tester", now=self.calendar.now)
 
     def __call__(self, *, again: bool = False) -> FileKeyStore:
         if again:
-            return FileKeyStore.open(self.path, PASSPHRASE)
-        return FileKeyStore.create(self.path, PASSPHRASE, CHEAP)
+            return FileKeyStore.open(self.path, PASSPHRASE, self._around)
+        return FileKeyStore.create(self.path, PASSPHRASE, CHEAP, self._around)
 
 
 @pytest.fixture
