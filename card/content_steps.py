@@ -51,6 +51,11 @@ class WriteKey:
         name = self.spec.label
         return Text(f"写入{name.zh}", f"write the {name.en}")
 
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
+
     def show(self, keys: CardKeys) -> Iterator[str]:
         """Yield the commands to a blank card."""
         header = self.spec.header(keys.version)
@@ -89,6 +94,11 @@ class MakeFile:
         fid, name = self.spec.fid, self.spec.label
         return Text(f"建立文件 {fid:04X} {name.zh}", f"create file {fid:04X}, {name.en}")
 
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
+
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card."""
         yield shown(look_at(self.spec))
@@ -113,6 +123,12 @@ class FillBinary:
         """What the step is for."""
         fid, name = self.spec.fid, self.spec.label
         return Text(f"写入 {fid:04X} {name.zh}", f"fill {fid:04X}, {name.en}")
+
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        sent = update_commands(self.spec, self.content)
+        return sum(1 for command in sent if command.ins != SELECT)
 
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card; a person's data are masked like keys."""
@@ -155,6 +171,11 @@ class FillRecord:
         fid, name = self.spec.fid, self.spec.label
         return Text(f"写入 {fid:04X} {name.zh}", f"fill {fid:04X}, {name.en}")
 
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
+
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card."""
         yield shown(look_at(self.spec))
@@ -185,6 +206,11 @@ class PatchByte:
 
     def _command(self) -> CommandApdu:
         return update_binary(self.spec.sfi, self.offset, bytes([self.value]))
+
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
 
     def show(self, keys: CardKeys) -> Iterator[str]:  # noqa: ARG002 - all steps have one shape
         """Yield the commands to a blank card."""

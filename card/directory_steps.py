@@ -40,6 +40,11 @@ class MakeDirectory:
         return Text(f"建立{name.zh}", f"create the {name.en}")
 
     @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
+
+    @property
     def control_data(self) -> bytes:
         """Return the data of CREATE FILE."""
         control = self.directory.control()
@@ -86,6 +91,11 @@ class OpenDirectory:
         name = self.directory.label
         return Text(f"进入{name.zh}并认证", f"open the {name.en}")
 
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card: key file and first key."""
+        return 0 if self.again else 2
+
     def _key_file(self) -> CommandApdu:
         return create_file(self.directory.key_file.fid, self.directory.key_file.control())
 
@@ -107,7 +117,9 @@ class OpenDirectory:
 
     def run(self, progress: Progress) -> Operation[None]:
         """Open it with the key in force, making what is missing."""
-        yield from exchange(select_directory(self.directory))
+        response = yield from exchange(select_directory(self.directory))
+        if self.directory.name:
+            progress.same_card(response.data)
         known = progress.in_force.get(self.directory.fid)
         if known is not None:
             yield from progress.prove(self.directory, known)
@@ -150,6 +162,11 @@ class ReplaceControlKey:
         """What the step is for."""
         name = self.directory.label
         return Text(f"更换{name.zh}的主控密钥", f"replace the control key of the {name.en}")
+
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
+        return 1
 
     def show(self, keys: CardKeys) -> Iterator[str]:
         """Yield the commands to a blank card."""

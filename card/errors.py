@@ -37,7 +37,7 @@ Each carries `meaning` and `advice` for people, Chinese first; the message is ma
 
 from __future__ import annotations
 
-from card.status_words import Outcome, Text, describe
+from card.status_words import Category, Outcome, Text, describe
 
 
 class CardError(Exception):
@@ -112,6 +112,8 @@ class StatusError(CardError):
         self.sw = sw
         self.ins = ins
         self.outcome: Outcome = row.outcome
+        self.category: Category = row.category
+        self.retries_left = row.retries_left
         self.advice = row.advice
         self.meaning = Text(
             f"{row.meaning.zh}（{sw:04X}，指令 {ins:02X}）",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Personalisation: plan, show, apply, read back; safe to run again after a cut at any command.
+"""Personalisation: plan, review, apply, journal; safe to run again after a cut at any command.
 
 The order makes every state of the card either "not issued yet" or "issued": files are filled with
 the application switched off, the transport keys are replaced, and the last write switches the
@@ -9,12 +9,13 @@ application on. What a run finds done it leaves alone, so a second run writes no
 from __future__ import annotations
 
 import enum
-import secrets
+import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
 from card.attempts import AttemptGuard
 from card.card_keys import CARD_USAGES, CardKeys
-from card.commands import get_balance, select_fid, select_name
+from card.commands import select_fid, select_name
 from card.content_steps import FillBinary, FillRecord, MakeFile, PatchByte, WriteKey
 from card.directory_steps import MakeDirectory, OpenDirectory, ReplaceControlKey
 from card.errors import (
@@ -24,17 +25,19 @@ from card.errors import (
     IssuedOtherwise,
     LayoutError,
     ReadBackMismatch,
+    StatusError,
     WrongCard,
+    status_error,
 )
-from card.file_access import read_file
 from card.files import Directory, FileKind
-from card.layouts import PUBLIC_DATA, PublicData
-from card.operation import Operation, exchange
+from card.issuing_errors import ApplicationBlocked, CardSwapped, Reached, stopped
+from card.layouts import PublicData
+from card.operation import LIVE, Operation, Outside
 from card.profile import ENABLED, NOT_ENABLED, STANDARD, CardData, Profile
+from card.read_back import UNPROVED, read_back
 from card.status_words import OK
 from card.step import Progress, Step
-from card.tap import initialize, presence
-from card.volunteer import DeskKeys, authenticate_desk, public_data, read_composite
+from card.volunteer import public_data
 from keys.usage import KeyUsage
 
 __all__ = [
@@ -55,7 +58,10 @@ __all__ = [
 _PUBLIC = 0x0015
 _SWITCH_OFFSET = 8  # application type, the byte that enables
 _NO_MF = (0x6A81, 0x6A82)
-_TEST_PSAM = bytes(6)  # a purchase begun with it and never finished leaves no trace
+_BLOCKED = (0x6A81, 0x9303)  # to SELECT of an application where the master file answers
+_SELECT = 0xA4
+_MARK_CONTEXT = b"yika/plan/1\0"
+_H8_BYTES = 8
 
 
 class CardState(enum.Enum):
@@ -74,10 +80,11 @@ class CardState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What anybody can see of a card's state, without keys."""
+    """What anybody can see of a card's state, without keys; `blocked` on purpose or by bad MACs."""
 
     state: CardState
     public: PublicData | None = None
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,24 @@ class Plan:
     steps: tuple[Step, ...]
     contents: dict[int, bytes]
 
+    @property
+    def mark(self) -> str:
+        """Return sixteen hex digits that stand for data and keys.
+
+        The presence key goes into them, so nobody without the key store can try out names.
+        """
+        hashed = hashlib.sha256(_MARK_CONTEXT + self.profile.name.encode() + b"\0")
+        for fid, content in sorted(self.contents.items()):
+            hashed.update(fid.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content)
+        for usage in CARD_USAGES:
+            hashed.update(self.keys[usage].kcv.encode())
+        return self.keys[KeyUsage.PRESENCE].cg2(hashed.digest()[:_H8_BYTES]).hex()
+
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card that gets all of it."""
+        return sum(step.writes for step in self.steps)
+
     def show(self) -> list[PlannedCommand]:
         """Return the commands a blank card will get, in order."""
         return [
@@ -110,11 +135,50 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """How a personalisation ended: what was found, and how many commands changed the card."""
+    """How a personalisation ended: what was found, and how many commands changed the card.
+
+    `unproved` names the keys whose value a card proves only in a counted transaction
+    (`card.read_back`).
+    """
 
     asn: bytes
     found: CardState
     writes: int
+    unproved: tuple[KeyUsage, ...] = UNPROVED
+
+
+class Journal(Protocol):
+    """What is told how a run goes: `card.issue_journal.IssueJournal`."""
+
+    def begin(self, mark: str, state: str) -> None:
+        """Note the beginning; raise where the card cannot be the one begun before."""
+        ...
+
+    def step(self, number: int, label: str, writes: int) -> None:
+        """Note a step that is done."""
+        ...
+
+    def stopped(self, error: CardError) -> None:
+        """Note why the run ended early."""
+        ...
+
+    def done(self, found: str) -> None:
+        """Note that the card is issued."""
+        ...
+
+
+class _NoJournal:
+    def begin(self, mark: str, state: str) -> None:
+        pass
+
+    def step(self, number: int, label: str, writes: int) -> None:
+        pass
+
+    def stopped(self, error: CardError) -> None:
+        pass
+
+    def done(self, found: str) -> None:
+        pass
 
 
 def plan(data: CardData, keys: CardKeys, profile: Profile = STANDARD) -> Plan:
@@ -123,6 +187,8 @@ def plan(data: CardData, keys: CardKeys, profile: Profile = STANDARD) -> Plan:
     Raises:
         LayoutError: A value does not fit its field.
     """
+    if keys[KeyUsage.PRESENCE].algorithm is not data.algorithm:
+        raise LayoutError("algorithm", f"the card's keys are not {data.algorithm.value}")
     contents = data.contents(profile)
     off = bytearray(contents[_PUBLIC])
     off[_SWITCH_OFFSET] = NOT_ENABLED
@@ -161,7 +227,7 @@ def inspect(profile: Profile = STANDARD) -> Operation[Finding]:
         return Finding(CardState.BLANK)
     response = yield select_name(profile.application.name)
     if response.sw != OK:
-        return Finding(CardState.STARTED)
+        return Finding(CardState.STARTED, blocked=response.sw in _BLOCKED)
     try:
         public = public_data(response.data)
     except (BlankCard, LayoutError):
@@ -175,6 +241,8 @@ def personalise(
     keys: CardKeys,
     profile: Profile = STANDARD,
     guard: AttemptGuard | None = None,
+    journal: Journal | None = None,
+    outside: Outside = LIVE,
 ) -> Operation[Issue]:
     """Issue a card: write what is missing, then read everything back.
 
@@ -183,66 +251,72 @@ def personalise(
         keys: The card's keys, derived from its serial.
         profile: Chip class and file map.
         guard: Where attempts left are remembered; a fresh one by default.
+        journal: What is told of the run; nothing by default.
+        outside: Where random bytes come from.
 
     Raises:
         WrongCard: The card already bears another serial.
         IssuedOtherwise: The card was issued before with other data or keys.
-        GuardRefused: A key has too few attempts left.
+        GuardRefused, KeyDisagrees: A key would be tried against the guard; nothing was sent.
+        IssuingStopped: The card refused a step; the class says why.
+        CardSwapped, PlanChanged: This is not the card, or not the plan, that was begun.
         ReadBackMismatch: The card does not hold what was written.
-        StatusError: The card refused a command.
+        StatusError: The card refused while it was looked at or read back.
     """
     job = plan(data, keys, profile)
+    journal = journal or _NoJournal()
     progress = Progress(keys, data.asn.hex().upper(), guard or AttemptGuard())
+    try:
+        issue = yield from _issue(job, progress, journal, outside)
+    except CardError as exc:
+        journal.stopped(exc)
+        raise
+    journal.done(issue.found.value)
+    return issue
+
+
+def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) -> Operation[Issue]:
+    asn, profile = job.data.asn, job.profile
     found = yield from inspect(profile)
-    if found.public is not None and found.public.asn != data.asn:
-        raise WrongCard(data.asn, found.public.asn)
+    if found.public is not None and found.public.asn != asn:
+        raise WrongCard(asn, found.public.asn)
+    if found.blocked:
+        at_start = Reached(0, len(job.steps), job.steps[0].label, 0)
+        raise ApplicationBlocked(at_start, status_error(_BLOCKED[0], _SELECT))
+    journal.begin(job.mark, found.state.value)
     if found.state is CardState.ISSUED:
         try:
-            yield from _verify(job, progress)
+            yield from read_back(profile, job.contents, progress, outside)
         except (ReadBackMismatch, AuthenticationFailed) as exc:
             raise IssuedOtherwise(_difference(exc)) from exc
-        return Issue(data.asn, found.state, 0)
+        return Issue(asn, found.state, 0)
     progress.late = found.state is CardState.FILLED
-    for step in job.steps:
-        yield from step.run(progress)
-    yield from _verify(job, progress)
-    return Issue(data.asn, found.state, progress.writes)
+    for number, step in enumerate(job.steps, 1):
+        before = progress.writes
+        try:
+            yield from step.run(progress)
+        except StatusError as exc:
+            reached = Reached(number, len(job.steps), step.label, progress.writes)
+            yield from _look_for_another_card(job, reached)
+            raise stopped(reached, exc) from exc
+        journal.step(number, step.label.en, progress.writes - before)
+    yield from read_back(profile, job.contents, progress, outside)
+    return Issue(asn, found.state, progress.writes)
+
+
+def _look_for_another_card(job: Plan, reached: Reached) -> Operation[None]:
+    """After a refusal: is this still the card the run began on?
+
+    Raises:
+        CardSwapped: It bears another serial, or is blank although this run has written to it.
+    """
+    found = yield from inspect(job.profile)
+    expected = job.data.asn.hex().upper()
+    if found.public is not None and found.public.asn != job.data.asn:
+        raise CardSwapped(expected, found.public.asn.hex().upper())
+    if found.state is CardState.BLANK and reached.writes:
+        raise CardSwapped(f"{expected} ({reached.writes} writes)", found.state.value)
 
 
 def _difference(error: CardError) -> str:
     return error.what if isinstance(error, ReadBackMismatch) else "key"
-
-
-def _verify(job: Plan, progress: Progress) -> Operation[None]:
-    """Read back what can be read and use every key that can be used without a trace."""
-    application = job.profile.application
-    response = yield from exchange(select_name(application.name))
-    if public_data(response.data) != PUBLIC_DATA.parse(job.contents[_PUBLIC]):
-        raise ReadBackMismatch("0015")
-    yield from progress.prove(application, progress.final_key(application))
-    for spec in application.files:
-        if spec.kind is FileKind.TRANSPARENT:
-            due = job.contents[spec.fid]
-            content = yield from read_file(spec, len(due), job.keys[KeyUsage.MAINTENANCE])
-            if content != due:
-                raise ReadBackMismatch(f"{spec.fid:04X}")
-    yield from read_composite()
-    if any((yield from exchange(get_balance())).data):
-        raise ReadBackMismatch("balance")
-    yield from _verify_keys(job, progress)
-
-
-def _verify_keys(job: Plan, progress: Progress) -> Operation[None]:
-    keys = job.keys
-    challenge = secrets.token_bytes(8)
-    answer = yield from presence(challenge)
-    if answer != keys[KeyUsage.PRESENCE].cg2(challenge):
-        raise ReadBackMismatch(KeyUsage.PRESENCE.value)
-    for spec in job.profile.application.keys:
-        if spec.usage in (KeyUsage.PURCHASE_PSAM, KeyUsage.PURCHASE_SOFT):
-            init = yield from initialize(spec.key_id, _TEST_PSAM)
-            if init.key_version != keys.version:
-                raise ReadBackMismatch(spec.usage.value)
-        elif spec.usage is KeyUsage.DESK_READ:
-            desk = DeskKeys(keys[spec.usage], keys[KeyUsage.MAINTENANCE], progress.name)
-            yield from authenticate_desk(desk, progress.guard)

@@ -7,6 +7,7 @@ JR/T 0025.9 as cited there (PBOC). The first entry whose mask fits wins.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,9 +35,56 @@ class Outcome(enum.Enum):
     OUR_FAULT = "we sent something wrong"
 
 
+class Category(enum.Enum):
+    """What a program does with a status word, coarser than `Outcome`."""
+
+    OK = "ok"
+    WARN = "warn"
+    RETRYABLE = "retryable"
+    REFUSED = "refused"
+    CARD_BLOCKED = "card-blocked"
+    OUR_BUG = "our-bug"
+
+    @property
+    def label(self) -> Text:
+        """Return the category in words."""
+        return _CATEGORY_LABELS[self]
+
+
+_CATEGORY_LABELS = {
+    Category.OK: Text("成功", "done"),
+    Category.WARN: Text("成功但有疑问", "done, with a doubt"),
+    Category.RETRYABLE: Text("可以再试", "may be tried again"),
+    Category.REFUSED: Text("卡片拒绝，再试无用", "refused; asking again will not help"),
+    Category.CARD_BLOCKED: Text("卡片或密钥已不可用", "the card or a key is finished"),
+    Category.OUR_BUG: Text("程序错误", "our program sent something wrong"),
+}
+_CATEGORIES = {
+    Outcome.OK: Category.OK,
+    Outcome.MORE: Category.OK,
+    Outcome.WARNING: Category.WARN,
+    Outcome.REFUSED: Category.REFUSED,
+    Outcome.AUTHENTICATE: Category.RETRYABLE,
+    Outcome.BLOCKED: Category.CARD_BLOCKED,
+    Outcome.CARD_FAULT: Category.RETRYABLE,
+    Outcome.OUR_FAULT: Category.OUR_BUG,
+}
+# Where the same kind of outcome asks for something else: worn memory, a used-up counter, and
+# commands that a card which lost power in between finds out of order.
+_OWN_CATEGORY = {
+    0x6581: Category.CARD_BLOCKED,
+    0x9402: Category.CARD_BLOCKED,
+    0x6901: Category.RETRYABLE,
+    0x6984: Category.RETRYABLE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StatusWord:
-    """One row: value under mask, kind of outcome, meaning, advice, source."""
+    """One row: value under mask, kind of outcome, meaning, advice, source.
+
+    `retries_left` is how often the key or PIN may still be tried, where the status word tells.
+    """
 
     value: int
     mask: int
@@ -44,6 +92,16 @@ class StatusWord:
     meaning: Text
     advice: Text
     source: str
+    retries_left: int | None = None
+
+    @property
+    def category(self) -> Category:
+        """Return what a program does with it.
+
+        >>> describe(0x63C2).category.value, describe(0x6A82).category.value
+        ('retryable', 'refused')
+        """
+        return _OWN_CATEGORY.get(self.value, _CATEGORIES[self.outcome])
 
 
 _AGAIN = Text("请将卡片放稳后重刷", "hold the card still and tap again")
@@ -68,6 +126,8 @@ STATUS_WORDS: tuple[StatusWord, ...] = (
          "more data is waiting"), _NONE, "7816", 0xFF00),
     _row(0x6281, Outcome.WARNING, Text("数据可能有错或从未写入",
          "the data may be damaged or was never written"), _ISSUE, "FMCOS"),
+    _row(0x6282, Outcome.WARNING, Text("文件在应读长度之前结束",
+         "the file ended before as many bytes were read"), _REPORT, "7816"),
     _row(0x6283, Outcome.WARNING, Text("文件无效或密钥校验错",
          "the file is invalidated or a key's checksum is wrong"), _REPLACE, "FMCOS"),
     _row(0x63C0, Outcome.AUTHENTICATE, Text("认证失败，尚可重试数次",
@@ -116,6 +176,10 @@ STATUS_WORDS: tuple[StatusWord, ...] = (
     _row(0x6E00, Outcome.OUR_FAULT, Text("不认识的类别", "unknown class"), _FOREIGN, "7816"),
     _row(0x6F00, Outcome.CARD_FAULT, Text("数据无效",
          "the card cannot say what is wrong"), _AGAIN, "FMCOS"),
+    _row(0x9210, Outcome.REFUSED, Text("存储空间不足",
+         "not enough memory"), _REPLACE, "PBOC PSAM"),
+    _row(0x9220, Outcome.OUR_FAULT, Text("文件标识符已存在",
+         "the file identifier exists"), _REPORT, "PBOC PSAM"),
     _row(0x9301, Outcome.REFUSED, Text("资金不足", "not enough funds"), _DESK, "PBOC"),
     _row(0x9302, Outcome.REFUSED, Text("MAC 错误",
          "the MAC is wrong: key or data differ"), _DESK, "FMCOS"),
@@ -131,7 +195,19 @@ STATUS_WORDS: tuple[StatusWord, ...] = (
 )
 # fmt: on
 
+_TRIES_LEFT, _KEY_BLOCKED, _APPLICATION_BLOCKED = 0x63C0, 0x6983, 0x9303
 _UNKNOWN = Text("未知状态字", "unknown status word")
+
+
+def retries_left(sw: int) -> int | None:
+    """Return how often a key or PIN may still be tried; None where the status word says nothing.
+
+    >>> retries_left(0x63C2), retries_left(0x6983), retries_left(0x9000)
+    (2, 0, None)
+    """
+    if sw & 0xFFF0 == _TRIES_LEFT:
+        return sw & 0x0F
+    return 0 if sw in (_KEY_BLOCKED, _APPLICATION_BLOCKED) else None
 
 
 def describe(sw: int) -> StatusWord:
@@ -144,5 +220,6 @@ def describe(sw: int) -> StatusWord:
     """
     for row in STATUS_WORDS:
         if sw & row.mask == row.value:
-            return row
+            left = retries_left(sw)
+            return row if left is None else dataclasses.replace(row, retries_left=left)
     return StatusWord(sw, 0xFFFF, Outcome.REFUSED, _UNKNOWN, _REPORT, "")

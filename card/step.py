@@ -16,8 +16,9 @@ from typing import Protocol
 from card.apdu import SECURE_MESSAGING, CommandApdu
 from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
-from card.errors import MacRejected
+from card.errors import BlankCard, LayoutError, MacRejected
 from card.files import Directory, KeySpec
+from card.issuing_errors import CardSwapped
 from card.operation import Operation, exchange
 from card.secure_messaging import (
     MAC_BYTES,
@@ -28,6 +29,7 @@ from card.secure_messaging import (
     write_wrapped,
 )
 from card.status_words import Text
+from card.volunteer import public_data
 from keys.working import WorkingKey
 
 ADD_KEY = 0x01  # P1 of WRITE KEY
@@ -88,6 +90,19 @@ class Progress:
             raise
         self.writes += 1
 
+    def same_card(self, fci: bytes) -> None:
+        """Check the serial in the answer to SELECT, once the card bears one.
+
+        Raises:
+            CardSwapped: It is another card's.
+        """
+        try:
+            found = public_data(fci).asn.hex().upper()
+        except (BlankCard, LayoutError):
+            return
+        if found != self.name:
+            raise CardSwapped(self.name, found)
+
     def prove(self, directory: Directory, key: WorkingKey) -> Operation[None]:
         """Prove the control key of the selected directory and remember that it is in force."""
         proof = Proof(directory.control_key.key_id, key, self.key_name(directory))
@@ -101,6 +116,11 @@ class Step(Protocol):
     @property
     def label(self) -> Text:
         """What the step is for."""
+        ...
+
+    @property
+    def writes(self) -> int:
+        """Return how many commands change a blank card."""
         ...
 
     def show(self, keys: CardKeys) -> Iterator[str]:

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from keys.algorithm import Algorithm
+from keys.custody import KeyInfo, KeyState, KeyStore, findings
 from keys.errors import (
     AuditBroken,
     HsmAbsent,
@@ -25,7 +26,6 @@ from keys.errors import (
     KeyStoreThrottled,
 )
 from keys.hierarchy import row
-from keys.keystore import KeyInfo, KeyState, KeyStore
 
 # A ceremony needs three diaries to agree: tell a quarter ahead.
 NOTICE = timedelta(days=90)
@@ -123,25 +123,31 @@ def refused(error: KeysError) -> Complaint:
 def inside(store: KeyStore, today: date, *, production: bool) -> list[Complaint]:
     """Look at the keys: tests in production, age, versions, the HSM's limits, log and backup."""
     infos = store.list()
-    found = [*_of_keys(infos, today, production=production), *_of_log(store, infos)]
-    if store.backend == "pkcs11":
-        found.append(
-            Complaint(
-                "hsm-sm", False, "加密机内没有国密密钥", "SM4 keys are not in the token",
-                "国密套件放在文件密钥库", "PKCS #11 names no SM4 derivation; keep the SM suite in a"
-                " file store",
-            )
-        )  # fmt: skip
+    found = [
+        *_of_findings(store, production=production),
+        *_of_keys(infos, today),
+        *_of_log(store, infos),
+    ]
     return sorted(found, key=lambda complaint: not complaint.grave)
 
 
-def _of_keys(infos: list[KeyInfo], today: date, *, production: bool) -> Iterable[Complaint]:
+# What to do about what the store itself tells.
+_ADVICE = {
+    "test-key": ("生产库须重新举行仪式", "hold the ceremony in earnest, in a new store"),
+    "retired": ("不必处理", "nothing to do; cards that carry it only are refused"),
+    "sm-keys": ("国密套件另建文件密钥库", "keep the SM suite in a file store of its own"),
+}
+
+
+def _of_findings(store: KeyStore, *, production: bool) -> Iterable[Complaint]:
+    for finding in findings(store):
+        grave = production if finding.name == "test-key" else finding.grave
+        advice = _ADVICE.get(finding.name, ("见文档", "see docs/key-ceremony.md"))
+        yield Complaint(finding.name, grave, finding.text_zh, finding.text_en, *advice)
+
+
+def _of_keys(infos: list[KeyInfo], today: date) -> Iterable[Complaint]:
     for info in infos:
-        if info.marked_test:
-            yield Complaint(
-                "test-key", production, f"{info.name} 是演练密钥", f"{info.name} is a test key",
-                "生产库须重新举行仪式", "hold the ceremony in earnest, in a new store",
-            )  # fmt: skip
         if info.state is KeyState.ACTIVE:
             yield from _of_age(info, today)
     for usage in sorted({info.usage for info in infos}, key=lambda usage: usage.value):

@@ -135,6 +135,7 @@ class VirtualCard(ChipCard):
         uid: 4 bytes of a new card; an existing image keeps its own.
         contactless: answer data at once (no 61xx, no 6Cxx for Le 00) under a contactless ATR.
         random: source of challenges; tests that replay a trace give their own.
+        eeprom: bytes of memory of a new card; an existing image keeps its own.
     """
 
     def __init__(
@@ -144,10 +145,11 @@ class VirtualCard(ChipCard):
         uid: bytes | None = None,
         contactless: bool = False,
         random: Callable[[int], bytes] = os.urandom,
+        eeprom: int = state.EEPROM_BYTES,
     ) -> None:
         self.memory = Memory(
             path,
-            blank=lambda: CardImage(uid or os.urandom(UID_LENGTH)),
+            blank=lambda: CardImage(uid or os.urandom(UID_LENGTH), eeprom=eeprom),
             dump=state.dump,
             load=state.load,
         )
@@ -155,6 +157,19 @@ class VirtualCard(ChipCard):
         super().__init__(
             CardOs(self.memory, random), make_atr(CARD_HISTORICAL), contactless=contactless
         )
+
+    @classmethod
+    def of(cls, written: bytes, *, contactless: bool = False) -> VirtualCard:
+        """Make a card in RAM of the written form of another one.
+
+        Raises:
+            NotAnImage: the bytes are no card image.
+        """
+        card = cls(uid=bytes(UID_LENGTH), contactless=contactless)
+        card.memory.image = state.load(written)
+        card.memory.commit()
+        card.power_on()
+        return card
 
     @classmethod
     def blank(cls, uid: bytes | None = None, path: Path | None = None) -> VirtualCard:

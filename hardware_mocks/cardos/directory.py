@@ -14,9 +14,6 @@ from hardware_mocks.cardos.shell import Answer
 from hardware_mocks.cardos.state import Df, Ef
 
 MF_NAME = b"1PAY.SYS.DDF01"
-UNLIMITED = 0xFFFF
-# EEPROM of the 32 KB class, which the default file set is made for.
-EEPROM_BYTES = 32 * 1024
 
 BY_FID, BY_NAME = 0x00, 0x04
 FID_LENGTH = 2
@@ -122,7 +119,7 @@ def create_file(kernel: Kernel, command: Command) -> Answer:
         raise Refused(sw.WRONG_P1P2)
     if header[0] == state.DIRECTORY:
         child = _directory(session, fid, header)
-        _require_space(session, child.footprint if child.size == UNLIMITED else child.size)
+        _require_space(session, child.reserved)
         df.children[fid] = child
     else:
         ef = _file(fid, header)
@@ -191,7 +188,7 @@ def _kind_of(byte: int) -> tuple[int, int]:
 def _require_space(session: Session, more: int) -> None:
     """Refuse with 6A84 a file that does not fit into every directory above it."""
     for df in session.path:
-        limit = EEPROM_BYTES if df.size == UNLIMITED else df.size
+        limit = session.image.eeprom if df.size == state.UNLIMITED else df.size
         if df.footprint + more > limit:
             raise Refused(sw.NO_SPACE)
 

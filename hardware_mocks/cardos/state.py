@@ -15,6 +15,11 @@ from typing import Any
 MAGIC = "yika-card-image-1"
 
 MF_FID = 0x3F00
+# Memory of the 32 KB class, which the default file set is made for.
+EEPROM_BYTES = 32 * 1024
+
+# Directory size that reserves nothing: as much as there is above.
+UNLIMITED = 0xFFFF
 
 DIRECTORY = 0x38
 TRANSPARENT = 0x28
@@ -176,13 +181,20 @@ class Df:
     def used(self) -> int:
         """EEPROM bytes of everything inside the directory."""
         return sum(ef.footprint for ef in self.files.values()) + sum(
-            child.footprint for child in self.children.values()
+            child.reserved for child in self.children.values()
         )
 
     @property
     def footprint(self) -> int:
         """EEPROM bytes of the directory with its header and name."""
         return EF_HEADER_BYTES + len(self.name) + self.used
+
+    @property
+    def reserved(self) -> int:
+        """EEPROM bytes the directory takes from the one above: all it may ever use."""
+        if self.size == UNLIMITED:
+            return self.footprint
+        return EF_HEADER_BYTES + len(self.name) + self.size
 
     def key(self, kind: int, number: int) -> Key | None:
         """Find a key by kind and number."""
@@ -198,6 +210,7 @@ class CardImage:
     uid: bytes
     mf: Df | None = None
     blocked: bool = False
+    eeprom: int = EEPROM_BYTES
 
 
 def _plain(value: Any) -> Any:
@@ -264,7 +277,10 @@ def load(written: bytes) -> CardImage:
         raise NotAnImage(reason)
     mf = content["mf"]
     return CardImage(
-        bytes.fromhex(content["uid"]), _directory(mf) if mf else None, content["blocked"]
+        bytes.fromhex(content["uid"]),
+        _directory(mf) if mf else None,
+        content["blocked"],
+        content.get("eeprom", EEPROM_BYTES),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from keys.cli.blocks import COMMANDS as BLOCKS
 from keys.cli.ceremony import COMMANDS as CEREMONY
 from keys.cli.checks import COMMANDS as CHECKS
 from keys.cli.derive import COMMANDS as DERIVE
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for _command in (*STORES, *DERIVE, *CEREMONY, *CHECKS, *PSAM):
+for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *CHECKS, *PSAM):
     cli.add_command(_command)
 
 

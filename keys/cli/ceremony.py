@@ -16,7 +16,16 @@ import click
 from keys.algorithm import Algorithm
 from keys.ceremony import Ceremony, KeyOrder, Outcome, Plan
 from keys.ceremony_deposit import check_room, deposit, deposit_new
-from keys.cli.options import example, file_of, json_option, opened, show, show_keys, store_option
+from keys.cli.options import (
+    example,
+    file_of,
+    hex_bytes,
+    json_option,
+    opened,
+    show,
+    show_keys,
+    store_option,
+)
 from keys.cli.terminal import lead
 from keys.custody import KeyInfo, KeyStore
 from keys.errors import KeyStoreExists
@@ -161,7 +170,7 @@ def verify(path: Path, public_key: str | None, *, as_json: bool) -> None:
 
     Without --public-key only the file itself says whose signature it is; compare it.
     """
-    pinned = _public_key(public_key) if public_key else None
+    pinned = hex_bytes(public_key, 32, "--public-key") if public_key else None
     read = Transcript.read(path, pinned)
     facts: dict[str, object] = {
         "verified": True,
@@ -173,12 +182,6 @@ def verify(path: Path, public_key: str | None, *, as_json: bool) -> None:
         "" if pinned else "; 请与纸面记录核对公钥 compare its public key with the minutes on paper"
     )
     show(facts, [*read.lines(), end], as_json=as_json)
-
-
-def _public_key(text: str) -> bytes:
-    if len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
-        raise click.BadParameter("64 hex digits", param_hint="--public-key")
-    return bytes.fromhex(text)
 
 
 COMMANDS = (ceremony, transcript)

@@ -9,6 +9,7 @@ import numpy as np
 from keys import purse
 from keys.cli.options import (
     example,
+    hex_bytes,
     json_option,
     opened,
     show,
@@ -55,9 +56,9 @@ def derive_check(  # noqa: PLR0913 - one parameter an option
 
     Compare them with what a card, a PSAM or another system says of the same key.
     """
-    steps = [_hex(factor, 8, "--factor") for factor in factors]
+    steps = [hex_bytes(factor, 8, "--factor") for factor in factors]
     if serial:
-        steps.append(_hex(serial, 10, "--serial")[-8:])
+        steps.append(hex_bytes(serial, 10, "--serial")[-8:])
     if not 0 < len(steps) <= LEVELS_MAX:
         raise click.UsageError(f"give 1 to {LEVELS_MAX} --factor or --serial")
     store = opened(spec)
@@ -81,13 +82,6 @@ def derive_check(  # noqa: PLR0913 - one parameter an option
     )
     title = f"{usage} v{version} ({master.algorithm.value})"
     show(facts, [title, *names, *(["一致 as expected"] if expect else [])], as_json=as_json)
-
-
-def _hex(text: str, size: int, option: str) -> bytes:
-    digits = text.replace(" ", "")
-    if len(digits) != 2 * size or not set(digits.lower()) <= set("0123456789abcdef"):
-        raise click.BadParameter(f"{2 * size} hex digits", param_hint=option)
-    return bytes.fromhex(digits)
 
 
 COMMANDS = (derive_check,)

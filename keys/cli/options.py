@@ -64,6 +64,14 @@ def algorithm_of(name: str | None) -> Algorithm | None:
     return Algorithm(name) if name else None
 
 
+def hex_bytes(text: str, size: int, option: str) -> bytes:
+    """Read an option that is so many bytes in hex; blanks do not count."""
+    digits = text.replace(" ", "").lower()
+    if len(digits) != 2 * size or not set(digits) <= set("0123456789abcdef"):
+        raise click.BadParameter(f"{2 * size} hex digits", param_hint=option)
+    return bytes.fromhex(digits)
+
+
 def file_of(spec: str) -> Path | None:
     """Give the path of a file store, or none for a token.
 

@@ -10,6 +10,7 @@ import click
 from keys.cli.options import (
     PSAM_PASSPHRASE_ENV,
     example,
+    hex_bytes,
     json_option,
     new_passphrase,
     opened,
@@ -39,13 +40,12 @@ def create(spec: str, number: str, out: Path, *, as_json: bool) -> None:
 
     Its passphrase comes from YIKA_PSAM_PASSPHRASE or is asked for.
     """
-    if len(number) != 12 or not set(number) <= set("0123456789abcdefABCDEF"):
-        raise click.BadParameter("12 hex digits", param_hint="--number")
+    number6 = hex_bytes(number, 6, "--number")
     store = opened(spec)
-    store.export_software_psam(out, bytes.fromhex(number), new_passphrase(PSAM_PASSPHRASE_ENV))
+    store.export_software_psam(out, number6, new_passphrase(PSAM_PASSPHRASE_ENV))
     store.close()
-    facts: dict[str, object] = {"psam": str(out), "number": number.lower()}
-    show(facts, [f"{out}: PSAM {number.lower()}"], as_json=as_json)
+    facts: dict[str, object] = {"psam": str(out), "number": number6.hex()}
+    show(facts, [f"{out}: PSAM {number6.hex()}"], as_json=as_json)
 
 
 COMMANDS = (psam,)

@@ -13,7 +13,6 @@ from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
 from card.commands import get_balance
 from card.errors import (
-    AuthenticationFailed,
     CardRemoved,
     GuardRefused,
     IssuedOtherwise,
@@ -21,6 +20,7 @@ from card.errors import (
     ReadBackMismatch,
     WrongCard,
 )
+from card.issuing_errors import WrongControlKey
 from card.operation import run
 from card.personalise import CardState, inspect, personalise, plan
 from card.volunteer import VolunteerCard
@@ -213,7 +213,7 @@ def test_a_blank_with_another_transport_key_costs_one_attempt(
     guard = AttemptGuard()
 
     for left in (2, 1):
-        with pytest.raises(AuthenticationFailed) as caught:
+        with pytest.raises(WrongControlKey) as caught:
             run(personalise(card_data(), keys, guard=guard), in_process(card))
         assert caught.value.attempts_left == left
         card.reset()
