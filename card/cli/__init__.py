@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yika-card`: readers, doctor, info, dump, issue."""
+"""`yika-card`: every command of the SDK at a command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ Examples:
   yika-card readers
   yika-card doctor
   yika-card info --json
+  yika-card dump --protected --store keys.yika --out card.yaml
   yika-card issue --data card.json --store keys.yika --dry-run
+  yika-card shell
+  yika-card info --trace tap.html
+
+\b
+Status: 0 fine, 1 an expected failure (one line says what and what to do), 2 wrong usage.
 """
 
 

@@ -41,7 +41,7 @@ from card.volunteer import LOG_RECORDS, VolunteerCard, read_log, select
 from keys.identity import Identity
 
 _DUMP_HELP = """\
-Show every file one may read as YAML; with desk keys and --protected the personal ones too.
+转储 · show every file one may read as YAML; with desk keys and --protected the personal ones too.
 
 \b
 Examples:
@@ -50,7 +50,7 @@ Examples:
 """
 
 _DIFF_HELP = """\
-Show what differs between two dumps, or between a dump and the card on the reader.
+比较 · show what differs between two dumps, or between a dump and the card on the reader.
 
 \b
 Examples:
@@ -59,7 +59,7 @@ Examples:
 """
 
 _APPLY_HELP = """\
-Write a dump back to its card: the plan is shown, then confirmed, written and read back.
+写回 · write a dump back to its card: the plan is shown, then confirmed, written and read back.
 
 A blank card is issued first. What only taps and updates write is left as it is and named.
 
@@ -70,7 +70,7 @@ Examples:
 """
 
 _LOG_HELP = """\
-Show the card's own log, newest first, read with MACs under the desk's keys.
+交易明细 · show the card's own log, newest first, read with MACs under the desk's keys.
 
 \b
 Example: yika-card log --store keys.yika --limit 5
@@ -86,7 +86,7 @@ signed_by_option = click.option(
 @card_options
 @json_option
 def info(place: Place, as_json: bool) -> None:
-    """Show whose card it is and its last tap. Example: yika-card info."""
+    """看卡 · show whose card it is and its last tap. Example: yika-card info."""
     with failures(), card_at(place) as connection:
         card = VolunteerCard(connection)
         face, service = card.identity(), card.open_service()

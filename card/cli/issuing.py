@@ -27,7 +27,7 @@ from card.personalise import CardData, Plan, personalise
 from card.personalise import plan as make_plan
 
 _ISSUE_HELP = """\
-Issue the card on the reader, or finish one that was cut.
+发卡 · issue the card on the reader, or finish one that was cut.
 
 \b
 The data are one JSON object:

@@ -35,7 +35,7 @@ from card.trace_place import Whereabouts
 from card.volunteer import DeskKeys
 
 _APDU_HELP = """\
-Send raw commands and say what they and their answers mean.
+原始指令 · send raw commands and say what they and their answers mean.
 
 A command that writes, may cost a try, or is not declared is sent only with --really. The first
 answer that is not 9000 ends the run.
@@ -47,7 +47,7 @@ Examples:
 """
 
 _SHELL_HELP = """\
-Talk to the card line by line: completion at a terminal, scripts through a pipe.
+交互 · talk to the card line by line: completion at a terminal, scripts through a pipe.
 
 \b
 Examples:

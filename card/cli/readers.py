@@ -31,7 +31,7 @@ from card.probe import probe
 from card.volunteer import select
 
 _DOCTOR_HELP = """\
-Say why no card is seen and what to do; with --probe, whether a card can carry taps.
+看不到卡时的诊断 · say why no card is seen and what to do; with --probe, whether a card can carry taps.
 
 The probe counts one transaction on the card and replaces the proof of its latest tap.
 
@@ -45,7 +45,7 @@ Examples:
 @click.command()
 @json_option
 def readers(as_json: bool) -> None:
-    """List readers. Example: yika-card readers --json."""
+    """列出读卡器 · list readers. Example: yika-card readers --json."""
     with failures():
         names = readers_here().names()
     show({"readers": names}, as_json, names)

@@ -31,7 +31,7 @@ Examples:
 """
 
 _EXPORT_HELP = """\
-Turn a trace into a page (.html) or a capture for Wireshark (.pcapng).
+导出 · turn a trace into a page (.html) or a capture for Wireshark (.pcapng).
 
 \b
 Examples:
@@ -40,7 +40,7 @@ Examples:
 """
 
 _MINIMISE_HELP = """\
-Find the shortest part of a trace for which a command still ends with status 0.
+缩减 · find the shortest part of a trace for which a command still ends with status 0.
 
 The command gets the path of a candidate as its last argument.
 
@@ -62,7 +62,7 @@ def trace() -> None:
 @_source
 @json_option
 def show_trace(source: Path, as_json: bool) -> None:
-    """Print a trace in words. Example: yika-card trace show tap.trace."""
+    """显示 · print a trace in words. Example: yika-card trace show tap.trace."""
     tape = _load(source)
     rows: list[dict[str, Any]] = []
     lines: list[str] = []

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from card.cli import main
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import PASSPHRASE
+
+UNTRACED = {("doctor",), ("watch",)}  # they look at readers, and at a card only in passing
 
 DATA = {
     "asn": "00000000000000000017",
@@ -34,14 +39,32 @@ def _issue(store: FileKeyStore, data: Any, *more: str, passphrase: str = PASSPHR
     return CliRunner().invoke(main, arguments, input=text, env=environment)
 
 
-@pytest.mark.parametrize("command", ["readers", "doctor", "info", "dump", "issue"])
-def test_each_command_has_help_with_an_example(command: str) -> None:
-    """Help names the command with an example, and every command speaks JSON."""
-    done = CliRunner().invoke(main, [command, "-h"])
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", _commands(main), ids=" ".join)
+def test_each_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    """Help speaks Chinese and English, shows an example, and every command speaks JSON."""
+    done = CliRunner().invoke(main, [*path, "-h"])
 
     assert done.exit_code == 0
-    assert f"yika-card {command}" in done.stdout
+    assert f"yika-card {' '.join(path)}" in done.stdout
+    assert re.search("[\u4e00-\u9fff]", done.stdout)
+    assert "xample" in done.stdout
     assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize("path", _commands(main), ids=" ".join)
+def test_each_command_at_a_card_can_be_traced(path: tuple[str, ...]) -> None:
+    """Whatever takes a reader takes `--trace`, apart from what only looks for readers."""
+    text = CliRunner().invoke(main, [*path, "-h"]).stdout
+
+    assert ("--trace" in text) == ("--reader" in text and path not in UNTRACED)
 
 
 def test_a_dry_run_prints_the_plan_without_secrets(store: FileKeyStore) -> None:
