@@ -31,7 +31,7 @@ from card.probe import probe
 from card.volunteer import select
 
 _DOCTOR_HELP = """\
-看不到卡时的诊断 · say why no card is seen and what to do; with --probe, whether a card can carry taps.
+诊断 · say why no card is seen and what to do; with --probe, whether a card can carry taps.
 
 The probe counts one transaction on the card and replaces the proof of its latest tap.
 

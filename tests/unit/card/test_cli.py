@@ -47,7 +47,10 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[
             yield (*path, name)
 
 
-@pytest.mark.parametrize("path", _commands(main), ids=" ".join)
+COMMANDS = list(_commands(main))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     """Help speaks Chinese and English, shows an example, and every command speaks JSON."""
     done = CliRunner().invoke(main, [*path, "-h"])
@@ -59,7 +62,7 @@ def test_each_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     assert "--json" in done.stdout
 
 
-@pytest.mark.parametrize("path", _commands(main), ids=" ".join)
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_each_command_at_a_card_can_be_traced(path: tuple[str, ...]) -> None:
     """Whatever takes a reader takes `--trace`, apart from what only looks for readers."""
     text = CliRunner().invoke(main, [*path, "-h"]).stdout
