@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import (
     BlockCipherAlgorithm,
@@ -120,11 +121,12 @@ def encryptors(algorithm: Algorithm, keys: bytes, size: int) -> Iterator[CipherC
         raise BadKeyLength("keys", size, len(keys))
     shape = _cipher(algorithm, bytes(range(size)))
     cipher = Cipher(shape, _ECB)
+    if algorithm is Algorithm.TDES:
+        rows = np.frombuffer(keys, dtype=np.uint8).reshape(-1, size)
+        parts = [rows, rows, rows] if size == BLOCK else [rows, rows[:, :BLOCK]]
+        keys, size = np.concatenate(parts, axis=1).tobytes(), 3 * BLOCK
     for at in range(0, len(keys), size):
-        key = keys[at : at + size]
-        if algorithm is Algorithm.TDES:
-            key = key * 3 if size == BLOCK else key + key[:BLOCK]
-        shape.key = key
+        shape.key = keys[at : at + size]
         yield cipher.encryptor()
 
 
