@@ -12,8 +12,9 @@ from card.readers import pcsc, serial_name
 from card.readers.pcsc import PcscReader, list_names
 from card.readers.seam import CardConnection, Reader
 from card.readers.serial_reader import SerialReader
+from card.readers.watch import CardWatch, watch_cards
 
-__all__ = ["CardConnection", "Reader", "list_readers", "open_reader"]
+__all__ = ["CardConnection", "CardWatch", "Reader", "list_readers", "open_reader", "watch_cards"]
 
 
 def open_reader(name: str) -> Reader:

@@ -33,6 +33,7 @@ STATE_CHANGED = 0x0002
 STATE_UNKNOWN = 0x0004
 STATE_UNAVAILABLE = 0x0008
 STATE_PRESENT = 0x0020
+STATE_MUTE = 0x0200
 EVENT_SHIFT = 16  # pcsc-lite counts insertions and removals above the state bits
 
 PLUG_AND_PLAY = "\\\\?PnP?\\Notification"  # a reader that stands for changes of the reader list
@@ -117,6 +118,23 @@ class Context:
         if event & (STATE_UNKNOWN | STATE_UNAVAILABLE):
             raise NoReader(name)
         return event & ~STATE_CHANGED
+
+    def wait_any(
+        self, states: list[tuple[str, int]], timeout_ms: int
+    ) -> list[tuple[int, bytes]] | None:
+        """Wait until any of several readers differs from its state.
+
+        Returns:
+            State and answer to reset of each, in the order asked; None after the timeout.
+
+        Raises:
+            NoReader, NoService: One of them, or the service, is not there.
+        """
+        code, found = self._scard.SCardGetStatusChange(self._handle, timeout_ms, states)
+        if code & 0xFFFFFFFF == _TIMEOUT:
+            return None
+        _check(code, "SCardGetStatusChange")
+        return [(int(state), bytes(atr)) for _name, state, atr in found]
 
     def connect(self, name: str) -> Handle:
         """Power the card in a reader and take it exclusively."""
