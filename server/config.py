@@ -61,9 +61,13 @@ class KeysSection:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySection:
-    """The server's signing identity: its number and the uncertainty of its clock."""
+    """The server's signing identity: its number, its suite, the uncertainty of its clock.
+
+    `suite` (ed25519 or sm2) counts when `yika-server init` makes the identity.
+    """
 
     key_id: int = 1
+    suite: str = "ed25519"
     clock_uncertainty_ms: int = 50
 
 

@@ -16,7 +16,7 @@ from flask import current_app
 
 from keys.custody import KeyStore, open_store, refuse_test_keys
 from keys.errors import KeysError
-from keys.identity import Identity
+from keys.identity import Identity, Suite
 from keys.surroundings import Surroundings
 from server.clock import Clock, SystemClock
 from server.config import Config
@@ -55,12 +55,19 @@ def initialise_files(config: Config) -> list[str]:
     config.data.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     created = []
     if not config.identity_path.exists():
-        Identity.generate().save(config.identity_path)
+        Identity.generate(_suite(config)).save(config.identity_path)
         created.append(str(config.identity_path))
     if not config.secret_path.exists():
         _write_private(config.secret_path, secrets.token_hex(WEB_SECRET_BYTES).encode())
         created.append(str(config.secret_path))
     return created
+
+
+def _suite(config: Config) -> Suite:
+    try:
+        return Suite[config.identity.suite.upper()]
+    except KeyError as error:
+        raise ConfigError("[identity] suite: expected ed25519 or sm2") from error
 
 
 def open_runtime(config: Config, clock: Clock | None = None) -> Runtime:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keys.identity import Identity
+from keys.identity import Identity, Suite
 from keys.material import KeyMaterial
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
 from server.app import create_app
-from server.config import Config, DatabaseSection, DataSection, KeysSection
+from server.config import Config, DatabaseSection, DataSection, IdentitySection, KeysSection
 from server.errors import ConfigError
 from server.runtime import EXTENSION, initialise_files, open_runtime
 from tests.factories import PASSPHRASE, make_store
@@ -45,6 +45,18 @@ def test_files_are_created_once(config: Config) -> None:
 
     assert initialise_files(config) == []
     assert Identity.load(config.identity_path).public_key == before
+
+
+def test_identity_may_be_of_the_second_suite(tmp_path: Path) -> None:
+    """The configuration says of which suite the signing key is made; another word is refused."""
+    sm2 = Config(data=DataSection(tmp_path / "a"), identity=IdentitySection(suite="sm2"))
+    wrong = Config(data=DataSection(tmp_path / "b"), identity=IdentitySection(suite="rsa"))
+
+    initialise_files(sm2)
+
+    assert Identity.load(sm2.identity_path).suite is Suite.SM2
+    with pytest.raises(ConfigError, match="ed25519 or sm2"):
+        initialise_files(wrong)
 
 
 def test_application_opens_on_its_files(config: Config) -> None:
