@@ -15,6 +15,7 @@ DEBIT_ANSWER_BYTES = 8
 
 _SFI_FLAG = 0x80
 _BY_NUMBER = 0x04
+_NEXT = 0x03
 
 
 def select_fid(fid: int) -> CommandApdu:
@@ -82,6 +83,25 @@ def append_record(sfi: int, record: bytes) -> CommandApdu:
     return CommandApdu(0x00, 0xE2, 0x00, sfi << 3 | _BY_NUMBER, record)
 
 
+def append_cyclic(sfi: int, record: bytes) -> CommandApdu:
+    """UPDATE RECORD that puts a record in front of a cyclic file (FMCOS 7.8).
+
+    >>> append_cyclic(0x18, b"ab").to_bytes().hex().upper()
+    '00DC00C3026162'
+    """
+    return CommandApdu(0x00, 0xDC, 0x00, sfi << 3 | _NEXT, record)
+
+
+def update_record(sfi: int, number: int, record: bytes) -> CommandApdu:
+    """UPDATE RECORD by number."""
+    return CommandApdu(0x00, 0xDC, number, sfi << 3 | _BY_NUMBER, record)
+
+
+def update_record_by_tag(sfi: int, record: bytes) -> CommandApdu:
+    """UPDATE RECORD of a variable-record file; its first byte says which record."""
+    return CommandApdu(0x00, 0xDC, record[0], sfi << 3, record)
+
+
 def get_challenge(size: int = 4) -> CommandApdu:
     """GET CHALLENGE: random bytes that are good for the next command only."""
     return CommandApdu(0x00, 0x84, 0x00, 0x00, le=size)
@@ -118,9 +138,9 @@ def application_block(p2: int) -> CommandApdu:
     return CommandApdu(0x80, 0x1E, 0x00, p2)
 
 
-def get_balance() -> CommandApdu:
-    """GET BALANCE of the electronic purse (EF 0002)."""
-    return CommandApdu(0x80, 0x5C, 0x00, 0x02, le=4)
+def get_balance(which: int = 0x02) -> CommandApdu:
+    """GET BALANCE of the passbook (EF 0001) or the electronic purse (EF 0002)."""
+    return CommandApdu(0x80, 0x5C, 0x00, which, le=4)
 
 
 def initialize_capp(key_index: int, amount: int, psam_no: bytes) -> CommandApdu:
@@ -154,14 +174,14 @@ def debit_capp(psam_seq: int, date: bytes, time: bytes, mac1: bytes) -> CommandA
     return CommandApdu(0x80, 0x54, 0x01, 0x00, data, DEBIT_ANSWER_BYTES)
 
 
-def get_transaction_prove(card_ctr: int) -> CommandApdu:
-    """GET TRANSACTION PROVE of the composite purchase with this counter.
+def get_transaction_prove(card_ctr: int, kind: int = CAPP_PURCHASE) -> CommandApdu:
+    """GET TRANSACTION PROVE of the transaction with this counter, a composite purchase or other.
 
     >>> get_transaction_prove(7).to_bytes().hex().upper()
     '805A000902000708'
     """
     number = card_ctr.to_bytes(2, "big")
-    return CommandApdu(0x80, 0x5A, 0x00, CAPP_PURCHASE, number, DEBIT_ANSWER_BYTES)
+    return CommandApdu(0x80, 0x5A, 0x00, kind, number, DEBIT_ANSWER_BYTES)
 
 
 def init_sam_for_purchase(data: bytes) -> CommandApdu:

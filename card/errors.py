@@ -24,6 +24,7 @@ CardError
 ├── GuardRefused          a key would be tried with too few attempts left
 ├── ReadBackMismatch      what was written is not what is read
 ├── IssuedOtherwise       the card was issued before, with other data or keys
+├── CardProofWrong        a MAC or TAC of the card is not the one its keys give
 ├── CassetteMismatch      a replayed program did something else than was recorded
 ├── CassetteMasked        what was recorded cannot be played: it was masked
 ├── DumpRefused           a dump that may not be compared with or written to this card
@@ -276,6 +277,28 @@ class IssuedOtherwise(CardError):
         super().__init__(what)
         self.what = what
         self.meaning = Text(f"此卡已发过，{what} 不同", f"issued before with a different {what}")
+
+
+class CardProofWrong(CardError):
+    """A proof of the card is not the one its keys give.
+
+    Attributes:
+        what: MAC1, MAC2, MAC3 or TAC.
+        committed: Whether the card had already carried the transaction out.
+    """
+
+    advice = Text("请核对密钥库后查此笔交易", "check the key store, then look the transaction up")
+
+    def __init__(self, what: str, *, committed: bool) -> None:
+        super().__init__(what, committed)
+        self.what = what
+        self.committed = committed
+        zh, en = (
+            ("卡片已执行", "the card has done it")
+            if committed
+            else ("卡片未执行", "the card has done nothing")
+        )
+        self.meaning = Text(f"卡片给出的 {what} 不对，{zh}", f"the card's {what} is wrong; {en}")
 
 
 class CassetteMismatch(CardError):
