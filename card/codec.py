@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -57,6 +58,8 @@ class Layout(Generic[R]):
         record: A dataclass whose fields are the named fields of the table.
         fields: The table, in byte order.
         vectors: Bytes in hex and the value they stand for; a test walks them all.
+
+    `table` is the construct the fields make; parsing goes through its compiled form.
     """
 
     def __init__(
@@ -70,11 +73,11 @@ class Layout(Generic[R]):
         self.record = record
         self.fields = tuple(fields)
         self.vectors = tuple(vectors)
-        self._struct = construct.Struct(
+        self.table = construct.Struct(
             *(field.coding if field.name is None else field.name / field.coding for field in fields)
         )
         self._names = tuple(field.name for field in fields if field.name is not None)
-        self.size: int = self._struct.sizeof()
+        self.size: int = self.table.sizeof()
 
     def parse(self, data: bytes) -> R:
         """Read a record; bytes beyond its size are an error.
@@ -85,10 +88,22 @@ class Layout(Generic[R]):
         if len(data) != self.size:
             raise LayoutError(self.title, f"{len(data)} bytes where {self.size} are due")
         try:
-            found = self._struct.parse(data)
+            found = self.compiled.parse(data)
+        except (construct.ConstructError, UnicodeDecodeError):
+            found = self._explain(data)
+        return self.record(**{name: found[name] for name in self._names})
+
+    @functools.cached_property
+    def compiled(self) -> Any:
+        """Return the table as one function; made at first use, as it takes a millisecond."""
+        return self.table.compile()
+
+    def _explain(self, data: bytes) -> Any:
+        """Read again with the table itself, which knows the path of what does not fit."""
+        try:
+            return self.table.parse(data)
         except (construct.ConstructError, UnicodeDecodeError) as exc:
             raise LayoutError(self.title, _reason(exc)) from exc
-        return self.record(**{name: found[name] for name in self._names})
 
     def build(self, value: R) -> bytes:
         """Code a record.
@@ -98,7 +113,7 @@ class Layout(Generic[R]):
         """
         values = {name: getattr(value, name) for name in self._names}
         try:
-            coded: bytes = self._struct.build(values)
+            coded: bytes = self.table.build(values)
         except (construct.ConstructError, UnicodeEncodeError) as exc:
             raise LayoutError(self.title, _reason(exc)) from exc
         return coded
