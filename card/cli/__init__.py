@@ -7,6 +7,7 @@ import click
 
 from card.cli.content import COMMANDS as CONTENT
 from card.cli.issuing import COMMANDS as ISSUING
+from card.cli.purse import COMMANDS as PURSE
 from card.cli.raw import COMMANDS as RAW
 from card.cli.readers import COMMANDS as READERS
 from card.cli.trace import COMMANDS as TRACE
@@ -34,5 +35,5 @@ def main() -> None:
     """Read and issue volunteer cards."""
 
 
-for _command in (*READERS, *CONTENT, *ISSUING, *RAW, *TRACE):
+for _command in (*READERS, *CONTENT, *ISSUING, *PURSE, *RAW, *TRACE):
     main.add_command(_command)
