@@ -95,8 +95,6 @@ def before(path: Path) -> list[Complaint]:
 
 
 _REFUSALS: tuple[tuple[type[KeysError], str, str, str, str], ...] = (
-    (KeyStoreLocked, "wrong-passphrase", "口令不对",
-     "换两位保管人的分片再试；多次错误会等待", "try two other shares; look at caps lock"),
     (KeyStoreThrottled, "throttled", "口令错误次数过多",
      "等待后再试，并查明是谁在试", "wait, and ask who has been trying"),
     (KeyStoreDamaged, "damaged", "密钥库损坏",
@@ -107,6 +105,8 @@ _REFUSALS: tuple[tuple[type[KeysError], str, str, str, str], ...] = (
      "不要连续重试", "do not try again blindly: the token counts"),
     (HsmPinLocked, "pin-locked", "PIN 已锁",
      "由安全官重设 PIN", "the security officer sets a new PIN"),
+    (KeyStoreLocked, "wrong-passphrase", "口令不对",
+     "换两位保管人的分片再试；多次错误会等待", "try two other shares; look at caps lock"),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -39,10 +40,10 @@ for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *CHECKS, *PSAM):
     cli.add_command(_command)
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Run the command; an expected failure is one line and exit status 1."""
     try:
-        cli.main(prog_name="yika-keys", standalone_mode=False)
+        cli.main(args, prog_name="yika-keys", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("yika-keys: 已中止 stopped; nothing was changed", err=True)
         sys.exit(1)
