@@ -133,6 +133,21 @@ def write_key(p1: int, key_id: int, data: bytes) -> CommandApdu:
     return CommandApdu(0x80, 0xD4, p1, key_id, data)
 
 
+def erase_df() -> CommandApdu:
+    """ERASE DF: delete everything in the current directory."""
+    return CommandApdu(0x80, 0x0E, 0x00, 0x00)
+
+
+def card_block() -> CommandApdu:
+    """CARD BLOCK, to be sent with a MAC: nothing answers any more, for good."""
+    return CommandApdu(0x80, 0x16, 0x00, 0x00)
+
+
+def application_unblock() -> CommandApdu:
+    """APPLICATION UNBLOCK, to be sent with a MAC; three wrong ones block for good."""
+    return CommandApdu(0x80, 0x18, 0x00, 0x00)
+
+
 def application_block(p2: int) -> CommandApdu:
     """APPLICATION BLOCK, to be sent with a MAC: P2 00 until it is unblocked, 01 for good."""
     return CommandApdu(0x80, 0x1E, 0x00, p2)

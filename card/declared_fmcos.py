@@ -12,6 +12,7 @@ OWN_ANY = frozenset({0x80, 0x84})
 
 _MANUAL = "FMCOS 2.0 user manual"
 _ISSUING = "FMCOS 2.0 issuing manual, card issuing example"
+_COMPUTED = "computed: 3DES key 00112233445566778899AABBCCDDEEFF, challenge 01020304"
 _LINE_BITS = (0x00, 0x40, 0x80, 0xC0)
 
 _FID = Text("P1P2 文件标识符", "P1 P2: file identifier")
@@ -147,12 +148,12 @@ PINS = (
     CommandSpec(
         "RELOAD PIN", Text("重装口令", "reload PIN"), OWN, 0x5E, 0x00, None, (_NEW_PIN, _MAC), (),
         True, True, f"{_MANUAL} ch. 8; JR/T 0025.9",
-        (Vector("805E0001", "1234 C3E2A9D1", source="computed"),), _PIN_ID,
+        (Vector("805E0001", "1234 0E50C705", source=_COMPUTED),), _PIN_ID,
     ),
     CommandSpec(
         "PIN UNBLOCK", Text("解锁口令", "unblock PIN"), OWN_MACED, 0x24, None, 0x00,
         (), (), True, True, f"{_MANUAL} ch. 8; JR/T 0025.9",
-        (Vector("84240100", "0011223344556677 8899AABB", source="computed"),),
+        (Vector("84240100", "453F20EEC905F7CA 49C325BC", source=_COMPUTED),),
         Text("P1 口令号", "P1: PIN id"),
         wrapped=(Part("wrapped", None, Text("加密的口令", "wrapped PIN"), secret=True),),
     ),
@@ -161,18 +162,18 @@ PINS = (
 BLOCKING = (
     CommandSpec(
         "CARD BLOCK", Text("锁卡", "block the card"), OWN_MACED, 0x16, 0x00, 0x00, (), (), True,
-        True, f"{_MANUAL} 8.1", (Vector("84160000", "01020304", source="computed"),),
+        True, f"{_MANUAL} 8.1", (Vector("84160000", "276CA7C5", source=_COMPUTED),),
     ),
     CommandSpec(
         "APPLICATION BLOCK", Text("锁应用", "block the application"), OWN_MACED, 0x1E, 0x00,
         frozenset({0x00, 0x01}), (), (), True, True, f"{_MANUAL} 8.3",
-        (Vector("841E0000", "01020304", source="computed"),),
+        (Vector("841E0000", "59C9FF76", source=_COMPUTED),),
         Text("P2 00 可解锁，01 永久", "P2: 00 until unblocked, 01 for good"),
     ),
     CommandSpec(
         "APPLICATION UNBLOCK", Text("解锁应用", "unblock the application"), OWN_MACED, 0x18, 0x00,
         0x00, (), (), True, True, f"{_MANUAL} 8.2",
-        (Vector("84180000", "01020304", source="computed"),),
+        (Vector("84180000", "89A8090B", source=_COMPUTED),),
     ),
 )  # fmt: skip
 

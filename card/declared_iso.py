@@ -14,6 +14,7 @@ PLAIN_OR_MACED = frozenset({0x00, 0x04})
 
 _MANUAL = "FMCOS 2.0 user manual"
 _TRACE_SZT = "recorded card, nfcim/nfsee tests/reader-mock.js"
+_COMPUTED = "computed: 3DES key 00112233445566778899AABBCCDDEEFF, challenge 01020304"
 _TRACE_MAC = "klks/fmcos-python examples/test_mac.py"
 _ISSUING = "FMCOS 2.0 issuing manual, card issuing example"
 
@@ -118,7 +119,7 @@ RECORDS = (
         (
             Vector("00B201C4", "", 23, "0001000000000000100266666666666620240411212121",
                    "klks/fmcos-python docs, simple test PBOC payment environment"),
-            Vector("04B201C4", "01020304", None, "00 01020304", "computed"),
+            Vector("04B201C4", "925654FA", None, "00 54A4CC25", _COMPUTED),
         ),
         _NUMBER, maced_answer=True,
     ),

@@ -11,6 +11,7 @@ from card.declared_types import Bits, CommandSpec, Form, Part, Vector
 from card.status_words import Text
 
 _MANUAL = "JR/T 0025.9; FMCOS 2.0 user manual"
+_COMPUTED = "computed: 3DES key 00112233445566778899AABBCCDDEEFF"
 _TRACE = "klks/fmcos-python docs, e-wallet debugging record"
 _EITHER = frozenset({0x01, 0x02})
 _WHICH = Text("P2 01 存折，02 钱包", "P2: 01 passbook, 02 purse")
@@ -80,13 +81,13 @@ INITIALIZING = (
         f"{_MANUAL} ch. 8",
         (
             Vector("80500401", "01 001122334455", 19,
-                   "00002000 0001 000000 00 00 584633C9 01020304", "computed"),
+                   "00002000 0001 000000 00 00 584633C9 2DAFF9AD", _COMPUTED),
         ),
     ),
     _initialize(
         "INITIALIZE FOR UNLOAD", Text("圈提初始化", "begin an unload"), 0x05, 0x01,
         Vector("80500501", "01 00000064 001122334455", 16,
-               "00002000 0001 00 00 584633C9 01020304", "computed"),
+               "00002000 0001 00 00 584633C9 9A20522F", _COMPUTED),
     ),
 )  # fmt: skip
 
@@ -107,12 +108,12 @@ COMMITTING = (
     CommandSpec(
         "DEBIT FOR UNLOAD", Text("圈提", "unload"), OWN, 0x54, 0x03, 0x00, _ONLINE_COMMIT,
         (_MAC3,), False, True, f"{_MANUAL} ch. 8",
-        (Vector("80540300", "20261121 090000 01020304", 4, "05060708", "computed"),),
+        (Vector("80540300", "20261121 090000 73CA19B9", 4, "8F22DD2C", _COMPUTED),),
     ),
     CommandSpec(
         "UPDATE OVERDRAW LIMIT", Text("修改透支限额", "change the overdraft limit"), OWN, 0x58,
         0x00, 0x00, (_LIMIT, *_ONLINE_COMMIT), (_TAC,), False, True, f"{_MANUAL} ch. 8",
-        (Vector("80580000", "001000 20261121 090000 01020304", 4, "05060708", "computed"),),
+        (Vector("80580000", "001000 20261121 090000 A76FC265", 4, "D95491EC", _COMPUTED),),
     ),
     CommandSpec(
         "UPDATE CAPP DATA CACHE by tag",
