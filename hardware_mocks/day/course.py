@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from card.readers import list_readers
 from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.clock import DayClock
-from hardware_mocks.day import furnish, ground, issue, stage
+from hardware_mocks.day import furnish, ground, issue, keyroom, stage
 from hardware_mocks.day.cast import Cast, read_cast
 from hardware_mocks.day.document import PAGE, instant_ms, read_tables
 from hardware_mocks.day.errands import Errands
@@ -43,6 +43,7 @@ class Options:
     port: int
     database: str
     system_pcscd: bool
+    keys: str = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, s
         programs=Programs(folder / "logs"),
         passphrase=stage.new_passphrase(),
         port=options.port,
+        keys=options.keys,
     )
     say(f"读卡器 readers: {', '.join(reader_names())}")
     url = options.database or f"sqlite:///{folder / 'server' / 'yika.db'}"
@@ -112,7 +114,8 @@ def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, s
     say(f"数据库 database: {database.shown_url}")
     clear_away.enter_context(premises.clock.running())
     clear_away.enter_context(premises.programs.running())
-    store = furnish.make_keys(premises.key_store_path, premises.passphrase)
+    store = keyroom.make_keys(options.keys, folder, premises.passphrase)
+    say(f"密钥库 key store: {premises.key_store}")
     server = stage.start_server(premises, url)
     now_ms = premises.clock.utc_ms()
     ordered = furnish.furnish_places(database, cast, now_ms)

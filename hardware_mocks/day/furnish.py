@@ -6,12 +6,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from hardware_mocks.day.cast import Cast, Person
 from keys.custody import KeyStore
-from keys.store import FileKeyStore
-from keys.usage import SCHEME_USAGES
 from server.db import Database
 from server.people import services as people
 from server.terminals import enrolment
@@ -48,14 +45,6 @@ class Ordered:
 
     terminal_id: int
     token: str
-
-
-def make_keys(path: Path, passphrase: str) -> FileKeyStore:
-    """Create a key store with one fresh key of each usage."""
-    store = FileKeyStore.create(path, passphrase)
-    for usage in SCHEME_USAGES:
-        store.generate(usage)
-    return store
 
 
 def furnish_places(database: Database, cast: Cast, now_ms: int) -> dict[str, Ordered]:

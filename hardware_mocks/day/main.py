@@ -16,16 +16,19 @@ from hardware_mocks.cardhost.client import HandError
 from hardware_mocks.day.course import Options, play_day
 from hardware_mocks.day.document import DocumentError
 from hardware_mocks.day.ground import AlreadyPlaying, NotOurs
+from hardware_mocks.day.keyroom import KINDS, NoSoftHsm
 from hardware_mocks.day.programs import ProgramEnded
 from hardware_mocks.day.stage import PortTaken
 from hardware_mocks.lcd import NothingShown
 from hardware_mocks.pcsc import PcscError
+from keys.errors import KeysError
 from server.errors import ServerError
 from terminal.errors import TerminalError
 
 EXPECTED_FAILURES = (
-    AlreadyPlaying, CardError, DocumentError, HandError, NothingShown, OSError, PcscError,
-    ProgramEnded, ServerError, TerminalError, TimeoutError, NotOurs, PortTaken, OperationalError,
+    AlreadyPlaying, CardError, DocumentError, HandError, KeysError, NoSoftHsm, NothingShown,
+    NotOurs, OperationalError, OSError, PcscError, PortTaken, ProgramEnded, ServerError,
+    TerminalError, TimeoutError,
 )  # fmt: skip
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -35,16 +38,14 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000)
 @click.option("--database", default="")
-@click.option("--keys", type=click.Choice(["file", "pkcs11"]), default="file")
+@click.option("--keys", type=click.Choice(KINDS), default="file")
 @click.option("--system-pcscd", is_flag=True)
 def main(
     *, leave: bool, as_json: bool, port: int, database: str, keys: str, system_pcscd: bool
 ) -> None:
     """Play the demonstration day; `script/run --help` tells the options."""
-    if keys == "pkcs11":
-        _fail("--keys pkcs11: 此版本没有 / not in this version; the file key store: --keys file")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = Options(port, database, system_pcscd)
+    options = Options(port, database, system_pcscd, keys)
     try:
         with contextlib.ExitStack() as clear_away:
             clear_away.callback(say, "已全部结束 / every process has been ended")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from card.readers.winscard import EVENT_SHIFT, STATE_PRESENT, STATE_UNAWARE, Context
 from hardware_mocks.clock import DayClock
+from hardware_mocks.day import keyroom
 from hardware_mocks.day.furnish import SECOND, Ordered
 from hardware_mocks.day.issue import PSAM_NUMBERS, READER_TIMEOUT_S, ReaderSilent
 from hardware_mocks.day.play import PostStage
@@ -63,11 +64,12 @@ class Premises:
     programs: Programs
     passphrase: str
     port: int
+    keys: str = "file"
 
     @property
-    def key_store_path(self) -> Path:
-        """Return where the issuer's keys are."""
-        return self.folder / "keys.yks"
+    def key_store(self) -> str:
+        """Return the name of the store with the issuer's keys."""
+        return keyroom.name_of(self.keys, self.folder)
 
 
 def new_passphrase() -> str:
@@ -92,7 +94,7 @@ def start_server(premises: Premises, database_url: str) -> Program:
     config = premises.folder / "server.toml"
     config.write_text(
         f'[data]\ndir = "{data_dir}"\n\n[http]\nhost = "{HOST}"\nport = {premises.port}\n\n'
-        f'[keys]\nstore = "{premises.key_store_path}"\n\n[worker]\ninterval_ms = 200\n',
+        f'[keys]\nstore = "{premises.key_store}"\n\n[worker]\ninterval_ms = 200\n',
         encoding="utf-8",
     )
     return premises.programs.start(
