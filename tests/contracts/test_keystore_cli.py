@@ -162,14 +162,12 @@ def test_failures_say_what_to_do(
     environment: dict[str, str],
     status: int,
     text: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An expected failure exits 1, a wrong call 2; the last line names cause or next step."""
-    for name, value in {PASSPHRASE_ENV: PASSPHRASE, **environment}.items():
-        monkeypatch.setenv(name, value)
-
-    with pytest.raises(SystemExit) as caught:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as caught:
+        for name, value in {PASSPHRASE_ENV: PASSPHRASE, **environment}.items():
+            patch.setenv(name, value)
         main([part.format(path=path) for part in args])
 
     assert caught.value.code == status
