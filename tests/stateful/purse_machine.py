@@ -14,7 +14,7 @@ from hardware_mocks.cardos.tear import Moment, Tear
 from hardware_mocks.cards import named, wallet
 from hardware_mocks.cards.cashier import TERMINAL, WHEN, Cashier, Result
 from keys.algorithm import Algorithm
-from tests.stateful.reference import BOOK, OK, UNWRITTEN, Reference
+from tests.stateful.reference import BALANCE_MAX, BOOK, OK, UNWRITTEN, Reference
 
 FIDS = st.sampled_from((wallet.PASSBOOK, wallet.PURSE))
 FUNDS = 1_000
@@ -72,7 +72,7 @@ class PurseMachine(RuleBasedStateMachine):
     def unload(self, amount: int, edge: int | None) -> None:
         """Give value back; at the edge of what is the holder's own, or anything."""
         own = max(self.model.balance[BOOK] - self.model.limit, 0)
-        amount = amount if edge is None else own + edge
+        amount = amount if edge is None else min(own + edge, BALANCE_MAX)
         self.agree(self.cashier.unload(amount).sw, self.model.unload(amount))
 
     @rule(limit=LIMITS)
