@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yika-card readers|doctor`: what is plugged in, and why a card is not seen."""
+"""`yika-card readers|doctor|watch`: what is plugged in, and why a card is not seen."""
 
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,10 @@ from card.dump import plain
 from card.errors import NoReader
 from card.operation import run
 from card.probe import probe
+from card.readers import events, watch_cards
 from card.volunteer import select
+
+WAKE_S = 0.5  # how soon an interrupt is heeded while nothing happens
 
 _DOCTOR_HELP = """\
 诊断 · say why no card is seen and what to do; with --probe, whether a card can carry taps.
@@ -38,7 +42,20 @@ The probe counts one transaction on the card and replaces the proof of its lates
 \b
 Examples:
   yika-card doctor
+  yika-card doctor --reader "serial:/dev/ttyUSB0?model=gempc-twin"
   yika-card doctor --probe keys.yika --json
+"""
+
+_WATCH_HELP = """\
+监视 · tell cards as they come and go, and readers and the service too, until interrupted.
+
+With --json one line for each event: {"event": "CardInserted", "reader": "…", "atr": "…"}.
+
+\b
+Examples:
+  yika-card watch
+  yika-card watch --count 2 --json
+  yika-card watch --reader "pcsc:ACS ACR39U 00 00" --reader serial:/dev/ttyUSB0
 """
 
 
@@ -67,7 +84,7 @@ def doctor(probe_store: Path | None, reader: str | None, as_json: bool) -> None:
     if probe_store is not None:
         _probe(probe_store, reader, as_json)
         return
-    found = diagnosis.diagnose()
+    found = diagnosis.diagnose(only=() if reader is None else (reader,))
     healthy = diagnosis.healthy(found)
     document = {
         "healthy": healthy,
@@ -104,6 +121,51 @@ def _probe(store: Path, reader: str | None, as_json: bool) -> None:
         raise Failed("此卡不能承载刷卡 / this card cannot carry taps")
 
 
+@click.command(help=_WATCH_HELP)
+@click.option(
+    "--reader", "names", multiple=True, help="A reader to watch; by default all of PC/SC."
+)
+@click.option("--count", type=click.IntRange(1), help="End after so many events.")
+@click.option("--for", "for_s", type=click.FloatRange(0), help="End after so many seconds.")
+@json_option
+def watch(names: tuple[str, ...], count: int | None, for_s: float | None, as_json: bool) -> None:
+    """Tell cards as they come and go."""
+    deadline = float("inf") if for_s is None else time.monotonic() + for_s
+    told = 0
+    with failures(), watch_cards(names or None) as watching:
+        while told != count and time.monotonic() < deadline:
+            event = watching.next_event(min(WAKE_S, max(0.0, deadline - time.monotonic())))
+            if event is not None:
+                told += 1
+                show(_event_document(event), as_json, [_event_line(event)])
+
+
+_WORDS: dict[type[events.Event], str] = {
+    events.CardInserted: "放卡 card inserted",
+    events.CardRemoved: "取卡 card removed",
+    events.ReaderLost: "读卡器不在 reader lost",
+    events.ReaderBack: "读卡器已连接 reader there",
+    events.ServiceLost: "服务已停止 service lost",
+    events.ServiceBack: "服务已恢复 service back",
+}
+
+
+def _event_document(event: events.Event) -> dict[str, str | bool]:
+    document: dict[str, str | bool] = {"event": type(event).__name__}
+    if not isinstance(event, events.ServiceLost | events.ServiceBack):
+        document["reader"] = event.reader
+    if isinstance(event, events.CardInserted):
+        document |= {"atr": event.atr.hex().upper(), "mute": event.mute}
+    return document
+
+
+def _event_line(event: events.Event) -> str:
+    document = _event_document(event)
+    mute = "（无应答 mute）" if document.get("mute") else ""
+    words = (_WORDS[type(event)] + mute, document.get("reader", ""), document.get("atr", ""))
+    return "  ".join(str(word) for word in words if word)
+
+
 def _diagnosis_lines(found: list[diagnosis.Diagnosis]) -> Iterator[str]:
     for item in found:
         yield f"[{'ok' if item.fine else '!!'}] {item.check}: {item.meaning.zh} / {item.meaning.en}"
@@ -111,4 +173,4 @@ def _diagnosis_lines(found: list[diagnosis.Diagnosis]) -> Iterator[str]:
             yield f"     → {item.advice.zh} / {item.advice.en}"
 
 
-COMMANDS: tuple[click.Command, ...] = (readers, doctor)
+COMMANDS: tuple[click.Command, ...] = (readers, doctor, watch)

@@ -398,9 +398,10 @@ def test_a_connection_whose_service_dies_says_so(stack: PcscStack, hand: Hand, i
 
 
 def test_cli_issues_and_reads(
-    stack: PcscStack, hand: Hand, store: FileKeyStore, tmp_path: Path
+    stack: PcscStack, hand: Hand, issued: str, store: FileKeyStore, tmp_path: Path
 ) -> None:
     """readers, issue, info, dump and doctor work on a blank card from the command line."""
+    assert issued  # and its PSAM lies in another reader
     data = {
         "asn": "00000000000000000033",
         "valid_from": "2026-11-01",
@@ -424,7 +425,7 @@ def test_cli_issues_and_reads(
     issue = _cli("issue", "--data", str(path), *keys, *reader, "--json")
     again = _cli("issue", "--data", "-", *keys, *reader, data=json.dumps(data))
     info = _cli("info", *reader, "--json")
-    dump = _cli("dump", *keys, *reader, "--json")
+    dump = _cli("dump", "--protected", *keys, *reader, "--json")
     doctor = _cli("doctor")
     probe = _cli("doctor", "--probe", str(store.path), *reader, "--json")
 
@@ -436,8 +437,9 @@ def test_cli_issues_and_reads(
     assert json.loads(issue.stdout)["found"] == "blank"
     assert "(0 writes; found issued)" in again.stdout
     assert json.loads(info.stdout)["asn"] == data["asn"]
-    assert json.loads(dump.stdout)["0016"]["name"] == "李四"
-    assert json.loads(dump.stdout)["0018"] == []
+    files = json.loads(dump.stdout)["files"]
+    assert files["0016"]["values"]["name"] == "李四"
+    assert files["0018"]["records"] == []
     assert doctor.stdout.count("[ok]") >= 3
     assert json.loads(probe.stdout)["fit"] is True
 
