@@ -28,6 +28,7 @@ from card.photo import photo_of
 from card.secure_messaging import Proof, authenticate, maced
 from card.status_words import Text
 from card.volunteer import DeskKeys
+from keys.algorithm import Algorithm
 from keys.usage import KeyUsage
 
 HOLDER_FID, SERVICE_FID, TRAINING_FID = 0x0016, 0x0017, 0x001C
@@ -152,7 +153,8 @@ def apply(
         raise WrongCard(target.asn, found.public.asn)
     writes = 0
     if found.state is not CardState.ISSUED:
-        writes = (yield from personalise(card_data(target), keys, guard=guard)).writes
+        data = card_data(target)
+        writes = (yield from personalise(data, keys, guard=guard)).writes
     desk = desk_keys(target.asn, keys)
     card = yield from read_dump(desk, guard)
     job = plan_apply(card, target)
@@ -202,6 +204,7 @@ def card_data(dump: CardDump) -> CardData:
         functions=service.functions,
         level=service.level,
         total_minutes=service.total_minutes,
+        algorithm=Algorithm.SM4 if public.flags & FLAG_SM4 else Algorithm.TDES,
     )
 
 
@@ -226,14 +229,15 @@ def _check(card: CardDump | None, target: CardDump) -> None:
     if card.asn != target.asn:
         raise WrongCard(target.asn, card.asn)
     ours, theirs = _identity(card), _identity(target)
-    for name in _KEPT:
-        if ours[name] != theirs[name]:
+    for name, value in theirs.items():
+        if ours[name] != value:
             raise DumpRefused(Text(f"{name} 与卡不同", f"another {name} than the card's"))
 
 
 def _identity(dump: CardDump) -> dict[str, Any]:
     public = PUBLIC_DATA.parse(_need(dump, PUBLIC_FID))
-    return {name: getattr(public, name) for name in _KEPT}
+    kept = {name: getattr(public, name) for name in _KEPT}
+    return {**kept, "algorithm": public.flags & FLAG_SM4}
 
 
 def _missing(old: tuple[bytes, ...], new: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -27,6 +27,8 @@ from card.tap import TapRequest
 from card.volunteer import VolunteerCard
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
+from hardware_mocks.cards import named
+from hardware_mocks.cards.keyring import keyring
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import (
     ASN,
@@ -235,3 +237,17 @@ def test_a_blank_card_has_nothing_to_dump() -> None:
     """There is a named error, not an empty dump."""
     with pytest.raises(BlankCard):
         run(read_dump(), VirtualConnection(VirtualCard()))
+
+
+def test_a_card_with_sm4_keys_is_dumped_and_made_again() -> None:
+    """The algorithm comes with the keys; the copy is issued under it and equal."""
+    store, data = keyring(), named.data_of("sm4")
+    keys = CardKeys.from_store(store, data.asn, data.key_version)
+    desk = desk_keys(data.asn, keys)
+    target = run(read_dump(desk), VirtualConnection(named.card("sm4")))
+    blank = VirtualCard()
+
+    done = run(apply(target, keys), VirtualConnection(blank))
+
+    assert done.issued
+    assert run(read_dump(desk), VirtualConnection(blank)) == target
