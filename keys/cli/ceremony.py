@@ -65,13 +65,15 @@ _USAGES = ", ".join(usage.value for usage in KeyUsage)
     show_default=True,
     help="USAGE[:VERSION[:CIPHER[:EXPECTED-KCV]]], once for each key",
 )
+@click.option("--machine", help="name of this machine in the minutes [default: its host name]")
 @click.option("--generate", is_flag=True, help="let the machine make the components")
 @click.option("--rehearsal", is_flag=True, help="keys are marked; production refuses them")
-def ceremony(
+def ceremony(  # noqa: PLR0913 - one parameter an option
     spec: str,
     out: Path,
     identity: Path | None,
     keys: tuple[str, ...],
+    machine: str | None,
     *,
     generate: bool,
     rehearsal: bool,
@@ -97,7 +99,7 @@ def ceremony(
             if author is None:
                 author = Identity.generate()
                 author.save(signer)
-            transcript = Transcript.of(outcome, stored, store, _machine())
+            transcript = Transcript.of(outcome, stored, store, _machine(machine))
             transcript.write(out, author)
             store.close()
     finally:
@@ -146,12 +148,16 @@ def _undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _machine() -> dict[str, str]:
+def _machine(name: str | None) -> dict[str, str]:
     try:
         program = f"yika {version('yika')}"
     except PackageNotFoundError:
         program = "yika, not installed"
-    return {"host": socket.gethostname(), "system": platform.platform(), "program": program}
+    return {
+        "host": name or socket.gethostname(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "program": program,
+    }
 
 
 @click.group()

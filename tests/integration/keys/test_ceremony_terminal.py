@@ -18,11 +18,11 @@ from keys.cli import PASSPHRASE_ENV
 from keys.custody import open_store
 from keys.kcv import kcv
 from keys.usage import KeyUsage
+from tests.integration.keys.document import DOCUMENT, blocks, normal, rehearse
 from tests.integration.keys.pty_room import (
     AES_PARTS,
     PEOPLE,
     PtyRoom,
-    hold_typed,
     opening,
     session,
     typed_turn,
@@ -51,10 +51,7 @@ def _run(folder: Path, *args: str, **environment: str) -> subprocess.CompletedPr
 def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PtyRoom, list[str]]:
     """Hold one rehearsal and give its folder, its terminal and the custodians' shares."""
     folder = tmp_path_factory.mktemp("room")
-    room = PtyRoom((*ARGS, "--rehearsal"), folder)
-    shares = hold_typed(room)
-    assert room.close() == 0, room.screen
-    return folder, room, shares
+    return (folder, *rehearse(folder))
 
 
 def test_two_custodians_open_what_three_made(held: tuple[Path, PtyRoom, list[str]]) -> None:
@@ -177,7 +174,7 @@ def test_the_machine_makes_components(tmp_path: Path) -> None:
     assert f"KCV {kcv(key.to_bytes(16), Algorithm.SM4)}" in room.screen
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("turns", [0, 2, 3])
 def test_interrupting_leaves_nothing(tmp_path: Path, turns: int) -> None:
     """^C after any custodian leaves no store, no log, no transcript and no identity."""
     room = PtyRoom((*ARGS, "--rehearsal"), tmp_path)
@@ -199,3 +196,23 @@ def test_no_pipe_holds_a_ceremony(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "at a terminal" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_document_shows_such_a_ceremony(held: tuple[Path, PtyRoom, list[str]]) -> None:
+    """The session in the document is the one held here, but for times, hashes and signatures."""
+    shown = blocks(DOCUMENT.read_text(encoding="utf-8"))
+
+    assert normal(shown["session"]) == normal(session(held[1].screen))
+    verified = _run(held[0], "transcript", "verify", "minutes.json").stdout
+    assert normal(shown["verified"]) == normal(verified)
+
+
+def test_the_transcript_in_the_document_verifies(tmp_path: Path) -> None:
+    """The transcript printed in the document is a real one: its signature is good."""
+    shown = blocks(DOCUMENT.read_text(encoding="utf-8"))
+    (tmp_path / "minutes.json").write_text(shown["transcript"], encoding="utf-8")
+    public_key = shown["session"].rsplit("signed by ", 1)[1].strip()
+
+    done = _run(tmp_path, "transcript", "verify", "minutes.json", "--public-key", public_key)
+
+    assert done.returncode == 0, done.stderr
