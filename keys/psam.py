@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The purchase SAM as the terminal sees it, and one in software.
 
+A PSAM has masters by key version, each 3DES or SM4; the card says which version and algorithm it
+carries, and a version serves only cards of its algorithm.
+
 A software PSAM has its own purchase key index and its own master key, so a stolen terminal never
 holds the key of the hardware PSAMs. Its transaction number is durable before it is given out and
 never goes back; what it cannot do is notice that its whole directory was copied and put back.
@@ -25,6 +28,7 @@ from keys.errors import (
     PsamBlocked,
     PsamError,
     UnknownKey,
+    UnsupportedAlgorithm,
 )
 from keys.files import write_private
 from keys.usage import KeyUsage
@@ -126,7 +130,7 @@ class SoftwarePsam:
         try:
             content = json.loads(plain)
             number = bytes.fromhex(content["number"])
-            masters = {int(v): _master(entry) for v, entry in content["masters"].items()}
+            masters = {int(v): _read_master(entry) for v, entry in content["masters"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise KeyStoreDamaged(str(path), "content not understood") from exc
         return cls(number, masters, DurableCounter.open(counter_path(path)))
@@ -135,9 +139,7 @@ class SoftwarePsam:
         """Step the number, sync it, and only then answer with MAC1."""
         if self._counter.errors >= MAC2_ERRORS_MAX:
             raise PsamBlocked(f"{MAC2_ERRORS_MAX} wrong MAC2 in a row")
-        master = self._masters.get(request.key_version)
-        if master is None or master.algorithm is not Algorithm.from_card_id(request.algorithm):
-            raise UnknownKey(KeyUsage.PURCHASE_SOFT.value, request.key_version)
+        master = self._master(request)
         self._expected_mac2 = None
         seq = self._counter.step()
         suite = master.algorithm
@@ -147,6 +149,17 @@ class SoftwarePsam:
         mac1 = purse.mac1(session, *fields, algorithm=suite)
         self._expected_mac2 = purse.mac2(session, request.amount, algorithm=suite)
         return PurchaseGrant(seq, mac1)
+
+    def _master(self, request: PurchaseRequest) -> PsamMaster:
+        """Give the master of the card's key version, whose algorithm must be the card's."""
+        master = self._masters.get(request.key_version)
+        try:
+            suite = Algorithm.from_card_id(request.algorithm)
+        except UnsupportedAlgorithm as exc:
+            raise UnknownKey(KeyUsage.PURCHASE_SOFT.value, request.key_version) from exc
+        if master is None or master.algorithm is not suite:
+            raise UnknownKey(KeyUsage.PURCHASE_SOFT.value, request.key_version)
+        return master
 
     def credit_purchase(self, mac2: bytes) -> None:
         """Check MAC2 of the purchase just begun, once."""
@@ -200,7 +213,7 @@ def create_software_psam(
         raise KeyStoreExists(str(path)) from exc
 
 
-def _master(entry: str | dict[str, str]) -> PsamMaster:
+def _read_master(entry: str | dict[str, str]) -> PsamMaster:
     """Read one master; files of the first release hold 3DES keys as plain text."""
     if isinstance(entry, str):
         return PsamMaster(Algorithm.TDES, bytes.fromhex(entry))

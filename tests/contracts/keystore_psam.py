@@ -25,7 +25,7 @@ class PsamMaker(Protocol):
         """Give the PSAM."""
 
 
-def request(key_version: int = 1) -> PurchaseRequest:
+def request(key_version: int = 1, algorithm: int = 0) -> PurchaseRequest:
     """Ask as a terminal does after INITIALIZE FOR CAPP PURCHASE."""
     return PurchaseRequest(
         rand=bytes.fromhex("584633c9"),
@@ -35,15 +35,20 @@ def request(key_version: int = 1) -> PurchaseRequest:
         date=DATE,
         time=TIME,
         key_version=key_version,
-        algorithm=0,
+        algorithm=algorithm,
         diversifier=ASN8,
     )
+
+
+def _ask(make: PsamMaker, key_version: int = 1) -> PurchaseRequest:
+    """Ask for a card of the maker's algorithm."""
+    return request(key_version, make.card_key.algorithm.card_id)
 
 
 def check_mac1_and_mac2_are_the_cards(make: PsamMaker) -> None:
     """MAC1 is what the card expects, and the card's MAC2 is accepted."""
     psam = make()
-    grant = psam.init_purchase(request())
+    grant = psam.init_purchase(_ask(make))
     session = make.card_key.session(bytes.fromhex("584633c9"), 7, grant.psam_seq)
 
     assert grant.mac1 == session.mac1(0, 9, psam.number, DATE, TIME)
@@ -53,8 +58,8 @@ def check_mac1_and_mac2_are_the_cards(make: PsamMaker) -> None:
 def check_number_rises_on_every_call(make: PsamMaker) -> None:
     """The transaction number rises by one each time, answered or not, also after reopening."""
     psam = make()
-    first = [psam.init_purchase(request()).psam_seq for _ in range(5)]
-    second = [make(again=True).init_purchase(request()).psam_seq for _ in range(3)]
+    first = [psam.init_purchase(_ask(make)).psam_seq for _ in range(5)]
+    second = [make(again=True).init_purchase(_ask(make)).psam_seq for _ in range(3)]
 
     assert first + second == list(range(first[0], first[0] + 8))
 
@@ -64,7 +69,7 @@ def check_wrong_mac2_is_refused_once_begun(make: PsamMaker) -> None:
     psam = make()
     with pytest.raises(NoTransaction):
         psam.credit_purchase(bytes(4))
-    psam.init_purchase(request())
+    psam.init_purchase(_ask(make))
     with pytest.raises(Mac2Rejected):
         psam.credit_purchase(bytes(4))
     with pytest.raises(NoTransaction):
@@ -75,22 +80,22 @@ def check_too_many_wrong_mac2_block_for_good(make: PsamMaker) -> None:
     """Ten wrong MAC2 in a row end the PSAM's life, also after reopening."""
     psam = make()
     for _ in range(MAC2_ERRORS_MAX - 1):
-        psam.init_purchase(request())
+        psam.init_purchase(_ask(make))
         with pytest.raises(Mac2Rejected):
             psam.credit_purchase(bytes(4))
-    psam.init_purchase(request())
+    psam.init_purchase(_ask(make))
     with pytest.raises((PsamBlocked, Mac2Rejected)):
         psam.credit_purchase(bytes(4))
 
     with pytest.raises(PsamBlocked):
-        make(again=True).init_purchase(request())
+        make(again=True).init_purchase(_ask(make))
 
 
 def check_a_right_mac2_forgives(make: PsamMaker) -> None:
     """Wrong MAC2 count only in a row."""
     psam = make()
     for round_ in range(2 * MAC2_ERRORS_MAX):
-        grant = psam.init_purchase(request())
+        grant = psam.init_purchase(_ask(make))
         session = make.card_key.session(bytes.fromhex("584633c9"), 7, grant.psam_seq)
         if round_ % 2:
             psam.credit_purchase(session.mac2(0))
@@ -98,13 +103,23 @@ def check_a_right_mac2_forgives(make: PsamMaker) -> None:
             with pytest.raises(Mac2Rejected):
                 psam.credit_purchase(bytes(4))
 
-    assert psam.init_purchase(request()).psam_seq > 0
+    assert psam.init_purchase(_ask(make)).psam_seq > 0
 
 
 def check_unknown_key_version_is_refused(make: PsamMaker) -> None:
     """A card of a key version that the PSAM lacks is refused by that version."""
     with pytest.raises(UnknownKey, match="version 9"):
-        make().init_purchase(request(key_version=9))
+        make().init_purchase(_ask(make, key_version=9))
+
+
+def check_unknown_algorithm_is_refused(make: PsamMaker) -> None:
+    """A card that names no algorithm of the version is refused and takes no number."""
+    psam = make()
+    before = psam.init_purchase(_ask(make)).psam_seq
+    with pytest.raises(UnknownKey, match="version 1"):
+        psam.init_purchase(request(algorithm=0x77))
+
+    assert psam.init_purchase(_ask(make)).psam_seq == before + 1
 
 
 CHECKS: list[Callable[[PsamMaker], None]] = [
@@ -114,4 +129,5 @@ CHECKS: list[Callable[[PsamMaker], None]] = [
     check_too_many_wrong_mac2_block_for_good,
     check_a_right_mac2_forgives,
     check_unknown_key_version_is_refused,
+    check_unknown_algorithm_is_refused,
 ]

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from keys import purse
+from keys.algorithm import Algorithm
 from keys.counter import VALUE_MAX, DurableCounter, _pack
 from keys.envelope import Envelope
 from keys.errors import KeyStoreDamaged, KeyStoreExists, KeyStoreLocked, PsamBlocked, UnknownKey
@@ -16,15 +19,17 @@ from keys.psam import PSAM_MAGIC, Psam, SoftwarePsam, counter_path
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_SOFT, KeyUsage
 from tests.contracts import keystore_psam as contract
-from tests.factories import CHEAP, PASSPHRASE, PSAM_NO, make_store
+from tests.factories import CHEAP, PASSPHRASE, PSAM_NO
 
 
 class Maker:
     """Make and reopen one software PSAM."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, algorithm: Algorithm = Algorithm.TDES) -> None:
         self.path = folder / "pos1.psam"
-        self.store = make_store(folder / "issuer.keys")
+        self.store = FileKeyStore.create(folder / "issuer.keys", PASSPHRASE, CHEAP)
+        self.store.generate(KeyUsage.PURCHASE_SOFT, 1, algorithm)
+        self.store.generate(KeyUsage.PURCHASE_PSAM, 1, algorithm)
         self.card_key = self.store.card_key(KeyUsage.PURCHASE_SOFT, 1, contract.ASN8)
 
     def __call__(self, *, again: bool = False) -> Psam:
@@ -39,14 +44,71 @@ def make(tmp_path: Path) -> Maker:
     return Maker(tmp_path)
 
 
+@pytest.mark.parametrize("algorithm", [Algorithm.TDES, Algorithm.SM4])
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
 def test_software_psam_keeps_the_contract(
-    check: Callable[[contract.PsamMaker], None], make: Maker
+    check: Callable[[contract.PsamMaker], None], algorithm: Algorithm, tmp_path: Path
 ) -> None:
-    """Each check of the PSAM contract holds for the software PSAM."""
+    """Each check of the PSAM contract holds for the software PSAM, in both suites."""
+    make = Maker(tmp_path, algorithm)
     check(make)
 
     assert make.path.exists()
+
+
+def test_versions_of_both_suites_serve_side_by_side(tmp_path: Path) -> None:
+    """After a rotation to SM4 old cards go on with 3DES; a version serves its algorithm alone."""
+    make = Maker(tmp_path)
+    make.store.rotate(KeyUsage.PURCHASE_SOFT, Algorithm.SM4)
+    psam = make()
+    for version, algorithm in ((1, Algorithm.TDES), (2, Algorithm.SM4)):
+        grant = psam.init_purchase(contract.request(version, algorithm.card_id))
+        key = make.store.card_key(KeyUsage.PURCHASE_SOFT, version, contract.ASN8)
+        session = key.session(bytes.fromhex("584633c9"), 7, grant.psam_seq)
+        assert grant.mac1 == session.mac1(0, 9, PSAM_NO, contract.DATE, contract.TIME)
+        psam.credit_purchase(session.mac2(0))
+    for version, algorithm in ((1, Algorithm.SM4), (2, Algorithm.TDES)):
+        with pytest.raises(UnknownKey):
+            psam.init_purchase(contract.request(version, algorithm.card_id))
+
+    assert psam.init_purchase(contract.request()).psam_seq == 3
+
+
+def test_psams_of_the_first_release_open(tmp_path: Path) -> None:
+    """A file whose masters are plain text holds 3DES keys."""
+    key = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+    path = tmp_path / "old.psam"
+    content = {"number": PSAM_NO.hex(), "masters": {"1": key.hex()}}
+    sealed = Envelope.create(PSAM_MAGIC, PASSPHRASE, CHEAP).seal(json.dumps(content).encode())
+    path.write_bytes(sealed)
+    DurableCounter.create(counter_path(path))
+
+    grant = SoftwarePsam.open(path, PASSPHRASE).init_purchase(contract.request())
+
+    session = purse.session_key(
+        purse.diversify(key, contract.ASN8), bytes.fromhex("584633c9"), 7, 1
+    )
+    assert grant.mac1 == purse.mac1(session, 0, 9, PSAM_NO, contract.DATE, contract.TIME)
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.TDES, Algorithm.SM4])
+def test_no_number_is_given_twice_over_power_cuts(tmp_path: Path, algorithm: Algorithm) -> None:
+    """Torn at any byte of its counter, a PSAM answers next with a number not given out before."""
+    make = Maker(tmp_path, algorithm)
+    psam, counter = make(), counter_path(make.path)
+    ask = contract.request(algorithm=algorithm.card_id)
+    given = psam.init_purchase(ask).psam_seq
+    old = counter.read_bytes()
+    psam.init_purchase(ask)  # the power goes while this one's number is written
+    new = counter.read_bytes()
+    for cut in range(len(old) + 1):
+        counter.write_bytes(new[:cut] + old[cut:])
+        again = make(again=True)
+        grant = again.init_purchase(ask)
+        session = make.card_key.session(bytes.fromhex("584633c9"), 7, grant.psam_seq)
+
+        assert grant.psam_seq in {given + 1, given + 2}
+        assert grant.mac1 == session.mac1(0, 9, PSAM_NO, contract.DATE, contract.TIME)
 
 
 def test_it_says_that_it_is_software(make: Maker) -> None:
