@@ -153,6 +153,12 @@ RECORDS = (
         (Vector("00E2000C", "61114F09A00000000386980701500450424F43", source=_ISSUING),),
         Text("P2 高五位为 SFI", "P2 high five bits: SFI"),
     ),
+    CommandSpec(
+        "APPEND RECORD (plain card)", Text("追加记录（通用卡）", "append record, plain card"),
+        PLAIN, 0xE2, 0x00, _BY_TAG, (_RECORD,), (), False, True, "ISO/IEC 7816-4 §7.3.6",
+        (Vector("00E200C8", "0102", source="computed"),),
+        Text("P2 高五位为 SFI", "P2 high five bits: SFI"),
+    ),
 )  # fmt: skip
 
 SECURITY = (
@@ -193,6 +199,22 @@ SECURITY = (
         (Part("pin", None, Text("口令", "PIN"), secret=True),), (), True, True,
         f"ISO/IEC 7816-4 §7.5.6; {_MANUAL} ch. 7",
         (Vector("00200001", "12345F", source=_ISSUING),), Text("P2 口令号", "P2: PIN id"),
+    ),
+    CommandSpec(
+        "CHANGE REFERENCE DATA", Text("修改口令（通用卡）", "change PIN, plain card"), PLAIN, 0x24,
+        0x00, None,
+        (Part("pins", None, Text("旧口令 新口令", "old PIN, new PIN"), secret=True),), (), True,
+        True, "ISO/IEC 7816-4 §7.5.7",
+        (Vector("00240001", "3132333435363738", source="computed"),),
+        Text("P2 口令号", "P2: PIN id"),
+    ),
+    CommandSpec(
+        "RESET RETRY COUNTER", Text("解锁口令（通用卡）", "unblock PIN, plain card"), PLAIN, 0x2C,
+        0x00, None,
+        (Part("codes", None, Text("解锁码 新口令", "unblocking code, new PIN"), secret=True),), (),
+        True, True, "ISO/IEC 7816-4 §7.5.10",
+        (Vector("002C0001", "31323334353637383132", source="computed"),),
+        Text("P2 口令号", "P2: PIN id"),
     ),
 )  # fmt: skip
 

@@ -24,6 +24,8 @@ CardError
 ├── GuardRefused          a key would be tried with too few attempts left
 ├── ReadBackMismatch      what was written is not what is read
 ├── IssuedOtherwise       the card was issued before, with other data or keys
+├── CapabilityMissing     a card or driver cannot do what an application needs
+├── DriverUnknown         no card driver of this name
 ├── CardProofWrong        a MAC or TAC of the card is not the one its keys give
 ├── CassetteMismatch      a replayed program did something else than was recorded
 ├── CassetteMasked        what was recorded cannot be played: it was masked
@@ -277,6 +279,41 @@ class IssuedOtherwise(CardError):
         super().__init__(what)
         self.what = what
         self.meaning = Text(f"此卡已发过，{what} 不同", f"issued before with a different {what}")
+
+
+class CapabilityMissing(CardError):
+    """A card or its driver cannot do what an application needs.
+
+    Attributes:
+        application: Who needs it.
+        card: Which card or driver lacks it.
+        capability: What is lacking.
+        reason: What it is needed for.
+    """
+
+    advice = Text("请换用支持的卡型", "use a type of card that can do it")
+
+    def __init__(self, application: str, card: str, capability: Text, reason: Text) -> None:
+        super().__init__(application, card, capability, reason)
+        self.application = application
+        self.card = card
+        self.capability = capability
+        self.reason = reason
+        self.meaning = Text(
+            f"{application} 需要{capability.zh}（{reason.zh}），{card} 不支持",
+            f"{application} needs {capability.en} {reason.en}; {card} does not have it",
+        )
+
+
+class DriverUnknown(CardError):
+    """No driver of this name."""
+
+    advice = Text("请查 docs/sdk.md 所列驱动", "see the drivers in docs/sdk.md")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.meaning = Text(f"没有名为 {name} 的卡片驱动", f"no card driver is called {name}")
 
 
 class CardProofWrong(CardError):
