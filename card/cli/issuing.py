@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`yika-card issue`: personalise the card on a reader."""
+"""`yika-card issue`: review a plan, apply it to the card on a reader, keep a journal."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
+from card.attempts import AttemptGuard, Consent
+from card.batch_rows import RowFault, card_data_of
 from card.card_keys import CardKeys
+from card.cli.batch import batch
 from card.cli.options import (
+    Failed,
     Place,
     card_at,
     card_options,
@@ -22,86 +27,175 @@ from card.cli.options import (
     open_store,
     show,
 )
+from card.cli.profile import photo, profile
+from card.cli.psam import psam
+from card.cli.update import update
+from card.issue_journal import IssueJournal
+from card.memory_map import PROFILES
 from card.operation import run
 from card.personalise import CardData, Plan, personalise
 from card.personalise import plan as make_plan
+from card.profile import STANDARD
+from card.readers import CardConnection
+from card.readers.atr import parse as parse_atr
+from card.review import Review, review, review_blank
 
-_ISSUE_HELP = """\
+JOURNAL_SUFFIX = ".journal"
+TWO = 2  # people decide against the guard
+DRY_RUN = "演习：什么也没有写入卡片 / DRY RUN: nothing was written to any card"
+
+_HELP = """\
 发卡 · issue the card on the reader, or finish one that was cut.
+
+At a terminal the plan is shown and asked about first; --yes answers. A journal of each card lies
+beside the key store.
 
 \b
 The data are one JSON object:
   {"asn": "00000000000000000017", "valid_from": "2026-11-01", "valid_to": "2031-10-31",
    "masked_name": "王**", "name": "王小明", "volunteer_number": "1000000004"}
-and may have birth_date, minor_rules, key_version, document_type, document_tail,
-organisation, guardian_mobile.
+and may have birth_date, minor_rules, key_version, document_type, document_tail, organisation,
+guardian_mobile, guardian_number, photo (a JPEG's name), member_flags, functions, level,
+total_minutes, algorithm (3des or sm4).
 
 \b
-Example: yika-card issue --data card.json --store keys.yika --dry-run
+Examples:
+  yika-card issue --data card.json --store keys.yika --dry-run
+  yika-card issue --data card.json --store keys.yika --dry-run --look
+  yika-card issue --data card.json --store keys.yika
+  yika-card issue --data card.json --store keys.yika --spoilt "chip cracked"
 """
 
 
-@click.command(help=_ISSUE_HELP)
-@click.option(
-    "--data",
-    "source",
-    type=click.File(),
-    required=True,
-    help="Card data as JSON; - for standard input.",
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The options of `issue`."""
+
+    source: TextIO
+    profile_name: str
+    folder: Path | None
+    dry_run: bool
+    look: bool
+    yes: bool
+    spoilt: str | None
+    allowed: tuple[str, ...]
+    people: tuple[str, ...]
+
+
+journal_option = click.option(
+    "--journal",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the cards' journals; beside the key store by default.",
 )
+profile_option = click.option(
+    "--profile",
+    "profile_name",
+    type=click.Choice(sorted(PROFILES)),
+    default=STANDARD.name,
+    show_default=True,
+    help="Chip class and files; `reduced` for an FM1208 of 8 KB.",
+)
+
+
+@click.command(help=_HELP)
+@click.option("--data", "source", type=click.File(), required=True,
+              help="Card data as JSON; - for standard input.")  # fmt: skip
 @needed_store_option
-@click.option("--dry-run", is_flag=True, help="Print the commands, keys masked, and stop.")
+@profile_option
+@journal_option
+@click.option("--dry-run", is_flag=True, help="Print commands, files and memory, and stop.")
+@click.option("--look", is_flag=True, help="With --dry-run: compare with the card on the reader.")
+@click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
+@click.option("--spoilt", metavar="REASON", help="The card begun before is void; take a new one.")
+@click.option("--allow", "allowed", metavar="KEY", multiple=True,
+              help="Try this key in spite of the guard; needs --by twice.")  # fmt: skip
+@click.option("--by", "people", metavar="NAME:REASON", multiple=True,
+              help="Who decides, and why; two different people.")  # fmt: skip
 @card_options
 @json_option
-def issue(source: TextIO, store: Path, dry_run: bool, place: Place, as_json: bool) -> None:
+def issue(store: Path, place: Place, as_json: bool, **options: Any) -> None:
     """Issue the card on the reader, or finish one that was cut."""
+    wish = Wish(**options)
     opened = open_store(store)
     with failures():
-        data = _card_data(json.load(source))
+        data = _card_data(wish.source)
         keys = CardKeys.from_store(opened, data.asn, data.key_version)
-        if dry_run:
-            _show_plan(make_plan(data, keys), as_json)
+        job = make_plan(data, keys, PROFILES[wish.profile_name])
+        if wish.dry_run:
+            _show_review(_look(job, place) if wish.look else review_blank(job), as_json)
             return
+        folder = wish.folder or store.with_name(store.name + JOURNAL_SUFFIX)
+        if wish.spoilt:
+            IssueJournal(folder, data.asn).spoilt(wish.spoilt)
         guard = guard_of(store)
+        _decide(guard, folder, data, wish)
         with card_at(place) as connection:
-            done = run(personalise(data, keys, guard=guard), connection)
-    document = {"asn": done.asn.hex().upper(), "found": done.found.value, "writes": done.writes}
+            _agree(job, connection, asks=sys.stdin.isatty() and not wish.yes)
+            journal = IssueJournal(folder, data.asn, _chip(connection))
+            operation = personalise(data, job.keys, job.profile, guard, journal)
+            done = run(operation, connection)
+    document = {
+        "dry_run": False,
+        "asn": done.asn.hex().upper(),
+        "found": done.found.value,
+        "writes": done.writes,
+        "unproved": [usage.value for usage in done.unproved],
+    }
     text = f"已发卡 issued {document['asn']} ({done.writes} writes; found {done.found.value})"
     show(document, as_json, [text])
 
 
-def _show_plan(plan: Plan, as_json: bool) -> None:
-    shown = plan.show()
-    document = {
-        "asn": plan.data.asn.hex().upper(),
-        "free_bytes": plan.profile.free_bytes,
-        "commands": [{"zh": line.step_zh, "en": line.step_en, "apdu": line.apdu} for line in shown],
-    }
-    lines: list[str] = []
-    step = ""
-    for line in shown:
-        if line.step_en != step:
-            step = line.step_en
-            lines.append(f"{line.step_zh} / {line.step_en}")
-        lines.append(f"    {line.apdu}")
-    show(document, as_json, lines)
-
-
-def _card_data(raw: Any) -> CardData:
-    """Read card data from JSON; hex for bytes, ISO dates, unknown names are errors."""
-    if not isinstance(raw, dict):
-        raise click.UsageError("card data must be one JSON object")
-    values: dict[str, Any] = dict(raw)
+def _card_data(source: TextIO) -> CardData:
+    """Read one card's data; photos lie beside the file."""
+    name = getattr(source, "name", "")
+    folder = Path(name).parent if Path(name).is_file() else Path()
     try:
-        for name in ("asn", "organisation"):
-            if name in values:
-                values[name] = bytes.fromhex(values[name])
-        for name in ("valid_from", "valid_to", "birth_date"):
-            if values.get(name) is not None:
-                values[name] = dt.date.fromisoformat(values[name])
-        return CardData(**values)
-    except (TypeError, ValueError) as exc:
-        raise click.UsageError(f"card data: {exc}") from exc
+        return card_data_of(json.load(source), folder)
+    except RowFault as exc:
+        raise Failed(
+            f"卡片数据有误 / card data: {exc.field or '-'}: {exc.reason}; 请改正 / correct them"
+        ) from exc
 
 
-COMMANDS: tuple[click.Command, ...] = (issue,)
+def _look(job: Plan, place: Place) -> Review:
+    with card_at(place) as connection:
+        return run(review(job), connection)
+
+
+def _show_review(found: Review, as_json: bool) -> None:
+    show(found.document(), as_json, [*found.lines(), DRY_RUN])
+    if as_json:
+        click.echo(DRY_RUN, err=True)
+
+
+def _agree(job: Plan, connection: CardConnection, *, asks: bool) -> None:
+    """At a terminal, show what would happen and ask."""
+    if not asks:
+        return
+    for line in run(review(job), connection).lines():
+        click.echo(line, err=True)
+    if not click.confirm("写入此卡 / write this card?", err=True):
+        raise Failed("已取消，什么也没有写 / stopped; nothing was written")
+
+
+def _decide(guard: AttemptGuard, folder: Path, data: CardData, wish: Wish) -> None:
+    """Keep what two people decide against the guard, before any key is tried."""
+    if not wish.allowed and not wish.people:
+        return
+    split = [person.partition(":") for person in wish.people]
+    if len(split) != TWO or not wish.allowed:
+        raise click.UsageError("--allow KEY needs --by NAME:REASON twice")
+    (one, _, first), (two, _, second) = split
+    consent = Consent((one, two), (first, second))
+    for key in wish.allowed:
+        IssueJournal(folder, data.asn).decided(key, consent)
+        guard.allow(key, consent)
+
+
+def _chip(connection: CardConnection) -> str:
+    """Return the historical bytes: the same over contacts and antenna, and some name the chip."""
+    return parse_atr(connection.atr).historical.hex().upper()
+
+
+COMMANDS: tuple[click.Command, ...] = (issue, batch, profile, photo, psam, update)
