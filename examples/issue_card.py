@@ -36,7 +36,7 @@ def main(store_path: str, reader_name: str) -> int:
     """Issue one card; return the exit status."""
     try:
         store = FileKeyStore.open(store_path, os.environ["YIKA_KEYS_PASSPHRASE"])
-        keys = CardKeys.from_store(store, DATA.asn, DATA.key_version)
+        keys = CardKeys.from_store(store.for_new_cards(), DATA.asn, DATA.key_version)
         for line in plan(DATA, keys).show():
             print(f"{line.step_en:42} {line.apdu}")
         reader = open_reader(reader_name)

@@ -58,7 +58,7 @@ def issue_psam(shop: Workshop) -> None:
         hand.insert(PSAM_SLOT, PSAM_CARD)
     reader = open_reader(f"pcsc:{shop.stack.reader_of(PSAM_SLOT)}")
     data = PsamData(PSAM_SERIAL, PSAM_NUMBERS["A"])
-    keys = PsamKeys.from_store(shop.store, PSAM_SERIAL, KEY_VERSION)
+    keys = PsamKeys.from_store(shop.store.for_new_cards(), PSAM_SERIAL, KEY_VERSION)
     _await_card(reader, PSAM_SLOT)
     connection = reader.connect()
     try:
@@ -122,7 +122,7 @@ def _issue_one(shop: Workshop, hand: Hand, slot: str, member: Member) -> None:
         connection = reader.connect()
         try:
             data = card_data(member)
-            keys = CardKeys.from_store(shop.store, data.asn, KEY_VERSION)
+            keys = CardKeys.from_store(shop.store.for_new_cards(), data.asn, KEY_VERSION)
             run(personalise(data, keys), connection)
         finally:
             connection.close()
