@@ -60,7 +60,8 @@ class Plan:
     """Say what a ceremony is to make and how.
 
     ``generated``: the machine makes the components. ``new_store``: custodians get shares of a new
-    passphrase. ``rehearsal``: everything as in earnest, with keys marked as test keys.
+    passphrase; without ``keys`` that is all they get. ``rehearsal``: everything as
+    in earnest, with keys marked as test keys.
     """
 
     keys: tuple[KeyOrder, ...]
@@ -113,8 +114,9 @@ class Ceremony:
     """
 
     def __init__(self, plan: Plan, now: Callable[[], datetime] = utc_now) -> None:
-        if not 0 < len(plan.keys) <= KEYS_MAX or len(set(plan.keys)) != len(plan.keys):
-            raise CeremonyAborted("plan", f"1 to {KEYS_MAX} different keys are needed")
+        least = 0 if plan.new_store else 1
+        if not least <= len(plan.keys) <= KEYS_MAX or len(set(plan.keys)) != len(plan.keys):
+            raise CeremonyAborted("plan", f"{least} to {KEYS_MAX} different keys are possible")
         self._plan = plan
         self._now = now
         self.outcome = Outcome(plan)
@@ -147,6 +149,8 @@ class Ceremony:
             yield Say("演练：测试密钥，不得用于生产", "REHEARSAL: test keys, never for production")
         for order in plan.keys:
             yield Say(f"密钥 {order}", f"key {order}")
+        if not plan.keys:
+            yield Say("只换发口令分片", "new shares of the passphrase, no new keys")
         yield from self._name("主持人姓名", "name of the ceremony officer", "officer")
         for number in range(1, CUSTODIANS + 1):
             yield from self._name(

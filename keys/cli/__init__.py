@@ -12,6 +12,7 @@ from keys.cli.blocks import COMMANDS as BLOCKS
 from keys.cli.ceremony import COMMANDS as CEREMONY
 from keys.cli.checks import COMMANDS as CHECKS
 from keys.cli.derive import COMMANDS as DERIVE
+from keys.cli.minutes import COMMANDS as MINUTES
 from keys.cli.options import PASSPHRASE_ENV, PSAM_PASSPHRASE_ENV, example
 from keys.cli.psam import COMMANDS as PSAM
 from keys.cli.stores import COMMANDS as STORES
@@ -36,7 +37,7 @@ def cli() -> None:
     """
 
 
-for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *CHECKS, *PSAM):
+for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *MINUTES, *CHECKS, *PSAM):
     cli.add_command(_command)
 
 

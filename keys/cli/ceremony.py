@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``yika-keys ceremony`` and ``transcript``: three custodians at one terminal, and what is left."""
+"""``yika-keys ceremony`` and ``reshare``: three custodians at one terminal."""
 
 from __future__ import annotations
 
-import platform
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -16,22 +10,12 @@ import click
 from keys.algorithm import Algorithm
 from keys.ceremony import Ceremony, KeyOrder, Outcome, Plan
 from keys.ceremony_deposit import check_room, deposit, deposit_new
-from keys.cli.options import (
-    example,
-    file_of,
-    hex_bytes,
-    json_option,
-    opened,
-    show,
-    show_keys,
-    store_option,
-)
+from keys.cli.minutes import Minutes, minutes_options, undisturbed
+from keys.cli.options import example, file_of, opened, show_keys, store_option
 from keys.cli.terminal import lead
 from keys.custody import KeyInfo, KeyStore
 from keys.errors import KeyStoreExists
 from keys.hierarchy import chosen_algorithm
-from keys.identity import Identity
-from keys.transcript import Transcript
 from keys.usage import KeyUsage
 
 _USAGES = ", ".join(usage.value for usage in KeyUsage)
@@ -45,18 +29,7 @@ _USAGES = ", ".join(usage.value for usage in KeyUsage)
     )
 )
 @store_option
-@click.option(
-    "--transcript",
-    "out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="file to write: who, when, check values; signed, no secrets",
-)
-@click.option(
-    "--identity",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Ed25519 key that signs; made if absent [default: ceremony.pem beside the transcript]",
-)
+@minutes_options
 @click.option(
     "--key",
     "keys",
@@ -65,48 +38,32 @@ _USAGES = ", ".join(usage.value for usage in KeyUsage)
     show_default=True,
     help="USAGE[:VERSION[:CIPHER[:EXPECTED-KCV]]], once for each key",
 )
-@click.option("--machine", help="name of this machine in the minutes [default: its host name]")
 @click.option("--generate", is_flag=True, help="let the machine make the components")
 @click.option("--rehearsal", is_flag=True, help="keys are marked; production refuses them")
-def ceremony(  # noqa: PLR0913 - one parameter an option
-    spec: str,
-    out: Path,
-    identity: Path | None,
-    keys: tuple[str, ...],
-    machine: str | None,
-    *,
-    generate: bool,
-    rehearsal: bool,
+def ceremony(
+    spec: str, minutes: Minutes, keys: tuple[str, ...], *, generate: bool, rehearsal: bool
 ) -> None:
     """密钥仪式 Make keys from the components of three custodians.
 
     Each comes to the terminal alone and types a component twice, blind. A store that does not
     exist is made; each custodian takes away a share of its passphrase, and any two open it.
     """
-    orders = tuple(_order(text) for text in keys)
-    path, signer = file_of(spec), identity or out.with_name("ceremony.pem")
-    if out.exists():
-        raise KeyStoreExists(str(out))
-    author = Identity.load(signer) if signer.exists() else None
+    orders, path = tuple(_order(text) for text in keys), file_of(spec)
+    author = minutes.author()
     store = None if path is not None and not path.exists() else opened(spec)
     if store is not None:
         check_room(store, orders, rehearsal=rehearsal)
     plan = Plan(orders, generated=generate, new_store=store is None, rehearsal=rehearsal)
     outcome = lead(Ceremony(plan).script())
     try:
-        with _undisturbed():
+        with undisturbed():
             store, stored = _deposited(store, path, outcome)
-            if author is None:
-                author = Identity.generate()
-                author.save(signer)
-            transcript = Transcript.of(outcome, stored, store, _machine(machine))
-            transcript.write(out, author)
+            click.echo("已写入 stored:")
+            show_keys(stored, as_json=False)
+            minutes.write(outcome, stored, store, author)
             store.close()
     finally:
         outcome.wipe()
-    click.echo("已写入 stored:")
-    show_keys(stored, as_json=False)
-    click.echo(f"记录 transcript {out}, signed by {author.public_key.hex()}")
 
 
 def _deposited(
@@ -138,56 +95,36 @@ def _order(text: str) -> KeyOrder:
     return KeyOrder(usage, key_version, algorithm, expected or None)
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep ^C away while keys are stored: all of it happens, or none."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _machine(name: str | None) -> dict[str, str]:
-    try:
-        program = f"yika {version('yika')}"
-    except PackageNotFoundError:
-        program = "yika, not installed"
-    return {
-        "host": name or socket.gethostname(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "program": program,
-    }
-
-
-@click.group()
-def transcript() -> None:
-    """密钥仪式记录 Transcripts of ceremonies."""
-
-
-@transcript.command(
-    epilog=example("yika-keys transcript verify 2027-ceremony.json --public-key 8f3c...")
-)
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--public-key", help="64 hex digits, from the minutes on paper")
-@json_option
-def verify(path: Path, public_key: str | None, *, as_json: bool) -> None:
-    """验证记录 Check the signature of a transcript and print what it says.
-
-    Without --public-key only the file itself says whose signature it is; compare it.
-    """
-    pinned = hex_bytes(public_key, 32, "--public-key") if public_key else None
-    read = Transcript.read(path, pinned)
-    facts: dict[str, object] = {
-        "verified": True,
-        "pinned": pinned is not None,
-        "public_key": read.public_key.hex(),
-        "transcript": read.content,
-    }
-    end = "签名有效 the signature is good" + (
-        "" if pinned else "; 请与纸面记录核对公钥 compare its public key with the minutes on paper"
+@click.command(
+    epilog=example(
+        "yika-keys reshare --store issuer.keys --out issuer.new --transcript reshare.json"
     )
-    show(facts, [*read.lines(), end], as_json=as_json)
+)
+@store_option
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="new store file"
+)
+@minutes_options
+def reshare(spec: str, out: Path, minutes: Minutes) -> None:
+    """换发口令分片 Write the store anew under new shares: a custodian, or their paper, is lost.
+
+    Two custodians open it; three take new shares away. The old file opens with the old shares as
+    before: destroy it and its backups.
+    """
+    author = minutes.author()
+    if out.exists():
+        raise KeyStoreExists(str(out))
+    store = opened(spec)
+    plan = Plan((), new_store=True, rehearsal=store.test_keys)
+    outcome = lead(Ceremony(plan).script())
+    try:
+        with undisturbed():
+            store.backup(out, outcome.passphrase or "")
+            minutes.write(outcome, store.list(), store, author)
+            store.close()
+    finally:
+        outcome.wipe()
+    click.echo(f"{out}: {len(store.list())} 个密钥 keys; 销毁旧库 destroy {spec}")
 
 
-COMMANDS = (ceremony, transcript)
+COMMANDS = (ceremony, reshare)

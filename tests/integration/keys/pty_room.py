@@ -77,10 +77,12 @@ class PtyRoom:
     def interrupt(self) -> int:
         """Press ^C until the program ends, and give its exit status.
 
-        Once is not always enough: a signal that comes just before Python begins to read a line is
-        only looked at when the line is there. People press again.
+        A signal that comes just before Python begins to read a line is only looked at when the
+        line is there; so the program is first seen asleep, and the key is pressed again at need.
         """
         deadline = time.monotonic() + PATIENCE_S
+        while not self._asleep() and time.monotonic() < deadline:
+            time.sleep(0.01)
         while time.monotonic() < deadline:
             os.write(self._fd, b"\x03")
             while select.select([self._fd], [], [], AGAIN_S)[0]:
@@ -95,6 +97,10 @@ class PtyRoom:
             pass
         os.close(self._fd)
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _asleep(self) -> bool:
+        state = Path(f"/proc/{self._pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+        return state.split()[0] == "S"
 
     def _more(self, patience: float) -> bool:
         ready, _, _ = select.select([self._fd], [], [], max(patience, 0))

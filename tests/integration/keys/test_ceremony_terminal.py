@@ -16,6 +16,7 @@ from keys.algorithm import Algorithm
 from keys.ceremony_shares import put_together, read_share
 from keys.cli import PASSPHRASE_ENV
 from keys.custody import open_store
+from keys.errors import KeyStoreLocked
 from keys.kcv import kcv
 from keys.usage import KeyUsage
 from tests.integration.keys.document import DOCUMENT, blocks, normal, rehearse
@@ -187,6 +188,29 @@ def test_interrupting_leaves_nothing(tmp_path: Path, turns: int) -> None:
     assert room.interrupt() == 1
     assert "nothing was changed" in room.screen
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lost_paper_is_replaced(held: tuple[Path, PtyRoom, list[str]], tmp_path: Path) -> None:
+    """Two custodians have the store written anew: new shares open it, a new and an old do not."""
+    source, old = str(held[0] / "issuer.keys"), held[2]
+    args = ("reshare", "--store", source, "--out", "new.keys", "--transcript", "t.json")
+    room = PtyRoom(args, tmp_path)
+    room.answer("passphrase", old[0])
+    room.answer("second custodian", old[2])
+    opening(room)
+    shares = []
+    for _ in range(3):
+        shares.append(room.copy())
+        room.answer("type your share once", shares[-1])
+    room.answer("type yes", "yes")
+    assert room.close() == 0, room.screen
+
+    new, mixed = (
+        put_together(read_share(one), read_share(shares[1])) for one in (shares[0], old[0])
+    )
+    assert open_store(str(tmp_path / "new.keys"), new).has(KeyUsage.KEY_BLOCK, 1)
+    with pytest.raises(KeyStoreLocked):
+        open_store(str(tmp_path / "new.keys"), mixed)
 
 
 def test_no_pipe_holds_a_ceremony(tmp_path: Path) -> None:
