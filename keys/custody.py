@@ -28,7 +28,8 @@ def open_store(spec: str, passphrase: str, around: Surroundings = HERE) -> KeySt
     """Open a key store by its name.
 
     ``FILE`` or ``file:FILE`` is an encrypted file; ``pkcs11:MODULE?token=LABEL`` is a token, whose
-    PIN the passphrase is. ``&audit=FILE`` says where a token's audit log is.
+    PIN the passphrase is. ``&audit=FILE`` says where a token's audit log is, ``&sm=FILE`` where
+    SM4 keys are, which no token of today takes; that file has the PIN for its passphrase.
 
     Raises:
         KeyStoreUnnamed: the words do not name a store.
@@ -46,16 +47,21 @@ def open_store(spec: str, passphrase: str, around: Surroundings = HERE) -> KeySt
 def _open_token(spec: str, rest: str, pin: str, around: Surroundings) -> KeyStore:
     module, _, query = rest.partition("?")
     named = dict(parse_qsl(query, keep_blank_values=True))
-    label, audit = named.pop("token", ""), named.pop("audit", "")
+    label, audit, sm = (named.pop(word, "") for word in ("token", "audit", "sm"))
     if not module or not label or named:
-        raise KeyStoreUnnamed(spec, "module and token are needed, audit may be given, nothing else")
+        raise KeyStoreUnnamed(spec, "module and token are needed; audit and sm may be given")
     try:
+        from keys.joined_store import JoinedKeyStore  # noqa: PLC0415 (the same extra)
         from keys.pkcs11_store import Pkcs11KeyStore  # noqa: PLC0415 (python-pkcs11 is an extra)
     except ModuleNotFoundError as exc:
         raise HsmAbsent(spec, "python-pkcs11 is missing: pip install yika[hsm]") from exc
     if audit:
         around = replace(around, audit=Path(audit))
-    return Pkcs11KeyStore.open(module, label, pin, around)
+    token = Pkcs11KeyStore.open(module, label, pin, around)
+    if not sm:
+        return token
+    file = FileKeyStore.open(sm, pin, replace(around, audit=token.audit.path))
+    return JoinedKeyStore(token, file, around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,13 @@ def findings(store: KeyStore) -> list[Finding]:
                     f"{info.name} was retired on {info.retires}",
                 )
             )
-    if store.backend == "pkcs11":
+    if store.backend.startswith("pkcs11"):
         found.append(
             Finding(
                 "sm-keys",
                 False,
-                "令牌没有 SM4/SM2 机制：国密密钥留在文件密钥库",
-                "the token has no SM4 or SM2: SM keys stay in a file store",
+                "令牌没有 SM4/SM2 机制：国密密钥留在文件密钥库（&sm=文件）",
+                "the token has no SM4 or SM2: SM keys stay in a file store (&sm=FILE)",
             )
         )
     return sorted(found, key=lambda finding: not finding.grave)

@@ -11,24 +11,28 @@ import numpy as np
 import pkcs11
 import pytest
 
-from keys.custody import open_store
+from keys.algorithm import Algorithm
+from keys.custody import KeyStore, open_store
 from keys.errors import (
     HsmAbsent,
     HsmPinLocked,
     HsmPinWrong,
     HsmRefused,
     HsmSessionLost,
+    KeyStoreExists,
     KeyStoreThrottled,
     KeyStoreUnnamed,
     NotExportable,
 )
 from keys.pkcs11_session import named
 from keys.pkcs11_store import Pkcs11KeyStore
+from keys.store import FileKeyStore
 from keys.surroundings import Surroundings
 from keys.tries import TRIES_FREE
 from keys.usage import KeyUsage
 from tests.contracts import keystore as contract
 from tests.contracts import softhsm
+from tests.factories import CHEAP
 
 FACTOR = contract.FACTOR
 
@@ -47,9 +51,23 @@ class Maker:
         self.calendar = contract.Calendar()
         self.around = Surroundings("tester", folder / "audit", self.calendar.now)
 
-    def __call__(self, *, again: bool = False) -> Pkcs11KeyStore:
+    def __call__(self, *, again: bool = False) -> KeyStore:
         del again
         return Pkcs11KeyStore.open(softhsm.MODULE, self.label, softhsm.PIN, self.around)
+
+
+class JoinedMaker(Maker):
+    """Make and reopen stores on one new token with a file beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._sm = folder / "sm.keys"
+
+    def __call__(self, *, again: bool = False) -> KeyStore:
+        if not again:
+            FileKeyStore.create(self._sm, softhsm.PIN, CHEAP, self.around)
+        spec = f"pkcs11:{softhsm.MODULE}?token={self.label}&sm={self._sm}"
+        return open_store(spec, softhsm.PIN, self.around)
 
 
 @pytest.fixture
@@ -66,6 +84,32 @@ def test_token_keeps_the_contract(
     check(make)
 
     assert make.around.audit is not None
+
+
+@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
+def test_token_and_file_together_keep_the_contract(
+    check: Callable[[contract.StoreMaker], None], tmp_path: Path
+) -> None:
+    """Each check holds for a token with a file beside it, SM4 keys included."""
+    maker = JoinedMaker(tmp_path)
+    check(maker)
+
+    assert maker.around.audit is not None
+
+
+def test_each_key_is_where_it_belongs(tmp_path: Path) -> None:
+    """SM4 keys go into the file and all others onto the token; a version is given once."""
+    store = JoinedMaker(tmp_path)()
+    store.generate(KeyUsage.TAC)
+    store.rotate(KeyUsage.TAC, Algorithm.SM4)
+    with pytest.raises(KeyStoreExists):
+        store.generate(KeyUsage.TAC, 1, Algorithm.SM4)
+    with pytest.raises(NotExportable, match="each"):
+        store.backup(tmp_path / "copy", "a passphrase of some length")
+
+    file = FileKeyStore.open(tmp_path / "sm.keys", softhsm.PIN)
+    assert [info.name for info in file.list()] == ["tac/2"]
+    assert [info.name for info in store.list()] == ["tac/1", "tac/2"]
 
 
 def _slot(label: str) -> int:
