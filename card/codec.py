@@ -16,6 +16,7 @@ from card.errors import LayoutError
 from card.status_words import Text
 
 R = TypeVar("R")
+_DOES_NOT_FIT = (construct.ConstructError, UnicodeDecodeError, LayoutError)
 
 
 def padded_text(size: int, encoding: str) -> Any:
@@ -86,11 +87,12 @@ class Layout(Generic[R]):
             LayoutError: Wrong size or a field that does not decode.
         """
         if len(data) != self.size:
-            raise LayoutError(self.title, f"{len(data)} bytes where {self.size} are due")
+            reason = f"{len(data)} bytes where {self.size} are due"
+            raise LayoutError(self.title, reason, min(len(data), self.size))
         try:
             found = self.compiled.parse(data)
-        except (construct.ConstructError, UnicodeDecodeError):
-            found = self._explain(data)
+        except _DOES_NOT_FIT as exc:
+            raise self._explain(data) from exc
         return self.record(**{name: found[name] for name in self._names})
 
     @functools.cached_property
@@ -98,12 +100,15 @@ class Layout(Generic[R]):
         """Return the table as one function; made at first use, as it takes a millisecond."""
         return self.table.compile()
 
-    def _explain(self, data: bytes) -> Any:
-        """Read again with the table itself, which knows the path of what does not fit."""
-        try:
-            return self.table.parse(data)
-        except (construct.ConstructError, UnicodeDecodeError) as exc:
-            raise LayoutError(self.title, _reason(exc)) from exc
+    def _explain(self, data: bytes) -> LayoutError:
+        """Read again field by field and say which does not fit, and where."""
+        for offset, size, field in self.offsets():
+            try:
+                field.coding.parse(data[offset : offset + size])
+            except _DOES_NOT_FIT as exc:
+                name = field.name or field.label.en
+                return LayoutError(self.title, f"{name}: {_reason(exc)}", offset)
+        return LayoutError(self.title, "does not decode")
 
     def build(self, value: R) -> bytes:
         """Code a record.
@@ -133,6 +138,8 @@ class Layout(Generic[R]):
 
 def _reason(exc: Exception) -> str:
     """Say what did not fit, without the value: it may be a person's name."""
+    if isinstance(exc, LayoutError):
+        return exc.reason
     if isinstance(exc, UnicodeError):
         return f"text is not {exc.args[0]}"
     path = getattr(exc, "path", None) or ""

@@ -14,10 +14,26 @@ from card.attempts import AttemptGuard
 from card.bcd import bcd_datetime
 from card.card_keys import CardKeys
 from card.commands import CAPP_PURCHASE
+from card.drivers import FMCOS
+from card.drivers.capabilities import Capability
 from card.operation import Operation
+from card.status_words import Text
 from card.tap import AMOUNT, DebitAnswer, debit, initialize, presence, prove, update_cache
 from card.volunteer import DeskKeys, read_composite, read_log, select
 from keys.usage import CARD_KEYS, KeyUsage
+
+# What each finding means, for people.
+FINDINGS: dict[str, Text] = {
+    "presence": Text("在场认证 CG2", "presence, CG2"),
+    "tac": Text("交易验证码 TAC", "TAC"),
+    "mac2": Text("MAC2", "MAC2"),
+    "counter": Text("交易序号加一", "the counter steps by one"),
+    "record": Text("复合应用记录回读一致", "the composite record reads back"),
+    "prove": Text("交易认证按加一前的序号", "PROVE by the counter before the step"),
+    "prove_after": Text("交易认证按加一后的序号", "PROVE by the counter after the step"),
+    "log_before": Text("0018 记录加一前的序号", "0018 bears the counter before the step"),
+    "log_after": Text("0018 记录加一后的序号", "0018 bears the counter after the step"),
+}
 
 PROBE_PSAM_NO = bytes(6)  # no PSAM has number 0
 PROBE_PSAM_SEQ = 1
@@ -50,6 +66,31 @@ class Capabilities:
     prove_after: bool
     log_before: bool
     log_after: bool
+
+    @property
+    def prove_wants(self) -> str | None:
+        """Return which counter PROVE wants, the one before the step or after; None for neither."""
+        if self.prove:
+            return "before"
+        return "after" if self.prove_after else None
+
+    @property
+    def log_bears(self) -> str | None:
+        """Return which counter the log bears, before the step or after; None without a record."""
+        if self.log_before:
+            return "before"
+        return "after" if self.log_after else None
+
+    @property
+    def found(self) -> frozenset[Capability]:
+        """Return what the card can do: all of its dialect but what was seen to fail."""
+        purchase = (self.tac, self.mac2, self.counter, self.record, self.log_bears is not None)
+        failed = {
+            Capability.INTERNAL_AUTHENTICATE: not self.presence,
+            Capability.COMPOSITE_PURCHASE: not all(purchase),
+            Capability.TRANSACTION_PROOF: not self.prove,
+        }
+        return FMCOS.capabilities - {capability for capability, bad in failed.items() if bad}
 
     @property
     def fit(self) -> bool:

@@ -116,6 +116,40 @@ def test_values_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     assert "名" not in str(caught.value)
 
 
+def test_an_error_says_which_field_and_where() -> None:
+    """What does not decode is named with its offset, and its bytes are not repeated."""
+    data = bytearray.fromhex(PUBLIC_DATA.vectors[0][0])
+    data[20:24] = bytes.fromhex("20261399")
+
+    with pytest.raises(LayoutError) as caught:
+        PUBLIC_DATA.parse(bytes(data))
+    with pytest.raises(LayoutError) as short:
+        PUBLIC_DATA.parse(bytes(data[:7]))
+
+    assert caught.value.offset == 20
+    assert "valid_from" in str(caught.value)
+    assert "20261399" not in str(caught.value)
+    assert short.value.offset == 7
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.title)
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_bytes_are_a_value_or_a_typed_error(layout: Layout[Any], data: st.DataObject) -> None:
+    """Whatever a file holds reads as a value that codes to the same, or fails with an offset."""
+    raw = data.draw(st.binary(min_size=layout.size, max_size=layout.size))
+    try:
+        value = layout.parse(raw)
+    except LayoutError as error:
+        offset = error.offset
+    else:
+        offset = 0
+        again = layout.parse(layout.build(value))
+        assert again == value
+
+    assert offset is not None
+
+
 def test_names_do_not_appear_in_representations() -> None:
     """Printing a record shows neither name nor document nor mobile number."""
     shown = repr(HOLDER_DATA.vectors[0][1]) + repr(PUBLIC_DATA.vectors[0][1])

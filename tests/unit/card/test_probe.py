@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
+from card.drivers import Capability, require
+from card.errors import CapabilityMissing
 from card.operation import run
-from card.probe import Capabilities, probe
+from card.probe import FINDINGS, Capabilities, probe
 from card.psam import PsamCard
 from card.tap import TapRequest
 from card.volunteer import VolunteerCard
@@ -24,6 +28,47 @@ FIT = Capabilities(True, True, True, True, True, True, False, True, False)
 def keys(store: FileKeyStore) -> CardKeys:
     """The keys of the test card."""
     return CardKeys.from_store(store, ASN, 1)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Capabilities)])
+def test_finding_is_labelled(name: str) -> None:
+    """Each finding has words in two languages."""
+    assert FINDINGS[name].zh
+    assert FINDINGS[name].en
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lacking"),
+    [
+        ("presence", Capability.INTERNAL_AUTHENTICATE),
+        ("tac", Capability.COMPOSITE_PURCHASE),
+        ("mac2", Capability.COMPOSITE_PURCHASE),
+        ("counter", Capability.COMPOSITE_PURCHASE),
+        ("record", Capability.COMPOSITE_PURCHASE),
+        ("log_before", Capability.COMPOSITE_PURCHASE),
+        ("prove", Capability.TRANSACTION_PROOF),
+    ],
+)
+def test_a_profile_refuses_what_the_probe_found_missing(wrong: str, lacking: Capability) -> None:
+    """What the probe saw fail is a capability the card lacks, and the refusal names it."""
+    found = dataclasses.replace(FIT, **{wrong: False})
+
+    require("standard", "probed card", FIT.found)
+    with pytest.raises(CapabilityMissing) as caught:
+        require("standard", "probed card", found.found)
+
+    assert caught.value.capability == lacking.label
+    assert not found.fit
+
+
+def test_the_probe_says_which_counter_prove_and_log_bear() -> None:
+    """Before the step, after it, or neither."""
+    after = dataclasses.replace(FIT, prove=False, prove_after=True, log_before=False)
+
+    assert (FIT.prove_wants, FIT.log_bears) == ("before", "before")
+    assert (after.prove_wants, after.log_bears) == ("after", None)
+    assert dataclasses.replace(after, log_after=True).log_bears == "after"
+    assert dataclasses.replace(after, prove_after=False).prove_wants is None
 
 
 def test_the_virtual_card_is_fit(store: FileKeyStore, keys: CardKeys) -> None:
