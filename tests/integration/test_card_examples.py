@@ -20,6 +20,20 @@ from tests.contracts.connection_cards import PASSPHRASE, issued_psam, make_store
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 60
 TIMEOUT_S = 60.0
+WITHOUT_READER = {
+    "batch_issue": "done 3",
+    "own_driver": "quiet does not have it",
+    "own_file": "place: 中心",
+    "pin_card": "unblocked, the new PIN is right",
+    "purse_card": "balance 750",
+    "replay_cassette": "[7, 40]",
+    "sm4_card": "sm4, CG2 right",
+    "soft_psam": "150 分钟",
+    "trace_card": "READ RECORD",
+    "virtual_card": "clocked in, TAC",
+}
+IN_FOLDER = {"replay_cassette", "trace_card"}
+AT_A_READER = {"issue_card", "read_card", "tap_card", "watch_readers"}
 
 
 def _example(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -61,12 +75,41 @@ def test_examples_stay_short(path: Path) -> None:
     assert f"python -m examples.{path.stem}" in text
 
 
-def test_virtual_card_needs_no_reader() -> None:
-    """The example for tests runs in one process, without PC/SC."""
-    done = _example("virtual_card")
+@pytest.mark.parametrize(("name", "says"), sorted(WITHOUT_READER.items()))
+def test_examples_without_a_reader(name: str, says: str, tmp_path: Path) -> None:
+    """Each runs in one process, without PC/SC, and says what it promises."""
+    done = _example(name, *([str(tmp_path)] if name in IN_FOLDER else []))
 
     assert done.returncode == 0, done.stderr
-    assert "clocked in, TAC" in done.stdout
+    assert says in done.stdout
+    assert not done.stderr
+
+
+def test_no_example_is_left_out() -> None:
+    """Whatever lies in the folder is run by a test here."""
+    names = {path.stem for path in ROOT.glob("examples/*.py")}
+
+    assert names == {*WITHOUT_READER, *AT_A_READER}
+
+
+def test_a_trace_example_leaves_three_files(tmp_path: Path) -> None:
+    """A page, a capture and a cassette."""
+    _example("trace_card", str(tmp_path))
+
+    assert {path.name for path in tmp_path.iterdir()} == {"tap.html", "tap.pcapng", "tap.trace"}
+
+
+@pytest.mark.pcsc
+def test_readers_are_listed_and_watched(stack: PcscStack) -> None:
+    """A card that lies on a reader when the watch begins is told as inserted."""
+    with stack.hand() as hand:
+        hand.blank("v17")
+        hand.insert("pos-a", "v17")
+        done = _example("watch_readers", "1", **stack.environment)
+
+    assert done.returncode == 0, done.stderr
+    assert f"reader pcsc:{stack.reader_of('pos-a')}" in done.stdout
+    assert "CardInserted" in done.stdout
 
 
 @pytest.mark.pcsc
