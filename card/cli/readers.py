@@ -25,10 +25,11 @@ from card.cli.options import (
     readers_here,
     show,
 )
+from card.drivers import require
 from card.dump import plain
 from card.errors import NoReader
 from card.operation import run
-from card.probe import probe
+from card.probe import FINDINGS, probe
 from card.readers import events, watch_cards
 from card.volunteer import select
 
@@ -115,8 +116,20 @@ def _probe(store: Path, reader: str | None, as_json: bool) -> None:
         offset = now.utcoffset() or dt.timedelta()
         tz_q = round(offset.total_seconds() / QUARTER_S)
         found = run(probe(keys, int(now.timestamp()), tz_q, guard_of(store)), connection)
-    document = {"fit": found.fit, **plain(found)}
-    show(document, as_json, [f"{name}: {value}" for name, value in document.items()])
+    document = {
+        "fit": found.fit,
+        "prove_wants": found.prove_wants,
+        "log_bears": found.log_bears,
+        **plain(found),
+    }
+    answers = {True: "是 yes", False: "否 no"}
+    show(
+        document,
+        as_json,
+        [f"{text.zh} / {text.en}: {answers[document[name]]}" for name, text in FINDINGS.items()],
+    )
+    with failures():
+        require("standard", face.asn.hex().upper(), found.found)
     if not found.fit:
         raise Failed("此卡不能承载刷卡 / this card cannot carry taps")
 
