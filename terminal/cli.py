@@ -40,6 +40,7 @@ from terminal.transport import HttpTransport
 PASSPHRASE_VARIABLE = "YIKA_PSAM_PASSPHRASE"  # noqa: S105 - the name of the variable
 TOKEN_VARIABLE = "YIKA_ENROL_TOKEN"  # noqa: S105 - the name of the variable
 CONFIG_VARIABLE = "YIKA_TERMINAL_CONFIG"
+QUICK_S = 2.0  # one answer of the server while a card is held still
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -134,6 +135,7 @@ def run(session: Session, *, verbose: bool) -> None:
         reader=open_reader(config.reader.card),
         psam=open_psam(config.reader.psam, _passphrase(config), known_psam),
         transport=HttpTransport(config.server.url, config.server.timeout_s),
+        quick=HttpTransport(config.server.url, min(config.server.timeout_s, QUICK_S)),
         display=open_display(config.display.device),
         keypad=open_keypad(config.keypad.device),
     )

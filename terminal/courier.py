@@ -146,11 +146,18 @@ class Exchanger:
     """One round of talk: send what is due, settle receipts, fetch newer notices.
 
     `post` does a job in the thread that owns the journal; without threads it just does it.
+    `stored` is told each batch the server has stored.
     """
 
     def __init__(
-        self, uplink: Uplink, journal: Journal, fetch: Fetch, post: Callable[[Job], None]
+        self,
+        uplink: Uplink,
+        journal: Journal,
+        fetch: Fetch,
+        post: Callable[[Job], None],
+        stored: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._stored = stored
         self._uplink = uplink
         self._journal = journal
         self._fetch = fetch
@@ -190,6 +197,8 @@ class Exchanger:
                     raise
                 continue
             self._post(partial(self._uplink.settle, incoming))
+            if self._stored is not None:
+                self._stored(outgoing.body)
             settled += 1
         return settled
 

@@ -63,14 +63,17 @@ class NoticeFetcher:
     def _get(self, name: str) -> bytes:
         """Send a signed GET: the server tells configurations only to the terminal they are for."""
         path = NOTICE_PATH.format(self._chain.journal.header.terminal_id, name)
-        utc_ms = self._chain.time.now().utc_ms
-        message = b"\0".join((b"GET", path.encode(), str(utc_ms).encode()))
-        signature = self._chain.identity.sign(REQUEST_CONTEXT, message)
         unsent = self._chain.journal.state.unsent
-        authorization = f"Yika-Terminal {utc_ms}.{signature.hex()}"
-        return self._transport.send(
-            Request("GET", path, authorization=authorization, unsent=unsent)
-        )
+        signed = authorization(self._chain, "GET", path)
+        return self._transport.send(Request("GET", path, authorization=signed, unsent=unsent))
+
+
+def authorization(chain: Chain, method: str, path: str) -> str:
+    """Return the header that says which terminal asks, signed over method, path and time."""
+    utc_ms = chain.time.now().utc_ms
+    message = b"\0".join((method.encode(), path.encode(), str(utc_ms).encode()))
+    signature = chain.identity.sign(REQUEST_CONTEXT, message)
+    return f"Yika-Terminal {utc_ms}.{signature.hex()}"
 
 
 def surroundings_of(chain: Chain, config: SiteConfig) -> Surroundings:

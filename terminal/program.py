@@ -32,6 +32,7 @@ from terminal.recover import close_open_intent
 from terminal.station import Station, open_station
 from terminal.tap import Outcome, present
 from terminal.transport import Transport
+from terminal.updates import UpdateCarrier
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Parts:
     reader: Reader
     psam: Psam
     transport: Transport
+    quick: Transport | None = None  # gives up soon: a card is held still meanwhile
     display: Display = field(default_factory=NoDisplay)
     keypad: Keypad = field(default_factory=NoKeypad)
     rng: random.Random = field(default_factory=random.SystemRandom)
@@ -106,14 +108,15 @@ class Program:
         return None
 
     def _serve(self, station: Station) -> None:
+        carrier = UpdateCarrier(station.chain, self._parts.quick or self._parts.transport)
         exchanger = Exchanger(
-            station.uplink, station.journal, station.fetcher, self._mailbox.post
+            station.uplink, station.journal, station.fetcher, self._mailbox.post, carrier.ask
         )
         keep_alive_s = self._config.server.keep_alive_s
         courier = Courier(exchanger, station.chain.time, self._parts.rng, keep_alive_s)
         desk = station.desk(self._parts.psam, training=self._config.terminal.training)
         desk.online = lambda: courier.standing.online
-        loop = _Loop(self._parts, station, desk, courier, self._announcer)
+        loop = _Loop(self._parts, station, desk, courier, self._announcer, carrier)
         courier.start()
         try:
             while not self._stopped.is_set():
@@ -136,7 +139,9 @@ class _Loop:
         desk: Desk,
         courier: Courier,
         announcer: Announcer,
+        carrier: UpdateCarrier,
     ) -> None:
+        self._carrier = carrier
         self._parts = parts
         self._station = station
         self._desk = desk
@@ -229,10 +234,23 @@ class _Loop:
             return
         try:
             outcome = self._present(connection)
+            self._update(connection, outcome)
             self._announcer.outcome(outcome, self._station)
         finally:
             _let_go(connection)
         _tell(outcome)
+
+    def _update(self, connection: CardConnection, outcome: Outcome) -> None:
+        """Carry what waits for the card, while the screen still says to hold it.
+
+        The tap is durable already; a card without an update is answered without a word to the
+        server.
+        """
+        face = outcome.face
+        if face is None or not outcome.decided or not self._carrier.wants(face.asn):
+            return
+        if self._courier.standing.online:
+            self._carrier.carry(connection, face.asn)
 
     def _present(self, connection: CardConnection) -> Outcome:
         try:

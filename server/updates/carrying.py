@@ -7,6 +7,7 @@ server process continues it, and a repeated answer leads to the same command.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from card.apdu import ResponseApdu
 from card.attempts import AttemptGuard
-from card.errors import CardError
+from card.errors import CardError, WrongCard
 from card.operation import Operation
 from card.updates import (
     Block,
@@ -25,7 +26,7 @@ from card.updates import (
     plan_update,
     read_contents,
 )
-from card.volunteer import DeskKeys
+from card.volunteer import DeskKeys, select_public
 
 # An update takes about 25 commands; a carrier that wants more is not carrying an update.
 COMMANDS_MAX = 60
@@ -41,6 +42,7 @@ class Step:
     command: bytes | None = None
     result: UpdateResult | None = None
     error: CardError | None = None
+    script: UpdateScript | None = None  # once it has been worked out from what the card says
 
     @property
     def told(self) -> tuple[str, str]:
@@ -53,17 +55,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is carried: for which card, what it is to say, with which keys, on which day."""
+    """What is carried: for which card, what it is to say, with which keys, on which day.
+
+    `script` is what an earlier session worked out: it is run again until the card has its number,
+    so that a cut between two writes is not taken for another card's state.
+    """
 
     asn: bytes
     wanted: Wanted
     keys: DeskKeys
     today: dt.date
+    script: UpdateScript | None = None
 
 
 def step(job: Job, answers: list[bytes]) -> Step:
     """Return what follows after these answers (data ‖ status word each)."""
-    operation = _update(job)
+    planned: list[UpdateScript] = []
+    operation = _update(job, planned)
     try:
         command = next(operation)
         for answer in answers:
@@ -75,17 +83,24 @@ def step(job: Job, answers: list[bytes]) -> Step:
         return Step(error=error)
     finally:
         operation.close()
-    return Step(command=command.to_bytes())
+    return Step(command=command.to_bytes(), script=planned[0] if planned else None)
 
 
-def _update(job: Job) -> Operation[UpdateResult]:
-    """Read, plan and apply; what the card says already leaves nothing to write."""
+def _update(job: Job, planned: list[UpdateScript]) -> Operation[UpdateResult]:
+    """Apply the script there is, or read, plan and apply one."""
     guard = AttemptGuard()
+    if job.script is not None:
+        return (yield from apply_update(job.script, job.keys, guard))
+    public = yield from select_public()
+    if public.asn != job.asn:  # before any key is tried: attempts are few
+        raise WrongCard(job.asn, public.asn)
     found = yield from read_contents(job.keys, guard)
     script = plan_update(found, job.wanted, job.today)
     if script.empty:
         return UpdateResult(job.asn, found.state.update_seq, (), 0, False, ())
-    aimed = UpdateScript(job.asn, script.seq, script.date, script.changes, script.block)
+    # The serial was read in plain; the keys have proven whose card it is.
+    aimed = dataclasses.replace(script, asn=job.asn)
+    planned.append(aimed)
     return (yield from apply_update(aimed, job.keys, guard))
 
 

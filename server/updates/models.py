@@ -25,6 +25,7 @@ class CardUpdate(Base):
     reference: Mapped[str] = mapped_column(sa.CHAR(32), unique=True)
     asn: Mapped[str] = mapped_column(sa.CHAR(20), index=True)
     wanted: Mapped[bytes]
+    script: Mapped[bytes | None]
     fields: Mapped[str] = mapped_column(sa.String(200))
     state: Mapped[str] = mapped_column(sa.String(16))
     reason: Mapped[str] = mapped_column(sa.String(200))
@@ -45,6 +46,7 @@ class CarrySession(Base):
     update_id: Mapped[int] = mapped_column(sa.ForeignKey("card_update.id"), index=True)
     terminal_id: Mapped[int] = mapped_column(sa.BigInteger)
     step: Mapped[int]
+    fresh: Mapped[bool]  # it works the script out itself
     answers: Mapped[bytes]
     last: Mapped[str] = mapped_column(sa.Text)
     expires_ms: Mapped[Millis]

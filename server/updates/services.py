@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from card.errors import AuthenticationFailed, Blocked, GuardRefused, KeyNotFound
-from card.updates import Wanted
+from card.updates import UpdateOutOfOrder, UpdateScript, Wanted
 from card.volunteer import DeskKeys
 from keys.custody import KeyStore
 from keys.usage import KeyUsage
@@ -135,6 +135,7 @@ def begin(session: Session, bench: Bench, asn: str, terminal_id: int) -> Answere
         update_id=update.id,
         terminal_id=terminal_id,
         step=0,
+        fresh=update.script is None,
         expires_ms=bench.now_ms + SESSION_MS,
     )
     return _go_on(session, bench, carry, update, [])
@@ -169,7 +170,12 @@ def go_on(
 def _go_on(
     session: Session, bench: Bench, carry: CarrySession, update: CardUpdate, answers: list[bytes]
 ) -> Answered:
-    found = carrying.step(_job(session, bench, update), answers)
+    found = carrying.step(_job(session, bench, update, fresh=carry.fresh), answers)
+    if found.script is not None and update.script is None:
+        document = json.dumps(found.script.to_document()).encode()
+        update.script = bench.store.seal(
+            KeyUsage.PERSONAL_DATA, document, _aad("script", update.reference)
+        )
     if found.command is None:
         answered = _finish(session, bench, carry, update, found)
     else:
@@ -195,6 +201,8 @@ def _finish(
             update.state = "done"
     else:
         zh, en = found.told
+        if isinstance(found.error, UpdateOutOfOrder):
+            update.script = None  # the next session works it out anew
         hopeless = isinstance(found.error, HOPELESS) or update.attempts >= ATTEMPTS_MAX
         if hopeless and update.state == "waiting":
             update.state = "failed"
@@ -214,7 +222,8 @@ def _finish(
     return Answered(carry.id, carry.step, None, update.state, zh, en)
 
 
-def _job(session: Session, bench: Bench, update: CardUpdate) -> Job:
+def _job(session: Session, bench: Bench, update: CardUpdate, *, fresh: bool) -> Job:
+    """Return what is carried; a session that began without a script goes on without it."""
     card = session.scalars(sa.select(Card).where(Card.asn == update.asn)).one()
     asn, version, store = bytes.fromhex(update.asn), card.key_version, bench.store
     keys = DeskKeys(
@@ -226,7 +235,13 @@ def _job(session: Session, bench: Bench, update: CardUpdate) -> Job:
         KeyUsage.PERSONAL_DATA, update.wanted, _aad("update", update.reference)
     )
     today = dt.datetime.fromtimestamp(update.created_ms / 1000, dt.UTC).date()
-    return Job(asn, carrying.wanted_from_json(wanted), keys, today)
+    script = None
+    if update.script is not None and not fresh:
+        document = store.open_sealed(
+            KeyUsage.PERSONAL_DATA, update.script, _aad("script", update.reference)
+        )
+        script = UpdateScript.from_document(json.loads(document))
+    return Job(asn, carrying.wanted_from_json(wanted), keys, today, script)
 
 
 def _answers(store: KeyStore, carry: CarrySession) -> list[bytes]:

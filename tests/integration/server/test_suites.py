@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -47,9 +47,12 @@ class InProcess:
     """A transport that asks the application directly."""
 
     client: FlaskClient
+    sent: list[bytes] = field(default_factory=list)
 
     def send(self, request: Request) -> bytes:
         """Return the body of a 200 answer."""
+        if request.method == "PUT":
+            self.sent.append(request.body)
         headers = {"Authorization": request.authorization} if request.authorization else {}
         answer = self.client.open(
             request.path,

@@ -202,8 +202,10 @@ def _handler_of(office: Office) -> type[BaseHTTPRequestHandler]:
             )
 
         def do_POST(self) -> None:
-            """Enrol."""
-            self._answer(office.post(self._body()))
+            """Enrol; of updates of cards this office knows nothing."""
+            body = self._body()
+            enrols = self.path.endswith("/enrol")
+            self._answer(office.post(body) if enrols else Refusal(404))
 
         def _body(self) -> bytes:
             office.requests.append((self.command, self.path, dict(self.headers)))
