@@ -185,8 +185,11 @@ def _require_tlv(record: bytes) -> None:
 
 
 def append_record(kernel: Kernel, command: Command) -> Answer:
-    """APPEND RECORD: at the end of a fixed or variable file, at the front of a cyclic one."""
-    if command.p1 or command.p2 & MODE_MASK != BY_NUMBER:
+    """APPEND RECORD: at the end of a fixed or variable file, at the front of a cyclic one.
+
+    The low bits of P2 are 100, or 000 as in the vendor's issuing example.
+    """
+    if command.p1 or command.p2 & MODE_MASK not in (BY_TAG_FIRST, BY_NUMBER):
         raise Refused(sw.WRONG_P1P2)
     ef = _records(kernel, command)
     kernel.session.require(ef.write)
