@@ -7,7 +7,7 @@ every key is stored whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,12 +50,28 @@ def deposit(store: KeyStore, outcome: Outcome) -> list[KeyInfo]:
 def deposit_new(
     path: Path, outcome: Outcome, cost: KdfCost = DEFAULT_COST, around: Surroundings = HERE
 ) -> tuple[KeyStore, list[KeyInfo]]:
-    """Make a file store with the keys of a ceremony, opened by two of its shares.
-
-    The store is filled as ``.NAME.ceremony`` and linked to its name when all keys are in it.
-    """
+    """Make a file store with the keys of a ceremony, opened by two of its shares."""
     if outcome.passphrase is None:
         raise CeremonyAborted("deposit", "the ceremony made no passphrase")
+    stored: list[KeyInfo] = []
+
+    def fill(store: KeyStore) -> None:
+        stored.extend(deposit(store, outcome))
+
+    return filled_beside(path, outcome.passphrase, fill, cost, around), stored
+
+
+def filled_beside(
+    path: Path,
+    passphrase: str,
+    fill: Callable[[KeyStore], None],
+    cost: KdfCost = DEFAULT_COST,
+    around: Surroundings = HERE,
+) -> KeyStore:
+    """Make a file store that has all the keys ``fill`` puts into it, or is not there.
+
+    It is filled as ``.NAME.ceremony`` and linked to its name when all keys are in it.
+    """
     if path.exists():
         raise KeyStoreExists(str(path))
     draft = path.with_name(f".{path.name}.ceremony")
@@ -64,16 +80,14 @@ def deposit_new(
     logged_before = log.exists()
     _remove(draft)
     try:
-        store = FileKeyStore.create(draft, outcome.passphrase, cost, around)
-        stored = deposit(store, outcome)
-        final = FileKeyStore.restore(draft, path, outcome.passphrase, around)
+        fill(FileKeyStore.create(draft, passphrase, cost, around))
+        return FileKeyStore.restore(draft, path, passphrase, around)
     except BaseException:
         if not logged_before:
             log.unlink(missing_ok=True)
         raise
     finally:
         _remove(draft)
-    return final, stored
 
 
 def _import(store: KeyStore, order: KeyOrder, outcome: Outcome) -> KeyInfo:

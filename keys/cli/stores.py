@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from keys.audit import AuditHead
+from keys.ceremony_deposit import filled_beside
 from keys.cli.options import (
     BACKUP_PASSPHRASE_ENV,
     PASSPHRASE_ENV,
@@ -47,24 +48,23 @@ from keys.usage import SCHEME_USAGES, KeyUsage
 @json_option
 def init(spec: str, algorithm: str | None, *, empty: bool, as_json: bool) -> None:
     """新建密钥库 Make a new store with version 1 of every master key of the scheme."""
-    store = _new_store(spec)
-    for usage in () if empty else SCHEME_USAGES:
-        wanted = algorithm_of(algorithm)
-        store.generate(usage, algorithm=wanted if wanted in row(usage).algorithms else None)
+    wanted, path = algorithm_of(algorithm), file_of(spec)
+
+    def fill(store: KeyStore) -> None:
+        for usage in () if empty else SCHEME_USAGES:
+            store.generate(usage, algorithm=wanted if wanted in row(usage).algorithms else None)
+
+    if path is None:
+        store = open_store(spec, passphrase(PASSPHRASE_ENV))
+        if store.list():
+            raise KeyStoreExists(spec)
+        fill(store)
+    elif path.exists():
+        raise KeyStoreExists(str(path))
+    else:
+        store = filled_beside(path, new_passphrase(PASSPHRASE_ENV), fill)
     show_keys(store.list(), as_json=as_json)
     store.close()
-
-
-def _new_store(spec: str) -> KeyStore:
-    path = file_of(spec)
-    if path is not None:
-        if path.exists():
-            raise KeyStoreExists(str(path))
-        return FileKeyStore.create(path, new_passphrase(PASSPHRASE_ENV))
-    store = open_store(spec, passphrase(PASSPHRASE_ENV))
-    if store.list():
-        raise KeyStoreExists(spec)
-    return store
 
 
 @click.command("list", epilog=example("yika-keys list --store issuer.keys --json"))
@@ -79,9 +79,11 @@ def list_keys(spec: str, *, as_json: bool) -> None:
 @store_option
 @usage_argument
 @version_option
-def kcv(spec: str, usage: str, version: int) -> None:
+@json_option
+def kcv(spec: str, usage: str, version: int, *, as_json: bool) -> None:
     """显示密钥校验值 Print the key check value of one key."""
-    click.echo(opened(spec).info(KeyUsage(usage), version).kcv)
+    info = opened(spec).info(KeyUsage(usage), version)
+    show(info.as_row(), [info.kcv], as_json=as_json)
 
 
 @click.command(epilog=example("yika-keys rotate --store issuer.keys tac"))

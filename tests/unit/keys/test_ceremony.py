@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 from pathlib import Path
@@ -30,8 +31,10 @@ from keys.errors import (
     TestKeysRefused,
     WeakKey,
 )
+from keys.files import Disk
 from keys.kcv import kcv
 from keys.store import FileKeyStore
+from keys.surroundings import Surroundings
 from keys.usage import KeyUsage
 from tests.factories import CHEAP, PASSPHRASE
 from tests.unit.keys.room import COPY, ORDER, PARTS, PEOPLE, Room, typed
@@ -245,6 +248,51 @@ def test_a_fault_while_storing_leaves_nothing(tmp_path: Path) -> None:
         deposit_new(tmp_path / "issuer.keys", outcome, CHEAP)
 
     assert list(tmp_path.iterdir()) == []
+
+
+class _FailingDisk(Disk):
+    """A disk that is full from one operation on."""
+
+    def __init__(self, good: int) -> None:
+        self.left = good
+
+    def write(self, handle: int, data: bytes) -> None:
+        """Write, or fail."""
+        self._count()
+        super().write(handle, data)
+
+    def link(self, draft: Path, path: Path) -> None:
+        """Link, or fail."""
+        self._count()
+        super().link(draft, path)
+
+    def rename(self, draft: Path, path: Path) -> None:
+        """Rename, or fail."""
+        self._count()
+        super().rename(draft, path)
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+
+def test_a_full_disk_leaves_all_or_nothing(tmp_path: Path) -> None:
+    """Whenever the disk fails, there is the whole store or nothing at all."""
+    outcome = Room(typed()).hold(Plan((ORDER,)))
+    results = set()
+    for good in range(8):
+        folder = tmp_path / str(good)
+        folder.mkdir()
+        around = Surroundings(disk=_FailingDisk(good))
+        try:
+            store, _ = deposit_new(folder / "issuer.keys", outcome, CHEAP, around)
+            results.add(len(store.list()))
+        except OSError:
+            assert list(folder.iterdir()) == []
+            results.add(0)
+
+    assert results == {0, 1}
 
 
 def test_nothing_secret_is_in_texts() -> None:
