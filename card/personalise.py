@@ -18,6 +18,7 @@ from card.card_keys import CARD_USAGES, CardKeys
 from card.commands import select_fid, select_name
 from card.content_steps import FillBinary, FillRecord, MakeFile, PatchByte, WriteKey
 from card.directory_steps import MakeDirectory, OpenDirectory, ReplaceControlKey
+from card.drivers import VOLUNTEER_NEEDS, Capability, probe_driver, require
 from card.errors import (
     AuthenticationFailed,
     BlankCard,
@@ -30,14 +31,21 @@ from card.errors import (
     status_error,
 )
 from card.files import Directory, FileKind
-from card.issuing_errors import ApplicationBlocked, CardSwapped, Reached, stopped
+from card.issuing_errors import (
+    ApplicationBlocked,
+    CardSwapped,
+    ForeignDialect,
+    Reached,
+    stopped,
+)
 from card.layouts import PublicData
 from card.operation import LIVE, Operation, Outside
 from card.profile import ENABLED, NOT_ENABLED, STANDARD, CardData, Profile
 from card.read_back import UNPROVED, read_back
-from card.status_words import OK
+from card.status_words import OK, Text
 from card.step import Progress, Step
 from card.volunteer import public_data
+from keys.algorithm import Algorithm
 from keys.usage import KeyUsage
 
 __all__ = [
@@ -59,7 +67,8 @@ _PUBLIC = 0x0015
 _SWITCH_OFFSET = 8  # application type, the byte that enables
 _NO_MF = (0x6A81, 0x6A82)
 _BLOCKED = (0x6A81, 0x9303)  # to SELECT of an application where the master file answers
-_SELECT = 0xA4
+_SELECT, _GET_BALANCE = 0xA4, 0x5C
+_UNKNOWN_CLASS = 0x6E00
 _MARK_CONTEXT = b"yika/plan/1\0"
 _H8_BYTES = 8
 
@@ -258,6 +267,7 @@ def personalise(
         WrongCard: The card already bears another serial.
         IssuedOtherwise: The card was issued before with other data or keys.
         GuardRefused, KeyDisagrees: A key would be tried against the guard; nothing was sent.
+        CapabilityMissing: The card's operating system lacks what the application needs.
         IssuingStopped: The card refused a step; the class says why.
         CardSwapped, PlanChanged: This is not the card, or not the plan, that was begun.
         ReadBackMismatch: The card does not hold what was written.
@@ -283,6 +293,8 @@ def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) ->
     if found.blocked:
         at_start = Reached(0, len(job.steps), job.steps[0].label, 0)
         raise ApplicationBlocked(at_start, status_error(_BLOCKED[0], _SELECT))
+    if found.public is None:
+        yield from _require_driver(job)
     journal.begin(job.mark, found.state.value)
     if found.state is CardState.ISSUED:
         try:
@@ -302,6 +314,23 @@ def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) ->
         journal.step(number, step.label.en, progress.writes - before)
     yield from read_back(profile, job.contents, progress, outside)
     return Issue(asn, found.state, progress.writes)
+
+
+def _require_driver(job: Plan) -> Operation[None]:
+    """Refuse a card whose operating system lacks what the application needs, before any write.
+
+    Raises:
+        ForeignDialect: No driver knows this card.
+        CapabilityMissing: Its driver cannot do what the profile needs.
+    """
+    driver = yield from probe_driver()
+    if driver is None:
+        at_start = Reached(0, len(job.steps), job.steps[0].label, 0)
+        raise ForeignDialect(at_start, status_error(_UNKNOWN_CLASS, _GET_BALANCE))
+    needs = dict(VOLUNTEER_NEEDS)
+    if job.data.algorithm is Algorithm.SM4:
+        needs[Capability.SM4] = Text("密钥为 SM4", "to hold SM4 keys")
+    require(job.profile.name, driver.name, driver.capabilities, needs)
 
 
 def _look_for_another_card(job: Plan, reached: Reached) -> Operation[None]:

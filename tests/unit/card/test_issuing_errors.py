@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from card.card_keys import CardKeys
-from card.errors import CardError, WrongCard
+from card.errors import CapabilityMissing, CardError, WrongCard
 from card.files import VOLUNTEER
 from card.issuing_errors import (
     ApplicationBlocked,
@@ -25,6 +25,7 @@ from card.operation import Connection, run
 from card.personalise import personalise
 from card.profile import Profile
 from hardware_mocks.cardos.cos import VirtualCard
+from hardware_mocks.cardos.iso.card import IsoCard
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
 from tests.contracts.connection_cards import ASN, UID, card_data, in_process, issued_card
@@ -159,6 +160,30 @@ def test_a_card_that_bears_another_serial_is_wrong_from_the_start(
     """The plan says one serial, the card another: no key is tried."""
     with pytest.raises(WrongCard):
         run(personalise(card_data(), keys), in_process(_of_another(store)))
+
+
+def test_a_card_of_no_known_kind_is_not_written(keys: CardKeys) -> None:
+    """A card that knows neither dialect gets no command that writes."""
+    sent: list[int] = []
+
+    class Mumbles:
+        def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
+            sent.append(apdu[1])
+            return b"", 0x6E00
+
+    with pytest.raises(ForeignDialect) as caught:
+        run(personalise(card_data(), keys), Mumbles())
+
+    assert caught.value.reached.writes == 0
+    assert set(sent) <= {0xA4, 0x5C}
+
+
+def test_a_plain_iso_card_lacks_what_the_application_needs(keys: CardKeys) -> None:
+    """A card of the other driver is recognised and refused with the first thing it lacks."""
+    with pytest.raises(CapabilityMissing) as caught:
+        run(personalise(card_data(), keys), in_process(IsoCard(contactless=True), contactless=True))
+
+    assert caught.value.card == "iso7816"
 
 
 def test_no_error_shows_a_secret(keys: CardKeys) -> None:

@@ -7,6 +7,7 @@ import copy
 import datetime as dt
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from card.attempts import AttemptGuard
-from card.card_keys import CardKeys
+from card.card_keys import CARD_USAGES, CardKeys
 from card.errors import (
     Blocked,
     CardError,
@@ -26,6 +27,7 @@ from card.errors import (
 )
 from card.layouts import Function
 from card.operation import Connection, run
+from card.personalise import personalise
 from card.updates import (
     Block,
     UpdateOutOfOrder,
@@ -38,9 +40,18 @@ from card.updates import (
 from card.volunteer import DeskKeys
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
+from keys.algorithm import Algorithm
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
-from tests.contracts.connection_cards import ASN, UID, in_process, issued_card
+from tests.contracts.connection_cards import (
+    ASN,
+    CHEAP,
+    PASSPHRASE,
+    UID,
+    card_data,
+    in_process,
+    issued_card,
+)
 
 DAY = dt.date(2026, 11, 22)
 WANTED = Wanted(
@@ -89,6 +100,23 @@ def _bodies(card: VirtualCard) -> dict[int, Any]:
     """Return what the application's files hold, and nothing of attempts."""
     files = card.memory.image.mf.children[0x3F01].files  # type: ignore[union-attr]
     return {fid: (ef.body, ef.records, ef.purse) for fid, ef in files.items()}
+
+
+def test_a_card_with_sm4_keys_takes_updates_too(tmp_path: Path) -> None:
+    """The same script, its MACs under SM4: written once, proved by the card, not written again."""
+    store = FileKeyStore.create(tmp_path / "keys", PASSPHRASE, CHEAP)
+    for usage in CARD_USAGES:
+        store.generate(usage, 1, Algorithm.SM4)
+    keys = CardKeys.from_store(store, ASN, 1)
+    chip = VirtualCard(uid=UID)
+    run(personalise(card_data(algorithm=Algorithm.SM4), keys), in_process(chip))
+    chip.reset()
+    desk = DeskKeys(keys[KeyUsage.DESK_READ], keys[KeyUsage.MAINTENANCE], ASN.hex().upper())
+
+    script = _script(in_process(chip), desk)
+
+    assert run(apply_update(script, desk, AttemptGuard()), in_process(chip)).writes == 3
+    assert run(apply_update(script, desk, AttemptGuard()), in_process(chip)).writes == 0
 
 
 def test_a_script_changes_what_is_wanted_and_nothing_else(
