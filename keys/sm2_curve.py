@@ -129,7 +129,7 @@ def comb_of(point: Point) -> Comb:
 
 
 def from_comb(table: Comb, width: int, k: int, start: Jacobian = _INFINITY) -> Jacobian:
-    """Add k times a comb's point to ``start``; k is below 2^256, its digits at most 2^(width-1)."""
+    """Add k times a comb's point to ``start``; k is below 2^257, its digits at most 2^(width-1)."""
     mask, half, whole = (1 << width) - 1, 1 << (width - 1), 1 << width
     total = start
     for row in table:

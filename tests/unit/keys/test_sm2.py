@@ -179,11 +179,11 @@ def _plain_multiple(k: int) -> sm2_curve.Point | None:
     return sm2_curve.affine(total)
 
 
-EDGES = [0, 1, 2, 15, 16, 31, 32, 33, 63, 64, N - 1, N, N + 1, (1 << 256) - 1, 1 << 255]
+EDGES = [0, 1, 2, 15, 16, 31, 32, 33, 63, 64, N - 1, N, N + 1, 2 * N - 1, 1 << 256, (1 << 257) - 1]
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.one_of(st.sampled_from(EDGES), st.integers(0, (1 << 256) - 1)))
+@given(st.one_of(st.sampled_from(EDGES), st.integers(0, (1 << 257) - 1)))
 def test_every_way_to_multiply_agrees(k: int) -> None:
     """Comb, window and kept comb give what doubling and adding gives, at the edges as well."""
     expected = _plain_multiple(k)
@@ -205,7 +205,7 @@ def test_opposite_and_equal_points_add() -> None:
 
 
 class Liar:
-    """A library that gives one verdict whatever it is asked, or forgets one check."""
+    """A library that gives one verdict whatever it is asked, forgets a check, or has no SM2."""
 
     name = "liar"
 
@@ -214,6 +214,8 @@ class Liar:
 
     def verify(self, public: bytes, signature: bytes, digest: bytes) -> bool:
         """Answer as the liar does."""
+        if "raises" in self._verdicts:
+            raise BadPublicKey("SM2")
         if "always" in self._verdicts:
             return bool(self._verdicts["always"])
         honest = sm2.verify_slowly(public, signature, digest)
@@ -221,7 +223,9 @@ class Liar:
         return honest or zero
 
 
-@pytest.mark.parametrize("verdicts", [{"always": True}, {"always": False}, {"zero": True}])
+@pytest.mark.parametrize(
+    "verdicts", [{"always": True}, {"always": False}, {"zero": True}, {"raises": True}]
+)
 def test_a_library_that_disagrees_is_not_used(verdicts: dict[str, Any]) -> None:
     """One verdict that differs from our own arithmetic, and the library does not count."""
     assert not sm2.agrees(Liar(verdicts))
