@@ -10,8 +10,8 @@ from keys.algorithm import Algorithm
 def kcv(key: bytes, algorithm: Algorithm | None = None) -> str:
     """Encrypt a block of zeros in ECB and give the left three bytes in hex.
 
-    This is the check value of 3DES keys everywhere (GlobalPlatform GPC_SPE_034 §B.6, EMV CPS) and
-    the usual one of SM4. For AES, X9.24-1:2017 annex A would take the CMAC of zeros instead; the
+    This is the check value of 3DES keys everywhere (EMV CPS, GlobalPlatform, FMCOS) and the usual
+    one of SM4. For AES, ANSI X9.24-1:2017 annex A would take the CMAC of zeros instead; the
     AES keys here seal personal data of one server and meet no other system, and the ECB form is
     what PKCS #11 gives for them (CKA_CHECK_VALUE), so that both key stores show the same value.
 
