@@ -11,9 +11,9 @@ def kcv(key: bytes, algorithm: Algorithm | None = None) -> str:
     """Encrypt a block of zeros in ECB and give the left three bytes in hex.
 
     This is the check value of 3DES keys everywhere (EMV CPS, GlobalPlatform, FMCOS) and the usual
-    one of SM4. For AES, ANSI X9.24-1:2017 annex A would take the CMAC of zeros instead; the
-    AES keys here seal personal data of one server and meet no other system, and the ECB form is
-    what PKCS #11 gives for them (CKA_CHECK_VALUE), so that both key stores show the same value.
+    one of SM4. For AES, ANSI X9.24-1:2017 annex A takes the CMAC of zeros instead; here AES keeps
+    the ECB form, because that is what tokens give (PKCS #11, CKA_CHECK_VALUE) and both key stores
+    are to show the same value. Compare with a partner's six digits only after asking which form.
 
     Without ``algorithm`` 32 bytes are AES, everything else 3DES (DES for 8 bytes).
 
