@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -259,3 +261,16 @@ def test_many_keys_are_whole_keys() -> None:
     """Bytes that do not divide into keys are refused."""
     with pytest.raises(BadKeyLength, match="20 bytes, expected 16"):
         list(_prims.encryptors(Algorithm.SM4, bytes(20), 16))
+
+
+def test_one_package_touches_the_library() -> None:
+    """Below keys, only `_prims` imports the cryptography library or loads one by ctypes."""
+    package = Path(_prims.__file__).parent
+    users = {
+        path
+        for path in package.parent.rglob("*.py")
+        if path.parent != package
+        and re.search(r"^\s*(from|import) (cryptography|ctypes)\b", path.read_text("utf-8"), re.M)
+    }
+
+    assert not users
