@@ -7,6 +7,7 @@ docs/spec/card-layout.md, which `python -m card.layout_document` prints.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,7 @@ class FileSpec:
         source: Where the layout comes from.
         mac: Whether writes must carry a MAC under key 36/00.
         since: First version of the application that has it.
+        first: Right to write and last byte in version 1 of the application, where they differed.
     """
 
     fid: int
@@ -119,6 +121,14 @@ class FileSpec:
     layout: Layout[Any] | None = None
     mac: bool = False
     since: int = FIRST_VERSION
+    first: tuple[int, int] | None = None
+
+    def as_of(self, version: int) -> FileSpec:
+        """Return the file as a version of the application has it."""
+        if self.first is None or version > FIRST_VERSION:
+            return self
+        write, last = self.first
+        return dataclasses.replace(self, write=write, last=last)
 
     @property
     def sfi(self) -> int:
@@ -227,6 +237,7 @@ class Directory:
     keys: tuple[KeySpec, ...]
     files: tuple[FileSpec, ...]
     label: Text
+    version: int = APPLICATION_VERSION
 
     @property
     def control_key(self) -> KeySpec:
@@ -256,8 +267,12 @@ class Directory:
         raise KeyError(fid)
 
     def files_of(self, version: int) -> tuple[FileSpec, ...]:
-        """Return the files that a version of the application has, in order of creation."""
-        return tuple(spec for spec in self.files if spec.since <= version)
+        """Return the files as a version of the application has them, in order of creation.
+
+        >>> VOLUNTEER.file(0x0016).maced_reads, VOLUNTEER.files_of(1)[1].maced_reads
+        (True, False)
+        """
+        return tuple(spec.as_of(version) for spec in self.files if spec.since <= version)
 
     def control(self) -> bytes:
         """Return the control information for CREATE FILE of this directory."""
@@ -288,6 +303,8 @@ MASTER_FILE = Directory(
     label=Text("主文件 MF", "master file"),
 )
 
+_PLAIN_FIRST = (AFTER_CONTROL_KEY, PLAIN_READS_ONLY)  # write and last byte in version 1
+
 VOLUNTEER = Directory(
     fid=0x3F01,
     name=VOLUNTEER_AID,
@@ -307,16 +324,17 @@ VOLUNTEER = Directory(
         FileSpec(
             0x0015, FileKind.TRANSPARENT, 56, ALWAYS, AFTER_ANY_PROOF, PLAIN_READS_ONLY,
             Text("公共应用基本信息", "public data"), "JR/T 0025.9; FMCOS App. A; own from byte 30",
-            PUBLIC_DATA, mac=True,
+            PUBLIC_DATA, mac=True, first=_PLAIN_FIRST,
         ),
         FileSpec(
             0x0016, FileKind.TRANSPARENT, 128, AFTER_DESK_KEY, AFTER_CONTROL_KEY,
             MACED_READS, Text("持卡人信息", "holder"), "own, after JR/T 0025.9",
-            HOLDER_DATA, mac=True,
+            HOLDER_DATA, mac=True, first=_PLAIN_FIRST,
         ),
         FileSpec(
             0x0017, FileKind.TRANSPARENT, 96, AFTER_DESK_KEY, AFTER_ANY_PROOF,
             MACED_READS, Text("服务信息", "service"), "own", SERVICE_DATA, mac=True,
+            first=_PLAIN_FIRST,
         ),
         FileSpec(
             0x0018, FileKind.CYCLIC, 0x1E17, AFTER_ANY_PROOF, NEVER, MACED_READS,
@@ -347,3 +365,8 @@ VOLUNTEER = Directory(
     ),
     label=Text("义工证应用", "volunteer application"),
 )  # fmt: skip
+
+# The application as version 1 had it: cards of it are read, and are replaced when they expire.
+VOLUNTEER_1 = dataclasses.replace(
+    VOLUNTEER, space=2048, files=VOLUNTEER.files_of(FIRST_VERSION), version=FIRST_VERSION
+)

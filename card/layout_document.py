@@ -52,7 +52,8 @@ looks whole. 001C takes a record by APPEND RECORD and forgets the oldest."""
 _VERSIONS = f"""
 Application version {APPLICATION_VERSION}. Cards of version 1 (byte 9 of 0015) have no 001A, 001B
 and 001C, and zeros in 0017 where version 2 has `totals_date` and what follows; they are read as
-having none of these.
+having none of these. Their 0016 and 0017 are read without a MAC, and 0015 to 0017 are written
+after the control key only (`VOLUNTEER_1`).
 
 Whoever holds a reader near a card can use up the tries of its keys 39 with wrong proofs; taps go
 on, for they use no key that counts errors, but a desk can then neither read nor change the card,

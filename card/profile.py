@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from card.errors import LayoutError
 from card.files import (
-    APPLICATION_VERSION,
     FREE_BYTES_MIN,
     MASTER_FILE,
     VOLUNTEER,
@@ -28,6 +27,7 @@ from card.photo import photo_content
 from keys.algorithm import Algorithm
 
 ASN_BYTES = 10
+PHOTO_FID = 0x001B
 NOT_ENABLED = 0x00
 ENABLED = 0x01
 
@@ -141,7 +141,7 @@ class CardData:
             LayoutError: A value does not fit its field.
         """
         values = {
-            0x0015: self._public(),
+            0x0015: self._public(profile.application.version),
             0x0016: HolderData(
                 0, self.name, self.volunteer_number, self.document_type, self.document_tail
             ),
@@ -149,11 +149,13 @@ class CardData:
             0x0019: NO_TAP,
             0x001A: NO_UPDATE,
         }
-        layouts = {fid: profile.application.file(fid).layout for fid in values}
-        built = {
-            fid: layout.build(values[fid]) for fid, layout in layouts.items() if layout is not None
-        }
-        return {**built, 0x001B: photo_content(self.photo)}
+        built: dict[int, bytes] = {}
+        for spec in profile.application.files:
+            if spec.fid == PHOTO_FID:
+                built[spec.fid] = photo_content(self.photo)
+            elif spec.layout is not None and spec.fid in values:
+                built[spec.fid] = spec.layout.build(values[spec.fid])
+        return built
 
     def _service(self) -> ServiceData:
         return ServiceData(
@@ -166,14 +168,14 @@ class CardData:
             guardian_number=self.guardian_number,
         )
 
-    def _public(self) -> PublicData:
+    def _public(self, version: int) -> PublicData:
         flags = FLAG_MINOR_RULES if self.minor_rules else 0
         if self.algorithm is Algorithm.SM4:
             flags |= FLAG_SM4
         return PublicData(
             issuer=ISSUER_ID,
             application_type=ENABLED,
-            application_version=APPLICATION_VERSION,
+            application_version=version,
             asn=self.asn,
             valid_from=self.valid_from,
             valid_to=self.valid_to,

@@ -25,7 +25,14 @@ from typing import Any
 from card.attempts import AttemptGuard
 from card.codec import Layout
 from card.commands import application_block, update_binary
-from card.errors import Blocked, CardError, LayoutError, ReadBackMismatch, WrongCard
+from card.errors import (
+    Blocked,
+    CapabilityMissing,
+    CardError,
+    LayoutError,
+    ReadBackMismatch,
+    WrongCard,
+)
 from card.file_access import read_file
 from card.files import VOLUNTEER
 from card.layouts import (
@@ -137,8 +144,7 @@ class UpdateScript:
             "seq": self.seq,
             "date": self.date.isoformat(),
             "changes": [
-                {**dataclasses.asdict(change), "data": change.data.hex()}
-                for change in self.changes
+                {**dataclasses.asdict(change), "data": change.data.hex()} for change in self.changes
             ],
             "block": None if self.block is None else int(self.block),
         }
@@ -214,9 +220,11 @@ def read_contents(keys: DeskKeys, guard: AttemptGuard) -> Operation[CardContents
 
     Raises:
         CardError: The card is not ours, is blocked, or refuses.
+        CapabilityMissing: The card is of a version without updates.
         MacRejected: An answer does not come from the card.
     """
     public = yield from select_public()
+    _require_state(public)
     yield from authenticate_desk(keys, guard)
     service = SERVICE_DATA.parse((yield from _read(_SERVICE, keys)))
     state = UPDATE_STATE.parse((yield from _read(_STATE, keys)))
@@ -271,6 +279,7 @@ def apply_update(
 
     Raises:
         WrongCard: Another card lies there; nothing was tried.
+        CapabilityMissing: The card is of a version without updates; nothing was tried.
         UpdateOutOfOrder: The card is not where the script begins; nothing was written.
         ReadBackMismatch: A file does not hold what was written; the number was not written.
         MacRejected: An answer does not come from the card; the script may be run again.
@@ -284,6 +293,7 @@ def apply_update(
         return UpdateResult(script.asn, script.seq, (), 0, True, ("block",))
     if public.asn != script.asn:
         raise WrongCard(script.asn, public.asn)
+    _require_state(public)
     yield from authenticate_desk(keys, guard)
     state = UPDATE_STATE.parse((yield from _read(_STATE, keys)))
     done = UpdateState(script.seq, script.digest, script.date)
@@ -307,6 +317,15 @@ def apply_update(
     return UpdateResult(
         script.asn, script.seq, fields, writes, script.block is not None, tuple(unproved)
     )
+
+
+def _require_state(public: PublicData) -> None:
+    """Refuse a card of a version that has nowhere to note which script it took."""
+    version = public.application_version
+    if version < VOLUNTEER.file(_STATE).since:
+        lacking = Text("更新状态文件 001A", "file 001A")
+        reason = Text("记录所做更新", "to note which update it took")
+        raise CapabilityMissing("update", f"version {version}", lacking, reason)
 
 
 def _write(change: Change, keys: DeskKeys) -> Operation[bool]:
