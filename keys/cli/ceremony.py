@@ -12,7 +12,7 @@ from keys.ceremony import Ceremony, KeyOrder, Outcome, Plan
 from keys.ceremony_deposit import check_room, deposit, deposit_new
 from keys.cli.minutes import Minutes, minutes_options, undisturbed
 from keys.cli.options import example, file_of, opened, show_keys, store_option
-from keys.cli.terminal import lead
+from keys.cli.terminal import lead, printer_option
 from keys.custody import KeyInfo, KeyStore
 from keys.errors import KeyStoreExists
 from keys.hierarchy import chosen_algorithm
@@ -38,10 +38,17 @@ _USAGES = ", ".join(usage.value for usage in KeyUsage)
     show_default=True,
     help="USAGE[:VERSION[:CIPHER[:EXPECTED-KCV]]], once for each key",
 )
+@printer_option
 @click.option("--generate", is_flag=True, help="let the machine make the components")
 @click.option("--rehearsal", is_flag=True, help="keys are marked; production refuses them")
 def ceremony(
-    spec: str, minutes: Minutes, keys: tuple[str, ...], *, generate: bool, rehearsal: bool
+    spec: str,
+    minutes: Minutes,
+    keys: tuple[str, ...],
+    printer: Path | None,
+    *,
+    generate: bool,
+    rehearsal: bool,
 ) -> None:
     """密钥仪式 Make keys from the components of three custodians.
 
@@ -54,7 +61,7 @@ def ceremony(
     if store is not None:
         check_room(store, orders, rehearsal=rehearsal)
     plan = Plan(orders, generated=generate, new_store=store is None, rehearsal=rehearsal)
-    outcome = lead(Ceremony(plan).script())
+    outcome = lead(Ceremony(plan).script(), printer)
     try:
         with undisturbed():
             store, stored = _deposited(store, path, outcome)
@@ -104,8 +111,9 @@ def _order(text: str) -> KeyOrder:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="new store file"
 )
+@printer_option
 @minutes_options
-def reshare(spec: str, out: Path, minutes: Minutes) -> None:
+def reshare(spec: str, out: Path, printer: Path | None, minutes: Minutes) -> None:
     """换发口令分片 Write the store anew under new shares: a custodian, or their paper, is lost.
 
     Two custodians open it; three take new shares away. The old file opens with the old shares as
@@ -116,7 +124,7 @@ def reshare(spec: str, out: Path, minutes: Minutes) -> None:
         raise KeyStoreExists(str(out))
     store = opened(spec)
     plan = Plan((), new_store=True, rehearsal=store.test_keys)
-    outcome = lead(Ceremony(plan).script())
+    outcome = lead(Ceremony(plan).script(), printer)
     try:
         with undisturbed():
             store.backup(out, outcome.passphrase or "")

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
+import tty
 from functools import reduce
 from pathlib import Path
 
@@ -173,6 +175,33 @@ def test_the_machine_makes_components(tmp_path: Path) -> None:
     assert room.close() == 0, room.screen
     key = reduce(lambda a, b: a ^ b, (int(part.replace(" ", ""), 16) for part in parts))
     assert f"KCV {kcv(key.to_bytes(16), Algorithm.SM4)}" in room.screen
+
+
+def test_a_printer_prints_for_the_envelopes(tmp_path: Path) -> None:
+    """With a printer, components and shares go to paper and never to the screen; a file is none."""
+    paper, device = pty.openpty()
+    tty.setraw(device)
+    room = PtyRoom((*ARGS, "--generate", "--printer", os.ttyname(device)), tmp_path)
+    opening(room)
+    secrets = []
+    for prompt in ("type it once", "type your share once") * 3:
+        room.answer("take the sheet", "")
+        sheet = b""
+        while b"\f" not in sheet:
+            sheet += os.read(paper, 4096)
+        secrets.append(sheet.decode().splitlines()[3].split("   KCV")[0].strip())
+        room.answer(prompt, secrets[-1])
+    room.answer("type yes", "yes")
+
+    assert room.close() == 0, room.screen
+    assert not any(secret in room.screen for secret in secrets)
+    os.close(paper)
+    os.close(device)
+    (tmp_path / "file").touch()
+    args = ("ceremony", "--store", "other.keys", "--transcript", "t", "--printer", "file")
+    again = PtyRoom(args, tmp_path)
+    assert again.close() == 1
+    assert "not a printer" in again.screen
 
 
 @pytest.mark.parametrize("turns", [0, 2, 3])
