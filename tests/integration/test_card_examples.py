@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from hardware_mocks.cardos.psam import dump
 from hardware_mocks.pcsc import PcscStack
 from hardware_mocks.pcsc.errors import NamespacesNotPermitted, NeedsRoot
 from keys.store import FileKeyStore
-from tests.contracts.connection_cards import PASSPHRASE, issued_psam, make_store
+from tests.contracts.connection_cards import ASN, PASSPHRASE, issued_psam, make_store
 
 ROOT = Path(__file__).parents[2]
+SDK = (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
 LINES_MAX = 60
 TIMEOUT_S = 60.0
 WITHOUT_READER = {
@@ -37,8 +39,14 @@ AT_A_READER = {"issue_card", "read_card", "tap_card", "watch_readers"}
 
 
 def _example(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _python(["-m", f"examples.{name}", *arguments], environment)
+
+
+def _python(
+    arguments: list[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"examples.{name}", *arguments],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -114,7 +122,7 @@ def test_readers_are_listed_and_watched(stack: PcscStack) -> None:
 
 @pytest.mark.pcsc
 def test_issue_read_and_tap(stack: PcscStack, store: FileKeyStore) -> None:
-    """A blank card is issued, read, tapped in, and read again."""
+    """A blank card is issued, read, tapped in, and read again; the guide's five lines work."""
     psam = issued_psam(store)
     (stack.cards / "sam.card").write_bytes(dump(psam.memory.image))
     card_reader = f"pcsc:{stack.reader_of('pos-a')}"
@@ -130,6 +138,12 @@ def test_issue_read_and_tap(stack: PcscStack, store: FileKeyStore) -> None:
         tapped = _example("tap_card", "in", card_reader, sam_reader, "101", **stack.environment)
         after = _example("read_card", card_reader, **stack.environment)
 
+        five = re.findall(r"```python\n(# at a reader.*?)```", SDK, re.DOTALL)[0]
+        hand.remove("pos-a")
+        hand.insert("desk-0", "v17")
+        read = _python(["-c", five], stack.environment)
+
+    assert f"asn={ASN!r}" in read.stdout, read.stderr
     assert "found blank" in issued.stdout, issued.stderr
     assert "no open service" in fresh.stdout, fresh.stderr
     assert "PSAM 001122334455 no. 1, card no. 0" in tapped.stdout, tapped.stderr
