@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hardware_mocks.cards.connection import connect
-from hardware_mocks.cards.keyring import SM4_VERSION, keyring
 
+from card import purse
 from card.card_keys import CardKeys
 from card.errors import CardRemoved
-from card.operation import run
+from card.operation import Connection, run
 from card.personalise import CardState, inspect, personalise
 from card.psam import PsamCard
 from card.psam_issuing import PsamData, PsamKeys, personalise_psam
@@ -30,8 +29,11 @@ from hardware_mocks.cardos.shell import ChipCard
 from hardware_mocks.cardos.tear import Moment, Tear
 from hardware_mocks.cards import fleet, named, wallet
 from hardware_mocks.cards.cashier import Cashier, Result
+from hardware_mocks.cards.connection import connect
+from hardware_mocks.cards.keyring import SM4_VERSION, keyring
 from keys.algorithm import Algorithm
 from keys.store import FileKeyStore
+from keys.usage import KeyUsage
 from swipe.event import Event
 from swipe.kinds import PROVEN_TYPES, EventType
 from swipe.kinds import Result as TapResult
@@ -42,6 +44,7 @@ from tests.integration.terminal.bench import (
     keys_in,
     psam_chip,
 )
+from tests.unit.card.wallets import BOTH, handle, opened, wallet_chip
 from tests.unit.terminal.clocks import HandClock
 
 THREE = (Moment.BEFORE_WRITE, Moment.HALF_WRITTEN, Moment.RENAMED)
@@ -209,6 +212,53 @@ def test_balance_survives(tally: dict[str, int], work: str, algorithm: Algorithm
         assert cashier.balance(other) == 500
         done += 1
     tally[f"{work} ({algorithm.value})"] = done
+    assert done == 3 * writes > 0
+
+
+def _order(amount: int) -> purse.Order:
+    return purse.Order(amount, bytes(6), bytes.fromhex("20261121"), bytes.fromhex("090000"))
+
+
+def _sdk_load(connection: Connection, algorithm: Algorithm) -> purse.Receipt:
+    key = handle(KeyUsage.LOAD, wallet.LOAD, algorithm)
+    tac = handle(KeyUsage.TAC, wallet.INTERNAL, algorithm)
+    return run(purse.load(_order(300), key, tac), connection)
+
+
+def _sdk_pay(connection: Connection, algorithm: Algorithm) -> purse.Receipt:
+    key = handle(KeyUsage.PURCHASE_SOFT, wallet.PURCHASE, algorithm)
+    return run(purse.purchase(_order(120), key, psam_seq=7), connection)
+
+
+@BOTH
+@pytest.mark.parametrize("paying", [False, True], ids=["load", "purchase"])
+def test_sdk_settles_what_was_cut(
+    tally: dict[str, int], algorithm: Algorithm, paying: bool
+) -> None:
+    """Cut at every write, `purse.settle` says whether to repeat, and the balance is right."""
+    kind = purse.Kind.PURSE_PURCHASE if paying else purse.Kind.PURSE_LOAD
+    work = _sdk_pay if paying else _sdk_load
+    whole = wallet_chip(algorithm)
+    connection = opened(whole, algorithm)
+    _sdk_load(connection, algorithm)
+    before = whole.writes
+    due = work(connection, algorithm)
+    writes, done = whole.writes - before, 0
+    for tear in positions(writes):
+        chip = wallet_chip(algorithm)
+        connection = opened(chip, algorithm)
+        _sdk_load(connection, algorithm)
+        chip.tear(tear)
+        with pytest.raises(CardRemoved):
+            work(connection, algorithm)
+        chip.power_on()
+        connection = opened(chip, algorithm)
+        if run(purse.settle(kind, due.counter), connection) is None:
+            assert tear.moment is not Moment.RENAMED
+            work(connection, algorithm)
+        assert run(purse.balance(), connection) == due.balance, tear
+        done += 1
+    tally[f"{kind.name} by the SDK ({algorithm.value})"] = done
     assert done == 3 * writes > 0
 
 
