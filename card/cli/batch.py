@@ -105,7 +105,7 @@ def issue(
     path: Path, store: Path, profile_name: str, limit: int | None, place: Place, as_json: bool
 ) -> None:
     """Issue the cards of a list one after the other."""
-    opened, keys = _open(path, as_json), open_store(store)
+    opened, keys = _open(path, as_json), open_store(store).for_new_cards()
     guard, profile = guard_of(store), PROFILES[profile_name]
     waiting = list(opened.waiting())[:limit]
     with failures(), _progress(len(waiting), shown=not as_json) as advance:

@@ -117,7 +117,7 @@ profile_option = click.option(
 def issue(store: Path, place: Place, as_json: bool, **options: Any) -> None:
     """Issue the card on the reader, or finish one that was cut."""
     wish = Wish(**options)
-    opened = open_store(store)
+    opened = open_store(store).for_new_cards()
     with failures():
         data = _card_data(wish.source)
         keys = CardKeys.from_store(opened, data.asn, data.key_version)

@@ -76,7 +76,7 @@ def issue(
     serial: bytes, number: bytes, key_version: int, store: Path, place: Place, as_json: bool
 ) -> None:
     """Issue the PSAM on the reader."""
-    opened = open_store(store)
+    opened = open_store(store).for_new_cards()
     with failures():
         data = PsamData(serial, number)
         keys = PsamKeys.from_store(opened, serial, key_version)
