@@ -8,13 +8,14 @@ driver of its own: two stanzas on one copy overwrite each other's slots.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardware_mocks.pcsc.errors import NotInstalled
 
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+SERIAL_DRIVER = Path("/usr/lib/pcsc/drivers/serial/libccidtwin.so")
 
 DEMO_READERS = ("Yika Desk", "Yika POS A", "Yika POS B")
 
@@ -104,6 +105,25 @@ def write_configuration(readers: Sequence[str], folder: Path) -> Path:
     # All stanzas in one file: several files are read in the order of the directory.
     (conf / "yika").write_text(configuration(readers, drivers), encoding="utf-8")
     return conf
+
+
+def write_serial_configuration(readers: Mapping[str, Path], conf: Path) -> None:
+    """Add serial CCID readers, by name and device, to a configuration folder.
+
+    Debian's pcscd brings their driver; it speaks to a GemPC Twin.
+
+    Raises:
+        NotInstalled: the driver is not on this machine.
+    """
+    if not SERIAL_DRIVER.exists():
+        raise NotInstalled("libccid")
+    stanzas = [
+        f'FRIENDLYNAME "{name}"\nDEVICENAME {device}:GemPCTwin\nLIBPATH {SERIAL_DRIVER}\n'
+        f"CHANNELID {number}\n"
+        for number, (name, device) in enumerate(readers.items(), 1)
+    ]
+    with (conf / "yika").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(stanzas))
 
 
 def installation(readers: Sequence[str], folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,13 @@ from hardware_mocks.pcsc.errors import (
     SystemPcscdRuns,
 )
 from hardware_mocks.pcsc.plan import SOCKET, START_TIMEOUT_S, STOP_TIMEOUT_S, Plan
-from hardware_mocks.pcsc.readers import DEMO_READERS, installation, slots_of, write_configuration
+from hardware_mocks.pcsc.readers import (
+    DEMO_READERS,
+    installation,
+    slots_of,
+    write_configuration,
+    write_serial_configuration,
+)
 
 # libpcsclite looks here before it takes /run/pcscd/pcscd.comm.
 SOCKET_VARIABLE = "PCSCLITE_CSOCK_NAME"
@@ -60,6 +66,7 @@ class PcscStack:
         workdir: folder for card images (cards/), logs, configuration and control socket.
         private: hide the socket of pcscd too, for tests; see `environment` and `inside`.
         system_pcscd: use the pcscd that runs already; it must know the readers.
+        serial: serial CCID readers too, by name and device, through pcscd's own driver for them.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class PcscStack:
         *,
         private: bool = False,
         system_pcscd: bool = False,
+        serial: Mapping[str, Path] | None = None,
     ) -> None:
         self.readers = tuple(readers)
         self.workdir = workdir.resolve()
@@ -77,6 +85,7 @@ class PcscStack:
         self.slots = {slot.name: slot for slot in slots_of(self.readers)}
         self._private = private
         self._system = system_pcscd
+        self._serial = dict(serial or {})
         self._process: subprocess.Popen[str] | None = None
 
     def needs(self) -> tuple[str, ...]:
@@ -221,6 +230,8 @@ class PcscStack:
         pcscd = None
         if not self._system:
             conf = write_configuration(self.readers, self.workdir / "readers")
+            if self._serial:
+                write_serial_configuration(self._serial, conf)
             pcscd = [shutil.which("pcscd") or "/usr/sbin/pcscd", "-f", "-c", str(conf)]
         return Plan(pcscd, cardhost, str(self.control), str(self.workdir), self._private)
 
