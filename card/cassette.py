@@ -7,12 +7,12 @@ masked at recording is compared by length only, and an answer that was masked ca
 cassette of a test card is recorded with `Trace(reveal=True)`.
 
 What the host draws by chance goes through `random`, so that a replayed operation sends the very
-bytes it sent when it was recorded; the card's own randoms are in its answers.
+bytes it sent when it was recorded; the card's own taken are in its answers.
 """
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -33,11 +33,9 @@ from card.trace_mask import Masker
 
 T = TypeVar("T")
 
-RANDOM_BYTES_MAX = 255  # no challenge is longer than the data of one command
-
 
 class Recorder(TracedConnection):
-    """A connection that records exchanges and the host's random draws.
+    """A connection that records exchanges and what an operation takes from outside.
 
     Args:
         inner: The connection to the card.
@@ -48,13 +46,17 @@ class Recorder(TracedConnection):
     def __init__(self, inner: CardConnection, trace: Trace) -> None:
         trace.watch(inner)
         super().__init__(inner, trace)
-        self._draws = trace.randoms
+        self._taken = trace.taken
 
-    def random(self, size: int) -> bytes:
+    def once(self, ask: Callable[[], bytes], /) -> bytes:
+        """Take something from outside and record it."""
+        value = ask()
+        self._taken.append(value)
+        return value
+
+    def random(self, size: int, /) -> bytes:
         """Draw random bytes and record them."""
-        drawn = secrets.token_bytes(size)
-        self._draws.append(drawn)
-        return drawn
+        return self.once(lambda: os.urandom(size))
 
 
 class Player:
@@ -69,7 +71,7 @@ class Player:
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._next = 0
-        self._drawn = 0
+        self._taken = 0
 
     @property
     def atr(self) -> bytes:
@@ -102,17 +104,26 @@ class Player:
             raise _recorded(item.error)
         return item.answer, item.sw
 
-    def random(self, size: int) -> bytes:
-        """Return the host's next random draw as it was recorded.
+    def once(self, ask: Callable[[], bytes], /) -> bytes:  # noqa: ARG002 - nobody is asked
+        """Return what was taken from outside at this place when it was recorded.
+
+        Raises:
+            CassetteMismatch: Nothing more was.
+        """
+        if self._taken == len(self._tape.taken):
+            raise CassetteMismatch(self._next + 1, b"", b"")
+        self._taken += 1
+        return self._tape.taken[self._taken - 1]
+
+    def random(self, size: int, /) -> bytes:
+        """Return the next random draw as it was recorded.
 
         Raises:
             CassetteMismatch: None is left, or it had another size.
         """
-        draws = self._tape.randoms
-        drawn = draws[self._drawn] if self._drawn < len(draws) else b""
-        if len(drawn) != size or size > RANDOM_BYTES_MAX:
-            raise CassetteMismatch(self._next + 1, drawn, bytes(min(size, RANDOM_BYTES_MAX)))
-        self._drawn += 1
+        drawn = self.once(bytes)
+        if len(drawn) != size:
+            raise CassetteMismatch(self._next + 1, drawn, b"")
         return drawn
 
     def finish(self) -> None:

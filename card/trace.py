@@ -79,7 +79,7 @@ class Tape:
         reader: Where the card was.
         started_us: Microseconds since 1970 at which the trace began, UTC.
         revealed: Whether secrets were kept.
-        randoms: What the host drew by chance, in order; see `card.cassette`.
+        taken: What the operation took from outside besides answers, in order; see `card.cassette`.
     """
 
     exchanges: tuple[Exchange, ...]
@@ -87,7 +87,7 @@ class Tape:
     reader: str = ""
     started_us: int = 0
     revealed: bool = False
-    randoms: tuple[bytes, ...] = ()
+    taken: tuple[bytes, ...] = ()
 
 
 class Trace:
@@ -111,7 +111,7 @@ class Trace:
         self.reader = reader
         self.reveal = reveal
         self.atr = b""
-        self.randoms: list[bytes] = []
+        self.taken: list[bytes] = []
         self.dropped = 0
         self._clock_ns = clock_ns
         self._begin_ns = clock_ns()
@@ -132,7 +132,7 @@ class Trace:
             self.reader,
             self._started_us,
             self.reveal,
-            tuple(self.randoms),
+            tuple(self.taken),
         )
 
     def __call__(self, command: CommandApdu, response: ResponseApdu) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace as a file of JSON lines: one head, then one line for each random draw and exchange.
+"""A trace as a file of JSON lines: a head, values taken from outside, exchanges.
 
 The file is a cassette as well: `card.cassette.Player` answers from it. It is read strictly: an
 unknown version, a field that is missing or of another kind, or a file beyond the limits below is a
@@ -39,7 +39,7 @@ def dumps(tape: Tape) -> str:
         "revealed": tape.revealed,
     }
     rows: list[dict[str, Any]] = [head]
-    rows += [{"random": _hex(drawn)} for drawn in tape.randoms]
+    rows += [{"taken": _hex(value)} for value in tape.taken]
     rows += [_row(item) for item in tape.exchanges]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -71,7 +71,7 @@ def loads(text: str, name: str = "trace") -> Tape:
         LayoutError: It is no trace of this version; names the line.
     """
     exchanges: list[Exchange] = []
-    randoms: list[bytes] = []
+    taken: list[bytes] = []
     head: dict[str, Any] | None = None
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
@@ -79,13 +79,13 @@ def loads(text: str, name: str = "trace") -> Tape:
             row = json.loads(line)
             if head is None:
                 head = _head(row)
-            elif "random" in row:
-                randoms.append(_bytes(row["random"], COMMAND_BYTES_MAX))
+            elif "taken" in row:
+                taken.append(_bytes(row["taken"], COMMAND_BYTES_MAX))
             else:
                 exchanges.append(_exchange(row))
         except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise LayoutError(name, f"line {number}: {type(exc).__name__}") from exc
-        if len(exchanges) > EXCHANGES_MAX or len(randoms) > EXCHANGES_MAX:
+        if len(exchanges) > EXCHANGES_MAX or len(taken) > EXCHANGES_MAX:
             raise LayoutError(name, f"more than {EXCHANGES_MAX} exchanges")
     if head is None:
         raise LayoutError(name, "empty")
@@ -95,7 +95,7 @@ def loads(text: str, name: str = "trace") -> Tape:
         head["reader"],
         head["started_us"],
         head["revealed"],
-        tuple(randoms),
+        tuple(taken),
     )
 
 

@@ -52,7 +52,7 @@ def test_a_cassette_plays_what_was_recorded() -> None:
     tape = _tape()
     player = Player(tape)
 
-    assert player.random(8) == tape.randoms[0]
+    assert player.random(8) == tape.taken[0]
     assert run(fetch(get_challenge(), 4), player) == bytes((0, 0, 0, 1))
     assert run(fetch(get_challenge(), 4), player) == bytes((0, 0, 0, 2))
     with pytest.raises(CardRemoved):

@@ -20,18 +20,37 @@ from card.files import VOLUNTEER_AID
 from card.layouts import Composite
 from card.operation import Connection, exchange, fetch, run
 from card.personalise import personalise
+from card.psam import PsamCard
+from card.tap import TapRequest, tapping
 from card.trace import Tape, Trace
-from card.volunteer import CardFace, DeskKeys, VolunteerCard
+from card.volunteer import CardFace, DeskKeys, VolunteerCard, select
 from hardware_mocks.cardos.cos import VirtualCard
+from keys.psam import PurchaseGrant, PurchaseRequest
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
-from tests.contracts.connection_cards import card_data, issued_card
+from tests.contracts.connection_cards import card_data, in_process, issued_card, issued_psam
 from tests.unit.card.virtual_reader import VirtualConnection
 
 DATA = card_data(
     name="欧阳小明", guardian_mobile="13800138000", document_tail="12345X", volunteer_number="77"
 )
 SECRETS = ("欧阳小明".encode("gb18030"), b"13800138000", b"12345X")
+
+
+class Unplugged:
+    """A PSAM that is not there any more."""
+
+    key_index = 1
+    hardware = True
+
+    def __init__(self, number: bytes) -> None:
+        self.number = number
+
+    def init_purchase(self, request: PurchaseRequest) -> PurchaseGrant:
+        raise AssertionError("asked at replay")
+
+    def credit_purchase(self, mac2: bytes) -> None:
+        raise AssertionError("asked at replay")
 
 
 def _life(store: FileKeyStore, trace: Trace) -> Tape:
@@ -99,6 +118,33 @@ def test_a_cassette_is_a_connection_like_any_other(store: FileKeyStore) -> None:
     player = Player(trace_file.loads(trace_file.dumps(trace.tape())))
 
     assert converse(player) == before
+    player.finish()
+
+
+def test_a_whole_issue_is_played_again(store: FileKeyStore) -> None:
+    """With what it took from outside on the tape, an operation sends the very same bytes."""
+    trace, keys = Trace(reveal=True), CardKeys.from_store(store, DATA.asn, DATA.key_version)
+    recorder = Recorder(VirtualConnection(VirtualCard()), trace)
+    before = run(personalise(DATA, keys, outside=recorder), recorder)
+    player = Player(trace_file.loads(trace_file.dumps(trace.tape())))
+
+    assert run(personalise(DATA, keys, outside=player), player) == before
+    player.finish()
+
+
+def test_a_tap_is_played_again_without_its_psam(store: FileKeyStore) -> None:
+    """The PSAM's answers are on the tape, so none is asked at replay, and nothing is masked."""
+    psam = PsamCard(in_process(issued_psam(store)))
+    request = TapRequest(psam, 1_795_222_800, 32, 101, bytes(8))
+    trace = Trace()
+    recorder = Recorder(VirtualConnection(issued_card(store)), trace)
+    run(select(), recorder)
+    before = run(tapping(DATA.diversifier, 1, request, recorder), recorder)
+    used = TapRequest(Unplugged(psam.number), 1_795_222_800, 32, 101, bytes(8))
+    player = Player(trace_file.loads(trace_file.dumps(trace.tape())))
+    run(select(), player)
+
+    assert run(tapping(DATA.diversifier, 1, used, player), player) == before
     player.finish()
 
 
