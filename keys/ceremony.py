@@ -11,100 +11,18 @@ alone (``deposit``); whoever stops before that leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
-from keys.algorithm import Algorithm
 from keys.audit import utc_now
+from keys.ceremony_entry import compared, given, tried
+from keys.ceremony_plan import Event, KeyOrder, Outcome, Person, Plan, checked_kcv
 from keys.ceremony_shares import SHARES, Share, new_passphrase, read_share, share_out
 from keys.ceremony_steps import Ask, Clear, Say, Script, ShowOnce
-from keys.components import combine, read, written
-from keys.errors import (
-    CeremonyAborted,
-    CeremonyError,
-    ComponentRepeated,
-    ComponentsDiffer,
-    CustodianRepeated,
-    KcvDiffers,
-    KeysError,
-    ShareUnreadable,
-    WeakKey,
-)
-from keys.material import KeyMaterial
-from keys.usage import KeyUsage
+from keys.errors import CeremonyAborted, CeremonyError, CustodianRepeated, ShareUnreadable
 
 CUSTODIANS = SHARES
-# A hand that errs three times is tired: stop and come back, instead of storing a guess.
-TRIES_MAX = 3
 NAME_MAX = 64
 KEYS_MAX = 16
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOrder:
-    """Name one key to be made: what for, which version and cipher, which check value if known."""
-
-    usage: KeyUsage
-    version: int
-    algorithm: Algorithm
-    expected_kcv: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.usage.value} v{self.version} ({self.algorithm.value})"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Say what a ceremony is to make and how.
-
-    ``generated``: the machine makes the components. ``new_store``: custodians get shares of a new
-    passphrase; without ``keys`` that is all they get. ``rehearsal``: everything as
-    in earnest, with keys marked as test keys.
-    """
-
-    keys: tuple[KeyOrder, ...]
-    generated: bool = False
-    new_store: bool = True
-    rehearsal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Name somebody in the room and what they do there."""
-
-    name: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Note one thing that happened, with no secret in it."""
-
-    at: str
-    what: str
-    who: str = ""
-    key: str = ""
-    kcv: str = ""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """Carry what the custodians agreed on: components by key, the passphrase, and the record."""
-
-    plan: Plan
-    people: list[Person] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    passphrase: str | None = field(default=None, repr=False)
-    parts: dict[KeyOrder, list[KeyMaterial]] = field(default_factory=dict, repr=False)
-
-    def wipe(self) -> None:
-        """Overwrite every component."""
-        for parts in self.parts.values():
-            for part in parts:
-                part.wipe()
-        self.passphrase = None
 
 
 class Ceremony:
@@ -172,7 +90,7 @@ class Ceremony:
                 raise CustodianRepeated(name)
             return name
 
-        name = yield from _tried("names", Ask(zh, en), reader)
+        name = yield from tried("names", Ask(zh, en), reader)
         self.outcome.people.append(Person(name, role))
 
     def _turn(self, number: int, person: Person) -> Script[None]:
@@ -183,9 +101,9 @@ class Ceremony:
         )
         for order in self._plan.keys:
             if self._plan.generated:
-                part = yield from self._given(order)
+                part = yield from given(order)
             else:
-                part = yield from self._compared(number, order)
+                part = yield from compared(number, order)
             self.outcome.parts.setdefault(order, []).append(part)
             how = "component made and proved" if self._plan.generated else "component entered twice"
             self._note(how, person.name, order, part.kcv(order.algorithm))
@@ -193,44 +111,6 @@ class Ceremony:
             yield from self._share(self._shares[number - 1])
             self._note(f"share {number} of the passphrase given", person.name)
         yield Clear()
-
-    def _compared(self, number: int, order: KeyOrder) -> Script[KeyMaterial]:
-        """Take a component until its check value is the one on the custodian's envelope."""
-        attempt = 0
-        while True:
-            part = yield from _typed(order)
-            kcv = part.kcv(order.algorithm)
-            yield Say(f"您的分量校验值 {kcv}", f"check value of your component: {kcv}")
-            said = yield Ask("与信封一致？(y/n)", "does your envelope say the same? (y/n)")
-            if said.strip().lower() in ("y", "yes"):
-                return part
-            part.wipe()
-            yield from _told(
-                CeremonyError("not the envelope's check value"), f"component {number}", attempt
-            )
-            attempt += 1
-
-    def _given(self, order: KeyOrder) -> Script[KeyMaterial]:
-        """Make a component, show it once, and have it typed from the copy."""
-        part = _strong(order.algorithm)
-        note = f"{written(part)}   KCV {part.kcv(order.algorithm)}"
-        yield ShowOnce(
-            f"{order} 分量：抄在信封里的纸上",
-            f"{order}: copy your component for its envelope",
-            note,
-        )
-
-        def reader(text: str) -> KeyMaterial:
-            typed = read(text, order.algorithm)
-            if typed != part:
-                raise ComponentsDiffer
-            return part
-
-        ask = Ask("照抄写输入一次", "type it once from your copy", secret=True)
-        part = yield from _tried("component", ask, reader)
-        kcv = part.kcv(order.algorithm)
-        yield Say(f"您的分量校验值 {kcv}", f"check value of your component: {kcv}")
-        return part
 
     def _share(self, share: Share) -> Script[None]:
         yield ShowOnce(
@@ -244,7 +124,7 @@ class Ceremony:
             return share
 
         ask = Ask("照抄写输入一次口令分片", "type your share once from your copy", secret=True)
-        yield from _tried("share", ask, reader)
+        yield from tried("share", ask, reader)
 
     def _agreement(self) -> Script[None]:
         """Combine for the check value only, and have everybody agree to it."""
@@ -261,75 +141,3 @@ class Ceremony:
     def _note(self, what: str, who: str = "", key: KeyOrder | None = None, kcv: str = "") -> None:
         at = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         self.outcome.events.append(Event(at, what, who, str(key or ""), kcv))
-
-
-def checked_kcv(order: KeyOrder, parts: list[KeyMaterial]) -> str:
-    """Combine components, check the key, give its check value and forget it.
-
-    Raises ``CeremonyAborted`` from ``ComponentRepeated``, ``WeakKey`` or ``KcvDiffers``.
-    """
-    try:
-        key = combine(parts)
-        try:
-            key.check(order.algorithm)
-            kcv = key.kcv(order.algorithm)
-        finally:
-            key.wipe()
-        if order.expected_kcv and kcv != order.expected_kcv.upper():
-            raise KcvDiffers(str(order), order.expected_kcv.upper(), kcv)
-    except (ComponentRepeated, WeakKey, KcvDiffers) as exc:
-        raise CeremonyAborted("combination", str(exc)) from exc
-    return kcv
-
-
-def _strong(algorithm: Algorithm) -> KeyMaterial:
-    """Draw a component that a custodian would not be refused."""
-    while True:
-        part = KeyMaterial.random(algorithm.key_bytes)
-        try:
-            part.check(algorithm)
-        except WeakKey:  # once in 2^56 draws
-            continue
-        return part
-
-
-def _typed(order: KeyOrder) -> Script[KeyMaterial]:
-    """Take a component typed twice, blind."""
-
-    def reader(text: str) -> KeyMaterial:
-        return read(text, order.algorithm)
-
-    attempt = 0
-    while True:
-        ask = Ask(f"{order} 分量", f"{order}: your component", secret=True)
-        first = yield from _tried("component", ask, reader)
-        again = yield Ask("再输入一次", "again", secret=True)
-        try:
-            if reader(again) != first:
-                raise ComponentsDiffer
-        except KeysError as exc:
-            first.wipe()
-            yield from _told(exc, "component", attempt)
-            attempt += 1
-        else:
-            return first
-
-
-def _tried(step: str, ask: Ask, reader: Callable[[str], _T]) -> Script[_T]:
-    """Ask until what was typed can be read, at most ``TRIES_MAX`` times."""
-    attempt = 0
-    while True:
-        text = yield ask
-        try:
-            return reader(text)
-        except KeysError as exc:
-            yield from _told(exc, step, attempt)
-            attempt += 1
-
-
-def _told(error: KeysError, step: str, attempt: int) -> Script[None]:
-    """Say what was wrong, or stop after the last attempt."""
-    left = TRIES_MAX - 1 - attempt
-    if not left:
-        raise CeremonyAborted(step, f"{error}, {TRIES_MAX} times") from error
-    yield Say(f"不对（还有 {left} 次）", f"{error}; tries left: {left}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from keys.ceremony import KeyOrder, Outcome, checked_kcv
+from keys.ceremony_plan import KeyOrder, Outcome, checked_kcv
 from keys.components import combine
 from keys.envelope import DEFAULT_COST, KdfCost
 from keys.errors import CeremonyAborted, KeyStoreExists, RehearsalRefused, TestKeysRefused
@@ -33,7 +33,7 @@ def check_room(store: KeyStore, orders: Iterable[KeyOrder], *, rehearsal: bool) 
         if (order.usage, order.version) in taken:
             raise KeyStoreExists(f"{store.place}: {order.usage.value} version {order.version}")
     tests = tuple(info.name for info in infos if info.marked_test)
-    if rehearsal and len(tests) < len(infos):
+    if rehearsal and infos and not tests:
         raise RehearsalRefused(store.place)
     if tests and not rehearsal:
         raise TestKeysRefused(tests)

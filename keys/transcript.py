@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from keys.ceremony import Outcome
+from keys.ceremony_plan import Outcome
 from keys.errors import BadPublicKey, BadSignature, TranscriptDamaged
 from keys.files import write_private
 from keys.identity import Identity

@@ -16,6 +16,7 @@ from keys.cli.minutes import COMMANDS as MINUTES
 from keys.cli.options import PASSPHRASE_ENV, PSAM_PASSPHRASE_ENV, example
 from keys.cli.psam import COMMANDS as PSAM
 from keys.cli.stores import COMMANDS as STORES
+from keys.cli.upkeep import COMMANDS as UPKEEP
 from keys.errors import KeysError
 
 __all__ = ["PASSPHRASE_ENV", "PSAM_PASSPHRASE_ENV", "cli", "main"]
@@ -37,7 +38,7 @@ def cli() -> None:
     """
 
 
-for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *MINUTES, *CHECKS, *PSAM):
+for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *MINUTES, *CHECKS, *UPKEEP, *PSAM):
     cli.add_command(_command)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from keys.algorithm import Algorithm
-from keys.ceremony import Ceremony, KeyOrder, Outcome, Plan
+from keys.ceremony import Ceremony
 from keys.ceremony_deposit import check_room, deposit, deposit_new
+from keys.ceremony_plan import KeyOrder, Outcome, Plan
 from keys.cli.minutes import Minutes, minutes_options, undisturbed
 from keys.cli.options import example, file_of, opened, show_keys, store_option
 from keys.cli.terminal import lead, printer_option

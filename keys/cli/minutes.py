@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from keys.ceremony import Outcome
+from keys.ceremony_plan import Outcome
 from keys.cli.options import example, hex_bytes, json_option, show
 from keys.custody import KeyInfo, KeyStore
 from keys.errors import KeyStoreExists

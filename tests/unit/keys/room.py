@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from keys.algorithm import Algorithm
-from keys.ceremony import Ceremony, KeyOrder, Outcome, Plan
+from keys.ceremony import Ceremony
+from keys.ceremony_plan import KeyOrder, Outcome, Plan
 from keys.ceremony_steps import Ask, Clear, Say, ShowOnce
 from keys.usage import KeyUsage
 

@@ -12,8 +12,10 @@ import pytest
 
 from keys import purse
 from keys.algorithm import Algorithm
-from keys.ceremony import TRIES_MAX, Ceremony, KeyOrder, Plan
+from keys.ceremony import Ceremony
 from keys.ceremony_deposit import check_room, deposit, deposit_new
+from keys.ceremony_entry import TRIES_MAX
+from keys.ceremony_plan import KeyOrder, Plan
 from keys.ceremony_shares import put_together, read_share
 from keys.errors import (
     BadKeyLength,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keys.ceremony import Plan
 from keys.ceremony_deposit import deposit_new
+from keys.ceremony_plan import Plan
 from keys.ceremony_shares import put_together, read_share
 from keys.errors import BadSignature, KeysError, TranscriptDamaged
 from keys.transcript import TRANSCRIPT_SIZE_MAX, Transcript

@@ -21,7 +21,7 @@ from keys.kcv import kcv
 from keys.keyblock import BlockHeader, wrap
 from keys.material import KeyMaterial
 from keys.store import FileKeyStore
-from keys.usage import KeyUsage
+from keys.usage import SCHEME_USAGES, KeyUsage
 from tests.factories import CHEAP, PASSPHRASE
 
 MASTER = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
@@ -84,8 +84,9 @@ def _commands() -> Iterator[tuple[str, click.Command]]:
 def test_every_command_shows_an_example_in_both_languages() -> None:
     """The help of each command begins in Chinese, goes on in English and ends in an example."""
     assert {name for name, _ in _commands()} >= {
-        "init", "list", "kcv", "derive-check", "rotate", "retire", "export-block", "import-block",
-        "backup", "restore", "audit", "doctor", "ceremony", "transcript verify", "psam create",
+        "init", "generate", "list", "kcv", "derive-check", "rotate", "retire",
+        "export-block", "import-block", "backup", "restore", "audit", "doctor",
+        "ceremony", "transcript verify", "psam create", "reshare", "run",
     }  # fmt: skip
     for name, command in _commands():
         assert command.epilog, name
@@ -108,6 +109,19 @@ def test_rotation_and_retirement_are_listed(store: Path, run: Run) -> None:
     assert (rows[1]["state"], rows[1]["retires"]) == ("retiring", "2999-12-31")
     assert rows[2]["state"] == "active"
     assert "retiring 2999-12-31" in run("list")[1]
+
+
+def test_the_rest_of_the_scheme_is_generated(store: Path, run: Run) -> None:
+    """Generate makes what the scheme lacks and leaves what is there; named usages as well."""
+    before = {row["usage"]: row["kcv"] for row in json.loads(run("list", "--json")[1])["keys"]}
+
+    made = json.loads(run("generate", "--algorithm", "sm4", "--json")[1])["keys"]
+    status, out, _ = run("generate", "load", "--json")
+
+    assert {row["usage"] for row in made} == {u.value for u in SCHEME_USAGES} - set(before)
+    assert {row["algorithm"] for row in made} == {"sm4", "aes"}
+    assert (status, json.loads(out)["keys"][0]["usage"]) == (0, "load")
+    assert run("generate", "load")[0] == 1
 
 
 @pytest.mark.parametrize(
