@@ -192,6 +192,21 @@ compare store and card; two people decide.
         if row.known and at_hand is not None and at_hand not in row.known:
             raise KeyDisagrees(name, row.known[-1], at_hand)
 
+    def check_version(self, name: str, recorded: int, key: object) -> None:
+        """Refuse a key of another version than the card itself says it holds.
+
+        Args:
+            name: Card and key.
+            recorded: The version in the card's public data.
+            key: The key about to be tried.
+
+        Raises:
+            KeyDisagrees: The versions differ, and no two people said to try.
+        """
+        at_hand = _identity(key)
+        if name not in self._granted and getattr(key, "version", recorded) != recorded:
+            raise KeyDisagrees(name, f"v{recorded}", at_hand or "?")
+
     def holds(self, name: str, key: object) -> bool | None:
         """Say whether a card is known to hold a key; None where nothing is known."""
         known = self._get(name).known

@@ -295,6 +295,10 @@ def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) ->
         raise ApplicationBlocked(at_start, status_error(_BLOCKED[0], _SELECT))
     if found.public is None:
         yield from _require_driver(job)
+    else:
+        application = profile.application
+        name, final = progress.key_name(application), progress.final_key(application)
+        progress.guard.check_version(name, found.public.key_version, final)
     journal.begin(job.mark, found.state.value)
     if found.state is CardState.ISSUED:
         try:

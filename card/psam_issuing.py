@@ -11,8 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from card.attempts import AttemptGuard
 from card.commands import select_fid, update_binary
-from card.errors import IssuedOtherwise, LayoutError, ReadBackMismatch, status_error
+from card.errors import (
+    IssuedOtherwise,
+    LayoutError,
+    MacRejected,
+    ReadBackMismatch,
+    status_error,
+)
 from card.operation import Operation, exchange
 from card.psam import (
     HARDWARE_KEY_INDEX,
@@ -88,10 +95,18 @@ class PsamIssue:
     writes: int
 
 
-def personalise_psam(data: PsamData, keys: PsamKeys) -> Operation[PsamIssue]:
+def personalise_psam(
+    data: PsamData, keys: PsamKeys, guard: AttemptGuard | None = None
+) -> Operation[PsamIssue]:
     """Issue a PSAM, or find that it was issued with the same identity.
 
+    Args:
+        data: Its serial and terminal number.
+        keys: Its keys.
+        guard: Where attempts left of its control key are remembered; a fresh one by default.
+
     Raises:
+        GuardRefused, KeyDisagrees: The control key would be tried against the guard.
         IssuedOtherwise: It was issued before with another serial or number.
         ReadBackMismatch: It does not hold what was written.
         StatusError: It refused a command.
@@ -108,11 +123,21 @@ def personalise_psam(data: PsamData, keys: PsamKeys) -> Operation[PsamIssue]:
     yield from exchange(update_binary(SERIAL_SFI, 0, file_0015))
     yield from _compare(file_0015, data.number, ReadBackMismatch)
     yield from exchange(select_fid(PURCHASE_FID))
-    header = bytes((PURCHASE_KEY_USE, keys.purchase.version, keys.purchase.algorithm.card_id))
-    yield from write_wrapped(_ADD, HARDWARE_KEY_INDEX, header, keys.purchase, keys.transport)
-    header = bytes((CONTROL_KEY_USE, keys.control.version, keys.control.algorithm.card_id))
-    yield from write_wrapped(CONTROL_KEY_USE, 0, header, keys.control, keys.transport)
+    yield from _write_keys(keys, guard or AttemptGuard(), f"{data.serial.hex().upper()}/39-00")
     return PsamIssue(data.number, 4)
+
+
+def _write_keys(keys: PsamKeys, guard: AttemptGuard, name: str) -> Operation[None]:
+    """Write purchase key and control key under the transport key; a wrong MAC costs a try."""
+    guard.check(name, keys.transport)
+    try:
+        header = bytes((PURCHASE_KEY_USE, keys.purchase.version, keys.purchase.algorithm.card_id))
+        yield from write_wrapped(_ADD, HARDWARE_KEY_INDEX, header, keys.purchase, keys.transport)
+        header = bytes((CONTROL_KEY_USE, keys.control.version, keys.control.algorithm.card_id))
+        yield from write_wrapped(CONTROL_KEY_USE, 0, header, keys.control, keys.transport)
+    except MacRejected:
+        guard.note_wrong_mac(name)
+        raise
 
 
 def _compare(

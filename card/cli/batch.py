@@ -29,10 +29,10 @@ from card.cli.options import (
     readers_here,
     show,
 )
+from card.drivers import historical_bytes
 from card.errors import CardError, NoCard
 from card.memory_map import PROFILES
 from card.profile import STANDARD
-from card.readers.atr import parse as parse_atr
 
 REMOVE_WAIT_S = 600.0  # a person takes the finished card away; longer means nobody is there
 
@@ -113,7 +113,7 @@ def issue(
             if number:
                 _await_removal(place)
             with card_at(_traced(place, row)) as connection:
-                chip = parse_atr(connection.atr).historical.hex().upper()
+                chip = historical_bytes(connection.atr).hex().upper()
                 try:
                     done = opened.issue(row, keys, connection, guard, profile, chip)
                 except CardError as exc:

@@ -30,6 +30,7 @@ from card.cli.options import (
 from card.cli.profile import photo, profile
 from card.cli.psam import psam
 from card.cli.update import update
+from card.drivers import historical_bytes
 from card.issue_journal import IssueJournal
 from card.memory_map import PROFILES
 from card.operation import run
@@ -37,7 +38,6 @@ from card.personalise import CardData, Plan, personalise
 from card.personalise import plan as make_plan
 from card.profile import STANDARD
 from card.readers import CardConnection
-from card.readers.atr import parse as parse_atr
 from card.review import Review, review, review_blank
 
 JOURNAL_SUFFIX = ".journal"
@@ -195,7 +195,7 @@ def _decide(guard: AttemptGuard, folder: Path, data: CardData, wish: Wish) -> No
 
 def _chip(connection: CardConnection) -> str:
     """Return the historical bytes: the same over contacts and antenna, and some name the chip."""
-    return parse_atr(connection.atr).historical.hex().upper()
+    return historical_bytes(connection.atr).hex().upper()
 
 
 COMMANDS: tuple[click.Command, ...] = (issue, batch, profile, photo, psam, update)

@@ -12,6 +12,7 @@ from card.cli.options import (
     card_at,
     card_options,
     failures,
+    guard_of,
     json_option,
     needed_store_option,
     open_store,
@@ -81,7 +82,7 @@ def issue(
         data = PsamData(serial, number)
         keys = PsamKeys.from_store(opened, serial, key_version)
         with card_at(place) as connection:
-            done = run(personalise_psam(data, keys), connection)
+            done = run(personalise_psam(data, keys, guard_of(store)), connection)
     document = {
         "serial": serial.hex().upper(),
         "number": done.number.hex().upper(),

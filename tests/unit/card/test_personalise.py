@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from card.attempts import AttemptGuard
+from card.attempts import AttemptGuard, KeyDisagrees
 from card.card_keys import CardKeys
 from card.commands import get_balance
 from card.errors import (
@@ -61,6 +61,18 @@ class Watch:
         """Keep the instruction and pass the command on."""
         self.instructions.append(apdu[1])
         return self._inner.transmit(apdu)
+
+
+class _Renumbered:
+    """A key that calls itself version 2."""
+
+    version = 2
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._key, name)
 
 
 def test_a_blank_card_becomes_a_volunteer_card(keys: CardKeys) -> None:
@@ -233,6 +245,21 @@ def test_keys_of_another_store_are_noticed(card: VirtualCard, tmp_path: Any) -> 
         run(personalise(card_data(), foreign), in_process(card))
 
     assert caught.value.what == "key"
+
+
+def test_a_key_of_another_version_is_not_tried(card: VirtualCard, store: FileKeyStore) -> None:
+    """The card says which version it holds; keys of another cost no attempt."""
+    newer = CardKeys.from_store(store, ASN, 1)
+    newer = CardKeys(
+        {usage: _Renumbered(key) for usage, key in newer.by_usage.items()}, 2, newer.transport
+    )
+    watch = Watch(card)
+
+    with pytest.raises(KeyDisagrees) as caught:
+        run(personalise(card_data(key_version=2), newer), watch)
+
+    assert caught.value.known == "v1"
+    assert 0x82 not in watch.instructions
 
 
 def test_a_write_that_did_not_stick_is_found(keys: CardKeys) -> None:
