@@ -50,8 +50,8 @@ class SerialConnection:
             self._atr = answer_to_reset.parse(self._power())
             self._movements = shared.ccid.movements
             self.protocol = T1 if self._atr.contactless else self._atr.protocol
-            rate = self._agree_on_rate()
             self._wait_s = self._atr.waiting_s(self.protocol, shared.ccid.model.clock_hz)
+            rate = self._agree_on_rate()
             if not shared.ccid.model.negotiates:
                 values = parameters(self._atr, self.protocol, rate)
                 own = bytes((self.protocol, 0, 0))

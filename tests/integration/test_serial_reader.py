@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+import random
+import select as polling
 import subprocess
 import sys
 import threading
@@ -12,12 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from card.apdu import CommandApdu
 from card.card_keys import CardKeys
+from card.cli import main
 from card.commands import get_challenge, read_binary
 from card.errors import (
     AnswerLost,
+    CardError,
     CardRemoved,
     MuteCard,
     NoCard,
@@ -35,6 +41,7 @@ from card.readers.serial_line import SerialLine
 from card.readers.serial_reader import SerialReader
 from card.tap import TapRequest
 from card.volunteer import VolunteerCard, select
+from hardware_mocks.cardos.atr import CARD_HISTORICAL
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Tear
 from hardware_mocks.serial_reader import (
@@ -398,3 +405,93 @@ def test_taps_go_on_over_a_line_that_is_bad_all_the_time(
     assert refused.data == bytes(4)  # balance 0
     assert len(run(fetch(read_binary(0x15, 0, 56), 56), connection)) == 56
     connection.close()
+
+
+class FastCard(T0Card):
+    """A card that offers 125 000 bits per second (TA1 = 95), and agrees to it or not."""
+
+    def __init__(self, chip: VirtualCard, *, agrees: bool) -> None:
+        super().__init__(chip)
+        self._agrees = agrees
+
+    def power_on(self) -> bytes:
+        """Power it; say so in the answer to reset."""
+        super().power_on()
+        return bytes.fromhex("3B76950000") + CARD_HISTORICAL
+
+    def pass_on(self, data: bytes) -> bytes:
+        """Stay silent at a request for a faster rate unless it agrees."""
+        return b"" if data[:1] == b"\xff" and not self._agrees else super().pass_on(data)
+
+
+@pytest.mark.parametrize(("agrees", "rate"), [(True, 0x95), (False, 0x11)])
+def test_the_rate_a_card_offers_is_agreed_on_or_left(
+    store: FileKeyStore, mock: SerialReaderMock, reader: Reader, agrees: bool, rate: int
+) -> None:
+    """PPS proposes it (FF 10 95 7A); a card that does not answer is powered again and left slow."""
+    mock.insert(FastCard(issued_card(store), agrees=agrees))
+    connection = reader.connect()
+    asn = run(select(), connection).asn
+    connection.close()
+    proposed = next(m[10:].hex() for m in mock.received if m[0] == 0x6F)
+    (parameters,) = (m[10:] for m in mock.received if m[0] == 0x61)
+
+    assert (asn, proposed, parameters[0]) == (ASN, "ff10957a", rate)
+
+
+def test_the_command_line_takes_serial_readers(store: FileKeyStore, mock: SerialReaderMock) -> None:
+    """Whatever takes a reader's name takes a serial one."""
+    mock.insert(_issued(store))
+    name = f"serial:{mock.path}?model=gempc-twin"
+    info = CliRunner().invoke(main, ["info", "--reader", name, "--json"])
+    doctor = CliRunner().invoke(main, ["doctor", "--reader", name, "--json"])
+    watch = CliRunner().invoke(main, ["watch", "--reader", name, "--count", "1", "--json"])
+
+    assert json.loads(info.stdout)["asn"] == ASN.hex().upper()
+    assert json.loads(doctor.stdout)["healthy"] is True
+    assert json.loads(watch.stdout)["event"] == "CardInserted"
+
+
+class Babbler(threading.Thread):
+    """Somebody at the other end of a line who sends random bytes at whatever is asked."""
+
+    def __init__(self, master: int, seed: int) -> None:
+        super().__init__(daemon=True)
+        self._master = master
+        self._random = random.Random(seed)
+        self._wake, self._alarm = os.pipe()
+        self.start()
+
+    def run(self) -> None:
+        """Answer everything with anything, some of it beginning like a frame."""
+        heads = (b"", b"\x03\x06", b"\x03\x06\x80\x00\x00\x00\x00\x00", b"\x03\x15", b"\x50")
+        while True:
+            ready, _, _ = polling.select([self._master, self._wake], [], [])
+            if self._wake in ready:
+                return
+            os.read(self._master, 4_096)
+            size = self._random.randrange(40)
+            os.write(self._master, self._random.choice(heads) + self._random.randbytes(size))
+
+    def stop(self) -> None:
+        """End it."""
+        os.write(self._alarm, b"!")
+        self.join()
+        for end in (self._wake, self._alarm):
+            os.close(end)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_bytes_on_the_line_end_in_a_typed_error(seed: int) -> None:
+    """A reader that babbles is no reader, said in bounded time."""
+    master, slave = os.openpty()
+    babbler = Babbler(master, seed)
+    reader = SerialReader(f"serial:{os.ttyname(slave)}", Patience(0.05, 0.02, 0.01))
+    try:
+        with pytest.raises(CardError):
+            reader.connect()
+    finally:
+        reader.close()
+        babbler.stop()
+        os.close(master)
+        os.close(slave)
