@@ -17,11 +17,11 @@ from card.cli.options import (
     Failed,
     Place,
     card_at,
+    card_options,
     failures,
     guard_of,
     json_option,
     open_store,
-    reader_option,
     readers_here,
     show,
 )
@@ -78,14 +78,14 @@ def readers(as_json: bool) -> None:
     type=click.Path(path_type=Path, exists=True),
     help="Key store; do one zero-amount purchase and check every effect of it.",
 )
-@reader_option
+@card_options
 @json_option
-def doctor(probe_store: Path | None, reader: str | None, as_json: bool) -> None:
+def doctor(probe_store: Path | None, place: Place, as_json: bool) -> None:
     """Say why no card is seen and what to do."""  # fmt: skip
     if probe_store is not None:
-        _probe(probe_store, reader, as_json)
+        _probe(probe_store, place, as_json)
         return
-    found = diagnosis.diagnose(only=() if reader is None else (reader,))
+    found = diagnosis.diagnose(only=() if place.reader is None else (place.reader,))
     healthy = diagnosis.healthy(found)
     document = {
         "healthy": healthy,
@@ -106,10 +106,10 @@ def doctor(probe_store: Path | None, reader: str | None, as_json: bool) -> None:
         raise Failed(f"{worst.meaning.zh} / {worst.meaning.en}")
 
 
-def _probe(store: Path, reader: str | None, as_json: bool) -> None:
+def _probe(store: Path, place: Place, as_json: bool) -> None:
     """Try on one card of a new type whether it can carry taps."""
     opened = open_store(store)
-    with failures(), card_at(Place(reader)) as connection:
+    with failures(), card_at(place) as connection:
         face = run(select(), connection)
         keys = CardKeys.from_store(opened, face.asn, face.key_version)
         now = dt.datetime.now().astimezone()

@@ -16,7 +16,7 @@ from card.cli import main
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import PASSPHRASE
 
-UNTRACED = {("doctor",), ("watch",)}  # they look at readers, and at a card only in passing
+UNTRACED = {("watch",)}  # it looks at readers, and at a card only in passing
 
 DATA = {
     "asn": "00000000000000000017",
