@@ -35,6 +35,18 @@ CardError
     ├── NoDriver, NoService, NoPermission, NoReader, ReaderBusy, NoCard
     └── AnswerLost        whether the card ran the command is not known
 
+Some stand beside what raises them, all under CardError or the class named:
+
+card.attempts        KeyDisagrees, NotTwoPeople
+card.batch           OtherBatch; card.batch_rows BatchRefused
+card.doctor_machine  ReaderNotTaken, ReaderWithoutDriver (NoReader)
+card.issuing_errors  CardSwapped, PlanChanged, IssuingStopped and under it ApplicationBlocked,
+                     CardFull, FileLocked, ForeignDialect, KeyBlocked, WrongControlKey
+card.profile         ProfileTooBig (LayoutError)
+card.shell           ShellError; card.shell_names UnknownName (LayoutError)
+card.stored          AnswerUnknown, SessionLost, StoredOtherwise
+card.updates         UpdateOutOfOrder
+
 Each carries `meaning` and `advice` for people, Chinese first; the message is made of them.
 """
 

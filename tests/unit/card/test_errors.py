@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
+import card
 from card import errors
 from card.errors import CardError, StatusError, status_error
 from card.status_words import STATUS_WORDS, Outcome, StatusWord, describe
@@ -25,6 +29,22 @@ def test_every_status_word_of_the_manual_is_described() -> None:
     words = [int.from_bytes(MANUAL[i : i + 2], "big") for i in range(0, len(MANUAL), 2)]
 
     assert [f"{sw:04X}" for sw in words if describe(sw).meaning.en == "unknown status word"] == []
+
+
+def test_every_error_of_the_package_stands_in_the_tree() -> None:
+    """Whoever catches errors finds all of them in one place, wherever they are declared."""
+    for module in pkgutil.walk_packages(card.__path__, "card."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    named = errors.__doc__ or ""
+
+    missing = {
+        kind.__name__
+        for kind in _classes(CardError)
+        if kind.__module__.startswith("card.") and kind.__name__ not in named
+    }
+
+    assert missing == set()
 
 
 @pytest.mark.parametrize("row", STATUS_WORDS, ids=lambda row: f"{row.value:04X}")
