@@ -61,6 +61,7 @@ class Described:
         status: What the status word means; None if no answer came.
         sw: The status word.
         error: What came instead of an answer, or "".
+        file: The file that is read or written, if it is declared.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Described:
     status: StatusWord | None
     sw: int
     error: str = ""
+    file: FileSpec | None = None
 
     def lines(self) -> list[str]:
         """Return it as lines of text, Chinese and English."""
@@ -137,7 +139,7 @@ def _described(item: Exchange, file: FileSpec | None) -> Described:
     sent = (*_place(spec, command, file), *_sent(spec, command, item, file))
     received = _received(spec, command, item, file)
     return Described(
-        spec.name, spec.label, spec.source, sent, received, status, item.sw, item.error
+        spec.name, spec.label, spec.source, sent, received, status, item.sw, item.error, file
     )
 
 

@@ -97,6 +97,8 @@ def _item(number: int, item: Exchange, found: Described) -> str:
     kind = "" if found.fine else ' class="bad"'
     label = f"{found.label.zh} / {found.label.en}"
     head = f"{number} · {item.t_us / 1000:.1f} ms · {escape(found.name)} {escape(label)}"
+    if found.file is not None:
+        head += f" · <b>{found.file.fid:04X}</b> {escape(' '.join(found.file.label))}"
     return (
         f"<details{kind}><summary>{head}<br>{escape(found.verdict())}</summary>\n"
         f"<p><code>&gt; {_bytes(item.command, item.hidden_command)}</code><br>"

@@ -56,7 +56,7 @@ def test_the_page_says_everything_in_two_languages() -> None:
     page = trace_page.page(_tape())
     text = " ".join(_read(page).text)
 
-    assert "复合应用记录" in text
+    assert "0019  复合应用记录 composite record" in text
     assert "activity" in text
     assert "63C2 认证失败，尚可重试数次 / authentication failed; some attempts are left" in text
     assert "take the card to the service desk" in text
