@@ -3,7 +3,7 @@
 
 A program logs in once per token (PKCS#11 §6.7.4: a second login of the same program is refused, and
 all its sessions share the first). The session that logged in is kept for the life of the program;
-each thread works in one of its own (§6.7.6). Open a store after forking, never before.
+each thread works in one of its own (§6.7.6). A child after a fork starts the library anew (§6.6.1).
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class _Login:
 
 _LOGINS: dict[tuple[str, bytes], _Login] = {}
 _LOGINS_MUTEX = threading.Lock()
+# In which process each module was started; a fork takes the module along, but not its sessions.
+_STARTED: dict[str, int] = {}
 
 
 class _Seat:
@@ -109,10 +111,7 @@ class TokenSessions:
         self._label = label
         self._pin = pin
         self._local = threading.local()
-        self._token = self._find()
-        with _LOGINS_MUTEX:
-            self._login = _LOGINS.setdefault((module, bytes(self._token.serial)), _Login())
-        self._log_in()
+        self._reach()
 
     def __repr__(self) -> str:
         return f"TokenSessions({self.place!r})"
@@ -127,12 +126,13 @@ class TokenSessions:
             HsmError: by name; nothing is half-written.
         """
         try:
-            return self._work(work)
+            if self._process == os.getpid():
+                return self._work(work)
         except _LOST:
-            self._local.__dict__.pop("seat", None)
+            pass
+        self._local.__dict__.pop("seat", None)
         try:
-            self._token = self._find()
-            self._log_in()
+            self._reach()
             return self._work(work)
         except pkcs11.PKCS11Error as exc:
             raise named(self.place, exc) from exc
@@ -149,9 +149,22 @@ class TokenSessions:
         except pkcs11.PKCS11Error as exc:
             raise named(self.place, exc) from exc
 
+    def _reach(self) -> None:
+        """Find the token and see to it that this program is logged in."""
+        self._token = self._find()
+        self._process = os.getpid()
+        with _LOGINS_MUTEX:
+            self._login = _LOGINS.setdefault((self._module, bytes(self._token.serial)), _Login())
+        self._log_in()
+
     def _find(self) -> pkcs11.Token:
         try:
-            return pkcs11.lib(self._module).get_token(token_label=self._label)
+            library = pkcs11.lib(self._module)
+            if _STARTED.setdefault(self._module, os.getpid()) != os.getpid():
+                library.reinitialize()
+                _STARTED[self._module] = os.getpid()
+                _LOGINS.clear()
+            return library.get_token(token_label=self._label)
         except _ABSENT as exc:
             raise HsmAbsent(self.place, type(exc).__name__) from exc
         except pkcs11.PKCS11Error as exc:  # the module itself cannot be loaded

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,27 @@ def test_a_token_that_stays_away_is_named(make: Maker, tmp_path: Path) -> None:
 
     assert len(calls) == 2
     assert store.card_key(KeyUsage.PRESENCE, 1, FACTOR).version == 1
+
+
+def test_a_child_starts_the_library_anew(make: Maker) -> None:
+    """After a fork parent and child both derive, and both know the PIN from a wrong one."""
+    store = make()
+    store.generate(KeyUsage.TAC)
+    before = store.card_key(KeyUsage.TAC, 1, FACTOR).kcv
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with pytest.raises(HsmPinWrong):
+                Pkcs11KeyStore.open(softhsm.MODULE, make.label, "999999", make.around)
+            again = make(again=True).card_key(KeyUsage.TAC, 1, FACTOR).kcv
+            status = 0 if store.card_key(KeyUsage.TAC, 1, FACTOR).kcv == before == again else 2
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(ended) == 0
+    assert store.card_key(KeyUsage.TAC, 1, FACTOR).kcv == before
 
 
 def test_threads_work_in_sessions_of_their_own(make: Maker) -> None:
