@@ -181,6 +181,7 @@ class KeySpec:
 
     usage: KeyUsage
     next_state: int | None = None
+    source: str = "FMCOS 2.0 user manual 7.12; JR/T 0025.9"
 
     @property
     def key_type(self) -> int:

@@ -40,6 +40,8 @@ def test_key_is_labelled_and_changes_only_encrypted(spec: KeySpec) -> None:
     header = spec.header(1)
 
     assert spec.label.zh
+    assert spec.label.en
+    assert spec.source
     assert header[0] == spec.key_type | 0xC0
     assert header[1:3] == bytes.fromhex("F0FF")
 

@@ -16,8 +16,17 @@ from card.probe import FINDINGS, Capabilities, probe
 from card.psam import PsamCard
 from card.tap import TapRequest
 from card.volunteer import VolunteerCard
+from hardware_mocks.cardos.cos import VirtualCard
+from keys.algorithm import Algorithm
 from keys.store import FileKeyStore
-from tests.contracts.connection_cards import ASN, in_process, issued_card, issued_psam
+from tests.contracts.connection_cards import (
+    ASN,
+    card_data,
+    in_process,
+    issue,
+    issued_card,
+    issued_psam,
+)
 
 NINE = 1_795_222_800
 CHINA = 32
@@ -28,6 +37,15 @@ FIT = Capabilities(True, True, True, True, True, True, False, True, False)
 def keys(store: FileKeyStore) -> CardKeys:
     """The keys of the test card."""
     return CardKeys.from_store(store, ASN, 1)
+
+
+def test_a_card_with_sm4_keys_is_fit(sm4_store: FileKeyStore) -> None:
+    """The probe computes with whatever algorithm the card's keys have."""
+    chip = VirtualCard()
+    issue(sm4_store, chip, card_data(algorithm=Algorithm.SM4))
+    keys = CardKeys.from_store(sm4_store, ASN, 1)
+
+    assert run(probe(keys, NINE, CHINA, AttemptGuard()), in_process(chip)) == FIT
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Capabilities)])

@@ -12,7 +12,6 @@ from card import tap
 from card.apdu import CommandApdu
 from card.attempts import AttemptGuard
 from card.bcd import bcd_datetime
-from card.card_keys import CARD_USAGES
 from card.commands import CAPP_PURCHASE
 from card.errors import (
     AuthenticationFailed,
@@ -141,16 +140,6 @@ def test_a_software_psam_uses_its_own_key(
     _verify(store, answer, NINE, KeyUsage.PURCHASE_SOFT)
 
 
-@pytest.fixture(scope="module")
-def sm4_store(tmp_path_factory: pytest.TempPathFactory) -> FileKeyStore:
-    """A key store whose card keys are SM4."""
-    folder = tmp_path_factory.mktemp("sm4")
-    store = FileKeyStore.create(folder / "keys.yika", PASSPHRASE, CHEAP)
-    for usage in (*CARD_USAGES, KeyUsage.PSAM_CONTROL):
-        store.generate(usage, 1, Algorithm.SM4)
-    return store
-
-
 @pytest.mark.parametrize("hardware", [True, False], ids=["hardware", "software"])
 def test_a_card_with_sm4_keys_is_issued_and_tapped(
     sm4_store: FileKeyStore, tmp_path: Path, hardware: bool
@@ -177,6 +166,14 @@ def test_a_card_with_sm4_keys_is_issued_and_tapped(
     _verify(sm4_store, answer, NINE, usage)
     assert volunteer.identity().cg_type == answer.init.cg_type == 2
     assert [record.card_ctr for record in volunteer.log(*desk)] == [0]
+
+
+def test_keys_of_another_algorithm_than_the_card_says_are_refused(
+    sm4_store: FileKeyStore,
+) -> None:
+    """A card that would name the wrong algorithm is never begun."""
+    with pytest.raises(LayoutError):
+        issue(sm4_store, VirtualCard(), card_data())
 
 
 def test_an_unknown_algorithm_is_a_fault() -> None:
