@@ -9,14 +9,15 @@ in the same run.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyemv.tlv
 
-from bench.line import Line, check, median_seconds, report, significant
+from bench.line import Line, check, report, significant
 from card.card_keys import CardKeys
 from card.commands import select_name
 from card.files import VOLUNTEER_AID
@@ -127,17 +128,21 @@ def _taps(store: FileKeyStore, cards: list[VirtualCard], count: int) -> Iterator
 
 def _codecs(fci: bytes, repeats: int) -> Iterator[Line]:
     """Compare TLV with pyemv and the layouts with the construct they are made of."""
-    own, other = _pair(lambda: parse(fci), lambda: pyemv.tlv.decode(fci), repeats)
+    actions = (functools.partial(parse, fci), functools.partial(pyemv.tlv.decode, fci))
+    own, other = _least(actions, repeats)
     yield report("card", "FCI parsed, emv.tlv", _per_s(own, repeats), "1/s")
     yield report("card", "FCI parsed, pyemv", _per_s(other, repeats), "1/s")
     worst = float("inf")
     for layout in (LOG_RECORD, COMPOSITE, SERVICE_DATA):
         data = bytes.fromhex(layout.vectors[-1][0].replace(" ", ""))
-        compiled, table = layout.compiled, layout.table
-        fast, slow = _pair(lambda c=compiled, d=data: c.parse(d),
-                           lambda t=table, d=data: t.parse(d), repeats)  # fmt: skip
-        whole = median_seconds(lambda la=layout, d=data: _many(lambda: la.parse(d), repeats),
-                               time.perf_counter, PASSES)  # fmt: skip
+        whole, fast, slow = _least(
+            (
+                functools.partial(layout.parse, data),
+                functools.partial(layout.compiled.parse, data),
+                functools.partial(layout.table.parse, data),
+            ),
+            repeats,
+        )
         worst = min(worst, slow / fast)
         name = f"{layout.title} of {len(data)} bytes"
         yield report("card", f"{name}, to a dataclass", _per_s(whole, repeats), "1/s")
@@ -147,17 +152,15 @@ def _codecs(fci: bytes, repeats: int) -> Iterator[Line]:
                 limit=COMPILED_RATIO_MIN, sense="min")  # fmt: skip
 
 
-def _pair(
-    one: Callable[[], object], two: Callable[[], object], repeats: int
-) -> tuple[float, float]:
-    """Time two actions in turns, so that a busy machine harms both alike."""
-    taken: tuple[list[float], list[float]] = ([], [])
+def _least(actions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Time actions in turns, so that a busy machine harms all alike; return the best of each."""
+    best = [float("inf")] * len(actions)
     for _ in range(PASSES):
-        for action, times in zip((one, two), taken, strict=True):
+        for number, action in enumerate(actions):
             start = time.perf_counter()
             _many(action, repeats)
-            times.append(time.perf_counter() - start)
-    return min(taken[0]), min(taken[1])
+            best[number] = min(best[number], time.perf_counter() - start)
+    return best
 
 
 def _many(action: Callable[[], object], repeats: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,27 +19,44 @@ R = TypeVar("R")
 _DOES_NOT_FIT = (construct.ConstructError, UnicodeDecodeError, LayoutError)
 
 
+class _Coded(construct.Adapter):  # type: ignore[misc]
+    """Bytes of one size and the value they stand for; compiled, it is one call."""
+
+    def __init__(
+        self, size: int, read: Callable[[bytes], Any], write: Callable[[Any], bytes]
+    ) -> None:
+        super().__init__(construct.Bytes(size))
+        self._reader, self._writer, self._size = read, write, size
+
+    def _decode(self, obj: bytes, context: object, path: str) -> Any:  # noqa: ARG002
+        return self._reader(obj)
+
+    def _encode(self, obj: Any, context: object, path: str) -> bytes:  # noqa: ARG002
+        return self._writer(obj)
+
+    def _emitparse(self, code: Any) -> str:
+        name = f"read {id(self)}"  # its number alone is taken for the slow way of building
+        code.linkedparsers[name] = self._reader
+        return f"linkedparsers[{name!r}](io.read({self._size}))"
+
+
 def padded_text(size: int, encoding: str) -> Any:
     """Text of at most `size` bytes, filled up with zeros."""
 
-    def encode(text: str, _context: object) -> bytes:
+    def encode(text: str) -> bytes:
         coded = text.encode(encoding)
         if len(coded) > size:
             raise construct.ValidationError(f"{len(coded)} bytes of text where {size} fit")
         return coded.ljust(size, b"\x00")
 
-    def decode(coded: bytes, _context: object) -> str:
+    def decode(coded: bytes) -> str:
         return coded.rstrip(b"\x00").decode(encoding)
 
-    return construct.ExprAdapter(construct.Bytes(size), decode, encode)
+    return _Coded(size, decode, encode)
 
 
 # YYYYMMDD in four bytes; four zero bytes are "no date".
-BCD_DATE = construct.ExprAdapter(
-    construct.Bytes(4),
-    lambda coded, _context: bcd.date_from_bcd(coded),
-    lambda date, _context: bcd.date_to_bcd(date),
-)
+BCD_DATE = _Coded(4, bcd.date_from_bcd, bcd.date_to_bcd)
 
 
 @dataclass(frozen=True, slots=True)
