@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -33,6 +34,7 @@ class PtyRoom:
     def __init__(self, args: Sequence[str], folder: Path, **environment: str) -> None:
         self.screen = ""
         self._seen = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         root = str(Path(__file__).parents[3])
         env = {
             "PATH": os.environ["PATH"],
@@ -110,7 +112,7 @@ class PtyRoom:
             chunk = os.read(self._fd, 65536)
         except OSError:  # the other end is closed: EIO on Linux
             return False
-        self.screen += chunk.decode().replace("\r\n", "\n")
+        self.screen += self._decoder.decode(chunk).replace("\r", "")
         return bool(chunk)
 
 
