@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
@@ -40,6 +40,8 @@ from keys.pkcs11_session import TokenSessions
 from keys.surroundings import HERE, Surroundings
 from keys.tries import counted_try
 from keys.usage import KeyUsage
+
+T = TypeVar("T")
 
 LABEL_PREFIX = "yika/"
 # Bytes given to the token in one call: 4096 card keys. Network HSMs limit what they take at once.
@@ -127,13 +129,21 @@ class Pkcs11KeyStore(KeyStore):
 
         return self._sessions.use(read)
 
+    def _look_at(self, info: KeyInfo) -> KeyInfo:
+        """Describe one key as it is on the token now, and remember that."""
+        found = self._with(info, lambda _, key: self._describe(key))
+        self._infos()[info.usage, info.version] = found
+        return found
+
     def _describe(self, key: Any) -> KeyInfo:
         try:
-            usage, version = key.label.removeprefix(LABEL_PREFIX).split("/")
+            usage, version = key[Attribute.LABEL].removeprefix(LABEL_PREFIX).split("/")
             name = (KeyUsage(usage), int(version))
         except ValueError as exc:
-            raise KeyStoreDamaged(self.place, f"an object is labelled {key.label!r}") from exc
-        notes = _Notes.from_bytes(bytes(key.id), self.place)
+            raise KeyStoreDamaged(
+                self.place, f"an object is labelled {key[Attribute.LABEL]!r}"
+            ) from exc
+        notes = _Notes.from_bytes(bytes(key[Attribute.ID]), self.place)
         algorithm = _ALGORITHMS[key.key_type]
         zeros = bytes(algorithm.block_bytes)
         return KeyInfo(
@@ -146,11 +156,11 @@ class Pkcs11KeyStore(KeyStore):
             exportable=bool(key[Attribute.EXTRACTABLE]),
         )
 
-    def _with(self, info: KeyInfo, work: Callable[[pkcs11.Session, Any], bytes]) -> bytes:
+    def _with(self, info: KeyInfo, work: Callable[[pkcs11.Session, Any], T]) -> T:
         """Do something with a key of the token."""
         label = _label(info)
 
-        def reach(session: pkcs11.Session, found: dict[str, Any]) -> bytes:
+        def reach(session: pkcs11.Session, found: dict[str, Any]) -> T:
             key = found.get(label)
             if key is None:
                 try:
@@ -178,11 +188,11 @@ class Pkcs11KeyStore(KeyStore):
 
     def _cmac(self, info: KeyInfo, data: bytes) -> bytes:
         mechanism = _CMAC[info.algorithm]
-        return self._with(info, lambda _, key: key.sign(data, mechanism=mechanism))
+        return self._with(info, lambda _, key: bytes(key.sign(data, mechanism=mechanism)))
 
     def _seal(self, info: KeyInfo, data: bytes, aad: bytes) -> bytes:
         nonce = _prims.random_bytes(_NONCE_BYTES)
-        return nonce + self._with(info, lambda _, key: key.encrypt(data, **_gcm(nonce, aad)))
+        return nonce + self._with(info, lambda _, key: bytes(key.encrypt(data, **_gcm(nonce, aad))))
 
     def _unseal(self, info: KeyInfo, sealed: bytes, aad: bytes) -> bytes:
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
@@ -250,8 +260,7 @@ class Pkcs11KeyStore(KeyStore):
 
         with locked(self.audit.path):
             self._sessions.use(make)
-        self._known = None
-        return self.info(info.usage, info.version)
+        return self._look_at(info)
 
     def _template(self, info: KeyInfo) -> dict[Attribute, Any]:
         created = datetime.fromisoformat(info.created).replace(tzinfo=UTC)
@@ -276,12 +285,12 @@ class Pkcs11KeyStore(KeyStore):
 
     def _date(self, info: KeyInfo, retires: date) -> None:
         def note(_: pkcs11.Session, key: Any) -> bytes:
-            notes = _Notes.from_bytes(bytes(key.id), self.place)
+            notes = _Notes.from_bytes(bytes(key[Attribute.ID]), self.place)
             key[Attribute.ID] = replace(notes, retires=retires.toordinal()).to_bytes()
             return b""
 
         self._with(info, note)
-        self._known = None
+        self._look_at(info)
 
 
 # What tokens answer to a wrong tag: SoftHSM2 the first, the standard the others.
