@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.stateful.fuzz import SEARCHES
-from tests.stateful.hostile_card import OPERATIONS, lie
+from tests.stateful.hostile_card import OPERATIONS, honest, lie
 from tests.stateful.hostile_terminal import CARDS, attack
 from tests.vectors import load
 
@@ -57,3 +57,9 @@ def test_findings_stay_fixed() -> None:
     """Every seed that once failed passes."""
     for finding in load("cardos_findings"):
         SEARCHES[finding["search"]](finding["seed"])
+
+
+@pytest.mark.parametrize("work", OPERATIONS)
+def test_each_operation_ends_well_with_an_honest_card(work: str) -> None:
+    """Without a lie each operation does its work, so that lies meet every step of it."""
+    assert honest(work).sent > 0
