@@ -11,6 +11,7 @@ import pytest
 
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.errors import CardGone
+from hardware_mocks.cardos.faults import Mute
 from hardware_mocks.cardos.tear import Moment, Tear
 from hardware_mocks.vpcd import Plug
 from tests.unit.hardware_mocks.cardos import issuing
@@ -137,6 +138,42 @@ def test_torn_card_disappears_without_an_answer(
     assert gone.wait(TIMEOUT_S)
     with pytest.raises(CardGone):
         card.transmit(SELECT)
+
+
+@pytest.mark.usefixtures("plug")
+def test_mute_card_is_given_up_and_comes_back(
+    reader: Reader, card: VirtualCard, gone: threading.Event
+) -> None:
+    """A silent card loses its connection after a while and connects again: it was not pulled."""
+    card.plan(Mute(seconds=0.05))
+    reader.send(b"\x01")
+    reader.send(SELECT)
+    assert reader.receive() == b""
+    reader.accept()
+    reader.send(b"\x01")
+    reader.send(SELECT)
+
+    assert reader.receive()[-2:] == b"\x90\x00"
+    assert not gone.is_set()
+
+
+@pytest.mark.usefixtures("plug")
+def test_torn_card_is_known_to_be_gone_before_the_reader_knows(
+    reader: Reader, card: VirtualCard
+) -> None:
+    """Who sees the connection end may put the next card in: the slot is free already."""
+    card.tear(Tear())
+    order: list[str] = []
+    plug = Plug(card, reader.port, lambda _plug: order.append("free"))
+    plug.insert()
+    reader.accept()
+    reader.send(b"\x01")
+    reader.send(SELECT)
+    assert reader.receive() == b""
+    order.append("seen")
+    plug.abandon()
+
+    assert order == ["free", "seen"]
 
 
 @pytest.mark.usefixtures("plug")
