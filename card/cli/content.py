@@ -26,6 +26,7 @@ from card.cli.options import (
     show,
     store_option,
 )
+from card.commands import select_name
 from card.decode import record_lines
 from card.diff import Difference
 from card.diff import diff as differences
@@ -33,9 +34,10 @@ from card.dump import CardDump, plain, read_dump
 from card.dump_document import to_document
 from card.errors import WrongCard
 from card.layouts import LOG_RECORD
-from card.operation import run
+from card.operation import exchange, run
 from card.personalise import CardState, inspect
 from card.personalise import plan as plan_issue
+from card.purse import read_purse_log
 from card.readers import CardConnection
 from card.volunteer import LOG_RECORDS, VolunteerCard, read_log, select
 from keys.identity import Identity
@@ -72,8 +74,12 @@ Examples:
 _LOG_HELP = """\
 交易明细 · show the card's own log, newest first, read with MACs under the desk's keys.
 
+With --application the log of a purse card, which anybody may read.
+
 \b
-Example: yika-card log --store keys.yika --limit 5
+Examples:
+  yika-card log --store keys.yika --limit 5
+  yika-card log --application A00000000386980701
 """
 
 _dump_file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -210,22 +216,38 @@ def apply(  # noqa: PLR0913 - one parameter for each option
 
 
 @click.command(help=_LOG_HELP)
-@needed_store_option
+@store_option
+@click.option("--application", help="AID of a purse application, in hex.")
 @click.option("--limit", type=click.IntRange(1, LOG_RECORDS), default=LOG_RECORDS)
 @card_options
 @json_option
-def log(store: Path, limit: int, place: Place, as_json: bool) -> None:
+def log(
+    store: Path | None, application: str | None, limit: int, place: Place, as_json: bool
+) -> None:
     """Show the card's own log, newest first."""
-    opened = open_store(store)
+    if (store is None) == (application is None):
+        raise click.UsageError("either --store or --application")
+    opened = None if store is None else open_store(store)
     with failures(), card_at(place) as connection:
-        face = run(select(), connection)
-        keys = CardKeys.from_store(opened, face.asn, face.key_version)
-        found = run(read_log(desk_keys(face.asn, keys), guard_of(store), limit), connection)
+        if store is None or opened is None:
+            run(exchange(select_name(_aid(application or ""))), connection)
+            found = run(read_purse_log(limit=limit), connection)
+        else:
+            face = run(select(), connection)
+            keys = CardKeys.from_store(opened, face.asn, face.key_version)
+            found = run(read_log(desk_keys(face.asn, keys), guard_of(store), limit), connection)
     lines = [
         f"{number}: " + ", ".join(f"{x.label.zh} {x.value}" for x in record_lines(LOG_RECORD, row))
         for number, row in enumerate(found, 1)
     ]
     show({"log": [plain(record) for record in found]}, as_json, lines or ["无记录 / no records"])
+
+
+def _aid(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as exc:
+        raise click.UsageError("--application takes hex digits") from exc
 
 
 def _read(connection: CardConnection, store: Path | None) -> CardDump:

@@ -197,3 +197,4 @@ def test_the_log_is_read_with_the_desk_s_keys(card: VirtualCard, store: FileKeyS
     assert [row["psam_no"] for row in document["log"]] == ["001122334455"]
     assert "终端机编号 001122334455" in invoke(readers, "log", store=store).stdout
     assert invoke(readers, "log").exit_code == 2
+    assert invoke(readers, "log", "--application", "zz").exit_code == 2

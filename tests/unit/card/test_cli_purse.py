@@ -68,7 +68,10 @@ def test_value_is_loaded_and_spent(chip: VirtualCard, store: FileKeyStore) -> No
         readers, "purchase", "250", *TERMINAL, "--seq", "7", "--yes", "--json", store=store
     )
 
+    log = invoke(readers, "log", "--application", AID.hex(), "--json")
+
     assert loaded.exit_code == 0, loaded.output
+    assert [row["amount"] for row in json.loads(log.stdout)["log"]] == [250, 1000]
     assert json.loads(loaded.stdout)["balance"] == 1000
     assert json.loads(paid.stdout) == {
         **json.loads(paid.stdout),
