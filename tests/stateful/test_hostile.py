@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -19,6 +20,7 @@ SECONDS = 9.0
 FIRST_SEED = 0
 # Even a machine that is busy with other things tries so many in the time.
 TRIED_MIN = 40
+MEMORY_BYTES_MAX = 32 << 20
 
 
 def test_sdk_survives_every_lie() -> None:
@@ -63,3 +65,17 @@ def test_findings_stay_fixed() -> None:
 def test_each_operation_ends_well_with_an_honest_card(work: str) -> None:
     """Without a lie each operation does its work, so that lies meet every step of it."""
     assert honest(work).sent > 0
+
+
+@pytest.mark.parametrize("work", ["issue", "dump", "tap", "issue psam"])
+def test_memory_stays_bounded(work: str) -> None:
+    """Answers of 70 000 bytes are refused, not gathered: the peak stays below 32 MiB."""
+    lie(FIRST_SEED, work)  # what is made once and kept is no part of the peak
+    tracemalloc.start()
+    try:
+        for seed in range(5):
+            lie(seed, work)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MEMORY_BYTES_MAX
