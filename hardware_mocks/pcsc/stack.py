@@ -144,21 +144,22 @@ class PcscStack:
         """Make this very process a client of a private stack, its later children included.
 
         libpcsclite reads the name of the socket once in the life of a process; so the name is
-        a link that stays, and each stack that is adopted re-points it.
+        a link that stays, and each stack that is adopted re-points it until it is let go.
         """
         target = self.environment.get(SOCKET_VARIABLE)
         if target is None:
             yield
             return
         link = _socket_link()
-        fresh = link.with_name("fresh")
-        fresh.symlink_to(target)
-        fresh.replace(link)
         before = os.environ.get(SOCKET_VARIABLE)
+        target_before = os.readlink(link) if link.is_symlink() else None
+        _point(link, target)
         os.environ[SOCKET_VARIABLE] = str(link)
         try:
             yield
         finally:
+            if target_before is not None:
+                _point(link, target_before)
             if before is None:
                 del os.environ[SOCKET_VARIABLE]
             else:
@@ -280,6 +281,12 @@ def _socket_link() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="yika-pcsc-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder / "pcscd.comm"
+
+
+def _point(link: Path, target: str) -> None:
+    fresh = link.with_name("fresh")
+    fresh.symlink_to(target)
+    fresh.replace(link)
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:

@@ -105,6 +105,18 @@ def test_pcscd_killed_leaves_a_stale_socket(
         link.close()
 
 
+def test_the_stack_adopted_before_is_used_again(stack: PcscStack, tmp_path: Path) -> None:
+    """A stack adopted for a moment gives its clients back to the one before it."""
+    other = PcscStack(["Yika Other"], tmp_path, private=True)
+    with other, other.adopted(), Context() as context:
+        meanwhile = context.readers()
+    with Context() as context:
+        afterwards = context.readers()
+
+    assert all(name.startswith("Yika Other") for name in meanwhile)
+    assert sorted(afterwards) == sorted(slot.reader for slot in stack.slots.values())
+
+
 ORPHAN = """
 import sys, time
 from pathlib import Path
