@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card.errors import ProtocolFault
@@ -77,6 +77,7 @@ def test_broken_answers_are_named(text: str, reason: str) -> None:
         parse(bytes.fromhex(text))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_an_answer_or_a_fault(raw: bytes) -> None:
     """No byte string makes anything else happen."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card.errors import AnswerLost, CardError, MuteCard, NoCard, NoReader, ReaderError
@@ -135,6 +135,7 @@ def test_what_is_no_frame_is_dropped_and_deafens(text: str) -> None:
     assert deframer.feed(b"\x50\x02") == [Movement(present=False)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30), max_size=10))
 def test_any_stream_stays_bounded(parts: list[bytes]) -> None:
     """Whatever comes in, at most one unfinished frame is held."""

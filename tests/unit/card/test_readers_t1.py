@@ -161,7 +161,7 @@ def test_the_card_may_shorten_its_field() -> None:
     assert (sent[2][1], sent[2][2]) == (0x60, 16)  # numbered 1, more to come, 16 bytes
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=20), min_size=1, max_size=8))
 def test_any_bytes_of_a_card_end_in_an_answer_or_a_typed_error(answers: list[bytes]) -> None:
     """Nothing a card sends hangs the link or raises anything outside the tree."""

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card.errors import NoDriver, NoReader, NoService
@@ -152,6 +152,7 @@ def test_a_reader_that_goes_between_the_calls_is_no_end() -> None:
     assert told == [ReaderLost("pcsc:a")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=40))
 def test_looks_at_any_moment_tell_every_movement(moves: list[bool]) -> None:
     """However rarely one looks, insertions and removals alternate and their number is right."""
