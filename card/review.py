@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a plan would change on the card that lies there, found without keys and without writing."""
+"""What a plan would change on the card that lies there, found without writing.
+
+Without a guard no key is used, and protected files are only found to be there. With one, the desk
+key is proved to a card that bears the plan's serial and key version, and every file is compared.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from card.attempts import AttemptGuard
 from card.commands import select_fid, select_name
 from card.content_steps import FillBinary, FillRecord, MakeFile, look_at
 from card.directory_steps import MakeDirectory
-from card.file_access import UNWRITTEN
+from card.file_access import UNWRITTEN, read_file
 from card.files import FileKind, FileSpec
 from card.layouts import PUBLIC_DATA
 from card.memory_map import MemoryMap, memory_map
@@ -19,6 +24,8 @@ from card.operation import Operation
 from card.personalise import CardState, Finding, Plan, inspect
 from card.status_words import OK, Text
 from card.step import Step
+from card.volunteer import DeskKeys, authenticate_desk
+from keys.usage import KeyUsage
 
 _NO_FILE = 0x6A82
 _NO_RECORD = 0x6A83
@@ -125,18 +132,34 @@ def review_blank(plan: Plan) -> Review:
     return Review(plan, found, files, plan.writes, memory_map(plan.profile))
 
 
-def review(plan: Plan) -> Operation[Review]:
-    """Review a plan at a card; nothing is written and no key is used."""
+def review(plan: Plan, guard: AttemptGuard | None = None) -> Operation[Review]:
+    """Review a plan at a card; nothing is written.
+
+    Args:
+        plan: The plan.
+        guard: Where attempts left are remembered; without it no key is used.
+
+    Raises:
+        GuardRefused, KeyDisagrees: The desk key would be tried against the guard.
+        AuthenticationFailed: The desk key is not the card's.
+    """
     found = yield from inspect(plan.profile)
     if found.state is CardState.BLANK:
         return review_blank(plan)
     application = plan.profile.application
     yield select_fid(plan.profile.master_file.fid)
     selected = (yield select_name(application.name)).sw == OK
+    opened = selected and guard is not None and _ours(plan, found)
+    if opened and guard is not None:
+        name = plan.data.asn.hex().upper()
+        keys = DeskKeys(plan.keys[KeyUsage.DESK_READ], plan.keys[KeyUsage.MAINTENANCE], name)
+        yield from authenticate_desk(keys, guard)
     files: list[FileDifference] = []
     for spec in application.files:
         if not selected:
             files.append(FileDifference(spec.fid, spec.label, FileState.MISSING))
+        elif opened and spec.kind is FileKind.TRANSPARENT and spec.fid != _PUBLIC:
+            files.append((yield from _compare_content(plan, spec)))
         else:
             files.append((yield from _compare(plan, spec, found)))
     states = {row.fid: row.state for row in files}
@@ -144,6 +167,30 @@ def review(plan: Plan) -> Operation[Review]:
     if found.state is not CardState.ISSUED:
         writes = sum(_writes(step, states, selected=selected) for step in plan.steps)
     return Review(plan, found, tuple(files), writes, memory_map(plan.profile))
+
+
+def _ours(plan: Plan, found: Finding) -> bool:
+    """Say whether the card bears the plan's serial and key version."""
+    public = found.public
+    wanted = (plan.data.asn, plan.data.key_version)
+    return public is not None and (public.asn, public.key_version) == wanted
+
+
+def _compare_content(plan: Plan, spec: FileSpec) -> Operation[FileDifference]:
+    """Compare a file that needs a key; name the fields that differ, and no value."""
+    due = plan.contents[spec.fid]
+    content = yield from read_file(spec, len(due), plan.keys[KeyUsage.MAINTENANCE])
+    if content is None:
+        return FileDifference(spec.fid, spec.label, FileState.EMPTY)
+    if content == due:
+        return FileDifference(spec.fid, spec.label, FileState.EQUAL)
+    layout = spec.layout
+    fields: tuple[str, ...] = ()
+    if layout is not None:
+        held, wanted = (layout.parse(side[: layout.size]) for side in (content, due))
+        names = layout.field_names()
+        fields = tuple(name for name in names if getattr(held, name) != getattr(wanted, name))
+    return FileDifference(spec.fid, spec.label, FileState.DIFFERS, fields)
 
 
 def _compare(plan: Plan, spec: FileSpec, found: Finding) -> Operation[FileDifference]:

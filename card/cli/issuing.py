@@ -123,7 +123,9 @@ def issue(store: Path, place: Place, as_json: bool, **options: Any) -> None:
         keys = CardKeys.from_store(opened, data.asn, data.key_version)
         job = make_plan(data, keys, PROFILES[wish.profile_name])
         if wish.dry_run:
-            _show_review(_look(job, place) if wish.look else review_blank(job), as_json)
+            _show_review(
+                _look(job, place, guard_of(store)) if wish.look else review_blank(job), as_json
+            )
             return
         folder = wish.folder or store.with_name(store.name + JOURNAL_SUFFIX)
         if wish.spoilt:
@@ -158,9 +160,9 @@ def _card_data(source: TextIO) -> CardData:
         ) from exc
 
 
-def _look(job: Plan, place: Place) -> Review:
+def _look(job: Plan, place: Place, guard: AttemptGuard) -> Review:
     with card_at(place) as connection:
-        return run(review(job), connection)
+        return run(review(job, guard), connection)
 
 
 def _show_review(found: Review, as_json: bool) -> None:

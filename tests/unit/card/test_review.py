@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
 from card.errors import CardRemoved
 from card.operation import run
@@ -50,6 +51,40 @@ def test_a_card_in_use_gets_nothing(store: FileKeyStore, keys: CardKeys) -> None
     assert same.files[0].state is FileState.EQUAL
     assert other.files[0].state is FileState.DIFFERS
     assert other.files[0].fields == ("valid_to", "masked_name")
+
+
+def test_with_the_desk_key_protected_files_are_compared(
+    store: FileKeyStore, keys: CardKeys
+) -> None:
+    """Every file is equal or differs, with the names of fields and no value; nothing is written."""
+    card = issued_card(store)
+    before = copy.deepcopy(card.memory.image)
+    same = run(review(plan(card_data(), keys), AttemptGuard()), in_process(card))
+    job = plan(card_data(name="李四", level=2, document_tail="12345X"), keys)
+    other = run(review(job, AttemptGuard()), in_process(card))
+
+    assert {row.fid for row in same.files if row.state is FileState.EQUAL} >= {
+        0x15, 0x16, 0x17, 0x1A, 0x1B,
+    }  # fmt: skip
+    differing = {row.fid: row.fields for row in other.files if row.state is FileState.DIFFERS}
+    assert differing == {0x16: ("name", "document_tail"), 0x17: ("level",)}
+    assert before == card.memory.image
+
+
+def test_another_cards_key_is_not_tried(store: FileKeyStore, keys: CardKeys) -> None:
+    """A card with another serial is looked at without any key."""
+    other = bytes.fromhex("00000000000000000025")
+    job = plan(card_data(other), CardKeys.from_store(store, other, 1))
+    sent: list[int] = []
+
+    found = run(
+        review(job, AttemptGuard()),
+        in_process(issued_card(store)),
+        lambda command, _: sent.append(command.ins),
+    )
+
+    assert 0x82 not in sent
+    assert found.files[0].fields == ("asn",)
 
 
 @pytest.mark.parametrize("cut", [3, 20, 45, 60, 80, 95])
