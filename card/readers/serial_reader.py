@@ -136,9 +136,13 @@ class SerialConnection:
         """Pass a TPDU or block to the card."""
         ccid = self._shared.ccid
         answer = ccid.transfer(self._slot, data, self._wait_s, multiplier)
-        if answer.icc is not Icc.ACTIVE or (not self._slot and self._movements != ccid.movements):
+        moved = not self._slot and self._movements != ccid.movements
+        if moved or answer.icc is Icc.ABSENT:
             raise CardRemoved
-        return answer.check("transfer").data
+        data = answer.check("transfer").data  # a mute card may have lost its power: mute it is
+        if answer.icc is not Icc.ACTIVE:
+            raise CardRemoved
+        return data
 
 
 class SerialReader:
