@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ANSWER_BYTES_MAX = 1 << 20
-TIMEOUT_S = 10.0
+TIMEOUT_S = 20.0  # longer than the host waits for a reader
 RETRY_S = 0.02
 
 

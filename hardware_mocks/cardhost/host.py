@@ -25,8 +25,9 @@ CARD_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 SLOT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,40})=(?P<port>\d{1,5})(?P<antenna>:contactless)?")
 SUFFIX = ".card"
 
-# pcscd opens its ports within 40 ms of its start, and looks at each reader every 0.4 s.
-INSERT_TIMEOUT_S = 5.0
+# pcscd opens its ports within 40 ms of its start and looks at each reader every 0.4 s; a card that
+# follows a torn one waits for two such looks, on a busy machine for much longer ones.
+INSERT_TIMEOUT_S = 15.0
 
 DEBIT = 0x54
 TEARS = {
