@@ -50,7 +50,10 @@ def counted_try(path: Path, now: Callable[[], datetime]) -> Iterator[None]:
     except KeyStoreLocked:
         raise
     except BaseException:  # not the passphrase's fault
-        tries.write_bytes(before)
+        if before:
+            tries.write_bytes(before)
+        else:
+            tries.unlink(missing_ok=True)
         raise
     tries.unlink(missing_ok=True)
 

@@ -256,12 +256,15 @@ def test_library_errors_have_names(error: pkcs11.PKCS11Error, expected: type) ->
     assert "pkcs11:m?token=t" in str(told)
 
 
-def test_absent_module_and_token_are_told() -> None:
+def test_absent_module_and_token_are_told(tmp_path: Path) -> None:
     """A module that is not there and a token that is not there are both HsmAbsent."""
+    here = Surroundings("tester", tmp_path / "audit")
     with pytest.raises(HsmAbsent, match="no such token"):
-        open_store("pkcs11:/nowhere/lib.so?token=yika", softhsm.PIN)
+        open_store("pkcs11:/nowhere/lib.so?token=yika", softhsm.PIN, here)
     with pytest.raises(HsmAbsent, match="NoSuchToken"):
-        open_store(f"pkcs11:{softhsm.MODULE}?token=nobody", softhsm.PIN)
+        open_store(f"pkcs11:{softhsm.MODULE}?token=nobody", softhsm.PIN, here)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("spec", ["pkcs11:", "pkcs11:m", "pkcs11:m?token=", "pkcs11:m?slot=1", ""])
