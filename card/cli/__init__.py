@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from card.cli.content import COMMANDS as CONTENT
+from card.cli.dumps import COMMANDS as DUMPS
 from card.cli.issuing import COMMANDS as ISSUING
 from card.cli.purse import COMMANDS as PURSE
 from card.cli.raw import COMMANDS as RAW
@@ -35,5 +36,5 @@ def main() -> None:
     """Read and issue volunteer cards."""
 
 
-for _command in (*READERS, *CONTENT, *ISSUING, *PURSE, *RAW, *TRACE):
+for _command in (*READERS, *CONTENT, *DUMPS, *ISSUING, *PURSE, *RAW, *TRACE):
     main.add_command(_command)
