@@ -62,7 +62,7 @@ def t1_atr(*, use_crc: bool = False, ifsc: int = IFSC) -> bytes:
     TD1 = 81, TD2 = 31 or 71; TA3 is IFSC, TB3 = 45 (BWI 4, CWI 5), TC3 = 01 for a CRC; then TCK.
 
     >>> t1_atr().hex()
-    '3be600008131fe4559494b412009bb'
+    '3be600008131fe4559494b412009de'
     """
     values = bytes((0x71, ifsc, 0x45, 0x01)) if use_crc else bytes((0x31, ifsc, 0x45))
     tail = bytes((0xE0 | len(_HISTORICAL), 0, 0, 0x81)) + values + _HISTORICAL
