@@ -104,8 +104,3 @@ class Whereabouts:
 def is_public(spec: FileSpec) -> bool:
     """Whether anybody may read a file, so that its content is no secret."""
     return spec.read == ALWAYS
-
-
-def is_directory_name(name: bytes, directories: tuple[Directory, ...] = DIRECTORIES) -> bool:
-    """Whether a declared directory has this name."""
-    return any(item.name == name for item in directories)
