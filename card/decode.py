@@ -21,12 +21,12 @@ from card.codec import Layout
 from card.declared import find_command
 from card.declared_types import MAC_BYTES, CommandSpec, Part, split
 from card.errors import CardError, LayoutError, MalformedApdu
-from card.files import FileKind, FileSpec
+from card.files import Directory, FileKind, FileSpec
 from card.layouts import PUBLIC_DATA
 from card.status_words import OK, Outcome, StatusWord, Text
 from card.status_words import describe as describe_status
 from card.trace import Exchange, Tape
-from card.trace_place import Whereabouts
+from card.trace_place import DIRECTORIES, Whereabouts
 from card.volunteer import public_data
 
 _UNKNOWN = Text("未声明的指令", "undeclared command")
@@ -109,9 +109,16 @@ def describe(
     return _described(Exchange(0, "", command, answer, sw), file)
 
 
-def describe_tape(tape: Tape) -> Iterator[tuple[Exchange, Described]]:
-    """Yield each exchange with what it means, following where the conversation stands."""
-    place = Whereabouts()
+def describe_tape(
+    tape: Tape, directories: tuple[Directory, ...] = DIRECTORIES
+) -> Iterator[tuple[Exchange, Described]]:
+    """Yield each exchange with what it means, following where the conversation stands.
+
+    Args:
+        tape: The trace.
+        directories: Declared directories; add your own application's.
+    """
+    place = Whereabouts(directories)
     for item in tape.exchanges:
         try:
             command = CommandApdu.from_bytes(item.command)

@@ -27,8 +27,10 @@ from dataclasses import dataclass
 
 from card.apdu import CommandApdu, ResponseApdu
 from card.errors import CardError
+from card.files import Directory
 from card.readers import CardConnection
 from card.trace_mask import Masker
+from card.trace_place import DIRECTORIES
 
 # A day of taps at one terminal is some ten thousand exchanges; at about 300 bytes each a hundred
 # thousand stay below 50 MB. The oldest leave first.
@@ -97,6 +99,7 @@ class Trace:
         reader: What the exchanges say of where the card was.
         reveal: Keep keys, PINs and personal data. For test cards only.
         limit: How many exchanges are kept; the oldest leave first.
+        directories: Declared directories, to tell public files from others; add your own.
         clock_ns: Where durations come from.
     """
 
@@ -106,6 +109,7 @@ class Trace:
         *,
         reveal: bool = False,
         limit: int = EXCHANGES_MAX,
+        directories: tuple[Directory, ...] = DIRECTORIES,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.reader = reader
@@ -117,7 +121,7 @@ class Trace:
         self._begin_ns = clock_ns()
         self._started_us = time.time_ns() // 1000
         self._kept: deque[Exchange] = deque(maxlen=limit)
-        self._masker = Masker()
+        self._masker = Masker(directories)
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -12,17 +13,24 @@ from card.apdu import CommandApdu, ResponseApdu
 from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
 from card.cassette import Player, Recorder
-from card.commands import get_challenge, read_binary, select_fid, select_name
+from card.commands import (
+    get_challenge,
+    read_binary,
+    read_record_by_tag,
+    select_fid,
+    select_name,
+)
 from card.decode import describe_tape
 from card.dump import read_dump
 from card.errors import CardError, SecurityNotSatisfied
-from card.files import VOLUNTEER_AID
+from card.files import VOLUNTEER, VOLUNTEER_AID
 from card.layouts import Composite
 from card.operation import Connection, exchange, fetch, run
 from card.personalise import personalise
 from card.psam import PsamCard
 from card.tap import TapRequest, tapping
 from card.trace import Tape, Trace
+from card.trace_place import DIRECTORIES
 from card.volunteer import CardFace, DeskKeys, VolunteerCard, select
 from hardware_mocks.cardos.cos import VirtualCard
 from keys.psam import PurchaseGrant, PurchaseRequest
@@ -167,6 +175,28 @@ def test_the_place_decides_what_is_secret() -> None:
 
     assert hidden == {"application": True, "master file": False, "unknown": True}
     assert powered.exchanges[0].masked
+
+
+def test_an_application_of_one_s_own_is_declared_to_the_trace() -> None:
+    """With its directory declared, its public files are shown field by field, others masked."""
+    own = replace(VOLUNTEER, name=bytes.fromhex("A000000001"), fid=0x3F02)
+    layout = VOLUNTEER.file(0x0019).layout
+    assert layout is not None
+    content = bytes.fromhex(layout.vectors[1][0])
+    steps = (
+        (select_name(own.name), b""),
+        (read_record_by_tag(0x19, 0xAA), content),
+        (read_binary(0x16, 0, 6), bytes(6)),
+    )
+    known, unknown = Trace(directories=(*DIRECTORIES, own)), Trace()
+    for trace in (known, unknown):
+        for command, answer in steps:
+            trace.add(command.to_bytes(), answer, 0x9000)
+    words = [found for _, found in describe_tape(known.tape(), (*DIRECTORIES, own))]
+
+    assert [item.masked for item in known.exchanges] == [False, False, True]
+    assert [item.masked for item in unknown.exchanges] == [False, True, True]
+    assert words[1].file is not None
 
 
 def test_a_failed_select_leaves_the_place_unknown() -> None:
