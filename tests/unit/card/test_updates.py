@@ -27,7 +27,7 @@ from card.errors import (
 )
 from card.layouts import Function
 from card.operation import Connection, run
-from card.personalise import personalise
+from card.personalise import CardState, personalise
 from card.updates import (
     Block,
     UpdateOutOfOrder,
@@ -157,6 +157,19 @@ def test_running_it_again_writes_nothing(card: VirtualCard, desk: DeskKeys) -> N
     assert (again.writes, again.fields) == (0, ())
     assert image == card.memory.image
     assert _script(connection, desk).empty
+
+
+def test_a_card_that_took_updates_is_still_found_issued(
+    card: VirtualCard, desk: DeskKeys, store: FileKeyStore
+) -> None:
+    """Issuing it again with the data of its first day writes nothing and does not complain."""
+    connection = in_process(card)
+    run(apply_update(_script(connection, desk), desk, AttemptGuard()), connection)
+    card.reset()
+
+    again = run(personalise(card_data(), CardKeys.from_store(store, ASN, 1)), connection)
+
+    assert (again.found, again.writes) == (CardState.ISSUED, 0)
 
 
 def test_an_older_script_is_refused(card: VirtualCard, desk: DeskKeys) -> None:
