@@ -7,17 +7,27 @@ give one of the two.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from server.db import Database
 from server.schema import upgrade
 from tests.integration.postgres import PostgresCluster, Wiper
 
 SHARED = "yika_shared"
+
+# The suite is a gate, so it tries the same examples every time, however slow the machine is.
+# YIKA_HYPOTHESIS=search tries new ones: for looking for faults, not for passing.
+settings.register_profile(
+    "gate", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("YIKA_HYPOTHESIS", "gate"))
 
 
 @pytest.fixture(scope="session")
