@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from urllib.parse import parse_qsl
 
-from keys.errors import HsmAbsent, KeyStoreUnnamed, TestKeysRefused
+from keys.errors import HsmAbsent, TestKeysRefused
 from keys.keystore import CardKeySource, KeyInfo, KeyState, KeyStore
 from keys.store import FileKeyStore
+from keys.store_name import StoreName
 from keys.surroundings import HERE, Surroundings
 
 __all__ = [
@@ -18,6 +17,7 @@ __all__ = [
     "KeyInfo",
     "KeyState",
     "KeyStore",
+    "StoreName",
     "findings",
     "open_store",
     "refuse_test_keys",
@@ -35,32 +35,24 @@ def open_store(spec: str, passphrase: str, around: Surroundings = HERE) -> KeySt
         KeyStoreUnnamed: the words do not name a store.
         KeyStoreError: it does not open; the class says why.
     """
-    kind, colon, rest = spec.partition(":")
-    if kind == "pkcs11" and colon:
-        return _open_token(spec, rest, passphrase, around)
-    path = rest if kind == "file" and colon else spec
-    if not path:
-        raise KeyStoreUnnamed(spec, "no file named")
-    return FileKeyStore.open(path, passphrase, around)
+    name = StoreName.parse(spec)
+    if not name.module and name.file is not None:
+        return FileKeyStore.open(name.file, passphrase, around)
+    return _open_token(name, passphrase, around)
 
 
-def _open_token(spec: str, rest: str, pin: str, around: Surroundings) -> KeyStore:
-    module, _, query = rest.partition("?")
-    named = dict(parse_qsl(query, keep_blank_values=True))
-    label, audit, sm = (named.pop(word, "") for word in ("token", "audit", "sm"))
-    if not module or not label or named:
-        raise KeyStoreUnnamed(spec, "module and token are needed; audit and sm may be given")
+def _open_token(name: StoreName, pin: str, around: Surroundings) -> KeyStore:
     try:
         from keys.joined_store import JoinedKeyStore  # noqa: PLC0415 (the same extra)
         from keys.pkcs11_store import Pkcs11KeyStore  # noqa: PLC0415 (python-pkcs11 is an extra)
     except ModuleNotFoundError as exc:
-        raise HsmAbsent(spec, "python-pkcs11 is missing: pip install yika[hsm]") from exc
-    if audit:
-        around = replace(around, audit=Path(audit))
-    token = Pkcs11KeyStore.open(module, label, pin, around)
-    if not sm:
+        raise HsmAbsent(name.spec, "python-pkcs11 is missing: pip install yika[hsm]") from exc
+    if name.audit:
+        around = replace(around, audit=name.audit)
+    token = Pkcs11KeyStore.open(name.module, name.label, pin, around)
+    if name.file is None:
         return token
-    file = FileKeyStore.open(sm, pin, replace(around, audit=token.audit.path))
+    file = FileKeyStore.open(name.file, pin, replace(around, audit=token.audit.path))
     return JoinedKeyStore(token, file, around)
 
 

@@ -9,7 +9,6 @@ has 3DES and AES; SM4 keys live in a file store. Needs the extra ``hsm`` (python
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ from keys.key_info import KeyId, KeyInfo, key_name
 from keys.keystore import KeyStore
 from keys.material import KeyMaterial
 from keys.pkcs11_session import TokenSessions
+from keys.store_name import state_folder
 from keys.surroundings import HERE, Surroundings
 from keys.tries import counted_try
 from keys.usage import KeyUsage
@@ -102,7 +102,7 @@ class Pkcs11KeyStore(KeyStore):
             HsmAbsent, HsmPinWrong, HsmPinLocked: what stands in the way.
             KeyStoreThrottled: too many wrong PINs before; the token was not asked.
         """
-        log = around.log(_state_folder() / label)
+        log = around.log(state_folder() / label)
         log.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with counted_try(log.path, around.now):
             sessions = TokenSessions(module, label, pin)
@@ -317,8 +317,3 @@ def _gcm(nonce: bytes, aad: bytes) -> dict[str, Any]:
         "mechanism": Mechanism.AES_GCM,
         "mechanism_param": pkcs11.GCMParams(nonce, aad, _TAG_BITS),
     }
-
-
-def _state_folder() -> Path:
-    """Give the folder for what a user's programs remember (XDG base directories)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "yika"

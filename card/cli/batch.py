@@ -33,6 +33,7 @@ from card.drivers import historical_bytes
 from card.errors import CardError, NoCard
 from card.memory_map import PROFILES
 from card.profile import STANDARD
+from keys.custody import StoreName
 
 REMOVE_WAIT_S = 600.0  # a person takes the finished card away; longer means nobody is there
 
@@ -102,7 +103,7 @@ def spoilt(path: Path, asn: str, reason: str, who: str, as_json: bool) -> None:
 @card_options
 @json_option
 def issue(
-    path: Path, store: Path, profile_name: str, limit: int | None, place: Place, as_json: bool
+    path: Path, store: StoreName, profile_name: str, limit: int | None, place: Place, as_json: bool
 ) -> None:
     """Issue the cards of a list one after the other."""
     opened, keys = _open(path, as_json), open_store(store).for_new_cards()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import click
 
@@ -28,6 +27,7 @@ from card.layouts import LOG_RECORD
 from card.operation import exchange, run
 from card.purse import read_purse_log
 from card.volunteer import LOG_RECORDS, VolunteerCard, read_log, select
+from keys.custody import StoreName
 
 _LOG_HELP = """\
 交易明细 · show the card's own log, newest first, read with MACs under the desk's keys.
@@ -67,7 +67,7 @@ def info(place: Place, as_json: bool) -> None:
 @card_options
 @json_option
 def log(
-    store: Path | None, application: str | None, limit: int, place: Place, as_json: bool
+    store: StoreName | None, application: str | None, limit: int, place: Place, as_json: bool
 ) -> None:
     """Show the card's own log, newest first."""
     if (store is None) == (application is None):

@@ -35,6 +35,7 @@ from card.personalise import CardState, inspect
 from card.personalise import plan as plan_issue
 from card.readers import CardConnection
 from card.volunteer import select
+from keys.custody import StoreName
 from keys.identity import Identity
 
 _DUMP_HELP = """\
@@ -83,7 +84,7 @@ def dump(
     protected: bool,
     out: Path | None,
     sign: Path | None,
-    store: Path | None,
+    store: StoreName | None,
     place: Place,
     as_json: bool,
 ) -> None:
@@ -115,7 +116,7 @@ def diff(  # noqa: PLR0913 - one parameter for each option
     after: Path | None,
     exit_code: bool,
     signed_by: str | None,
-    store: Path | None,
+    store: StoreName | None,
     place: Place,
     as_json: bool,
 ) -> None:
@@ -153,7 +154,7 @@ def diff(  # noqa: PLR0913 - one parameter for each option
 def apply(  # noqa: PLR0913 - one parameter for each option
     *,
     source: Path,
-    store: Path,
+    store: StoreName,
     dry_run: bool,
     yes: bool,
     signed_by: str | None,
@@ -180,7 +181,7 @@ def apply(  # noqa: PLR0913 - one parameter for each option
     _show_applied(done, as_json)
 
 
-def _read(connection: CardConnection, store: Path | None) -> CardDump:
+def _read(connection: CardConnection, store: StoreName | None) -> CardDump:
     """Read the card, with its protected files if a store is given."""
     if store is None:
         return run(read_dump(atr=connection.atr), connection)
@@ -207,7 +208,9 @@ def _write(found: CardDump, out: Path, signer: Identity | None) -> None:
         raise Failed(f"{out}: {exc.strerror}") from exc
 
 
-def _plan(connection: CardConnection, target: CardDump, keys: CardKeys, store: Path) -> ApplyPlan:
+def _plan(
+    connection: CardConnection, target: CardDump, keys: CardKeys, store: StoreName
+) -> ApplyPlan:
     state = run(inspect(), connection)
     if state.public is not None and state.public.asn != target.asn:
         raise WrongCard(target.asn, state.public.asn)

@@ -39,6 +39,7 @@ from card.personalise import plan as make_plan
 from card.profile import STANDARD
 from card.readers import CardConnection
 from card.review import Review, review, review_blank
+from keys.custody import StoreName
 
 JOURNAL_SUFFIX = ".journal"
 TWO = 2  # people decide against the guard
@@ -114,7 +115,7 @@ profile_option = click.option(
               help="Who decides, and why; two different people.")  # fmt: skip
 @card_options
 @json_option
-def issue(store: Path, place: Place, as_json: bool, **options: Any) -> None:
+def issue(store: StoreName, place: Place, as_json: bool, **options: Any) -> None:
     """Issue the card on the reader, or finish one that was cut."""
     wish = Wish(**options)
     opened = open_store(store).for_new_cards()
@@ -127,7 +128,7 @@ def issue(store: Path, place: Place, as_json: bool, **options: Any) -> None:
                 _look(job, place, guard_of(store)) if wish.look else review_blank(job), as_json
             )
             return
-        folder = wish.folder or store.with_name(store.name + JOURNAL_SUFFIX)
+        folder = wish.folder or store.beside(JOURNAL_SUFFIX)
         if wish.spoilt:
             IssueJournal(folder, data.asn).spoilt(wish.spoilt)
         guard = guard_of(store)

@@ -26,7 +26,7 @@ from card.errors import CardError, NoCard, NoReader
 from card.readers import CardConnection, Reader, list_readers, open_reader
 from card.trace import Trace
 from card.trace_save import save_as
-from keys.custody import KeyStore
+from keys.custody import KeyStore, StoreName
 from keys.custody import open_store as open_key_store
 from keys.errors import KeysError
 
@@ -57,17 +57,33 @@ reveal_option = click.option(
 wait_option = click.option(
     "--wait", "wait_s", default=CARD_WAIT_S, show_default=True, help="Seconds to wait for a card."
 )
-store_option = click.option(
-    "--store",
-    type=click.Path(path_type=Path, exists=True),
-    help=f"Key store file; its passphrase comes from {PASSPHRASE} or a prompt.",
+
+
+class _StoreType(click.ParamType[StoreName]):
+    """The name of a key store; a file must be there, a token is looked for later."""
+
+    name = "store"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> StoreName:
+        """Read the name."""
+        try:
+            found = StoreName.parse(str(value))
+        except KeysError as exc:
+            self.fail(str(exc), param, ctx)
+        if found.file is not None and not found.file.is_file():
+            self.fail(f"没有密钥库文件 / no key store file: {found.file}", param, ctx)
+        return found
+
+
+STORE = _StoreType()
+_STORE_HELP = (
+    "Key store: FILE, file:FILE or pkcs11:MODULE?token=LABEL[&sm=FILE]; its passphrase or PIN "
+    f"comes from {PASSPHRASE} or a prompt."
 )
-needed_store_option = click.option(
-    "--store",
-    required=True,
-    type=click.Path(path_type=Path, exists=True),
-    help=f"Key store file; its passphrase comes from {PASSPHRASE} or a prompt.",
-)
+store_option = click.option("--store", type=STORE, help=_STORE_HELP)
+needed_store_option = click.option("--store", required=True, type=STORE, help=_STORE_HELP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +229,20 @@ def failures() -> Iterator[None]:
         raise Failed(str(exc)) from exc
 
 
-def open_store(path: Path) -> KeyStore:
-    """Open a key store with the passphrase from the environment or a prompt."""
-    passphrase = os.environ.get(PASSPHRASE) or click.prompt("Passphrase", hide_input=True, err=True)
+def open_store(name: StoreName) -> KeyStore:
+    """Open a key store with the passphrase or PIN from the environment or a prompt."""
+    asked = "口令或 PIN / passphrase or PIN"
+    passphrase = os.environ.get(PASSPHRASE) or click.prompt(asked, hide_input=True, err=True)
     with failures():
-        return open_key_store(f"file:{path}", passphrase)
+        try:
+            return open_key_store(name.spec, passphrase)
+        except OSError as exc:
+            raise Failed(f"打不开密钥库 / cannot open {name.spec}: {exc.strerror}") from exc
 
 
-def guard_of(store: Path) -> AttemptGuard:
+def guard_of(store: StoreName) -> AttemptGuard:
     """Remember attempts left beside the key store."""
-    return AttemptGuard(store.with_name(store.name + ATTEMPTS_SUFFIX))
+    return AttemptGuard(store.beside(ATTEMPTS_SUFFIX))
 
 
 def show(document: Any, as_json: bool, lines: list[str]) -> None:

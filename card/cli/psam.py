@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from card.cli.options import (
@@ -21,6 +19,7 @@ from card.cli.options import (
 from card.operation import run
 from card.psam import open_psam
 from card.psam_issuing import PsamData, PsamKeys, personalise_psam
+from keys.custody import StoreName
 
 _ISSUE_HELP = """\
 发 PSAM 卡 · issue the PSAM on the reader, or find that it was issued with the same identity.
@@ -74,7 +73,7 @@ def psam() -> None:
 @card_options
 @json_option
 def issue(
-    serial: bytes, number: bytes, key_version: int, store: Path, place: Place, as_json: bool
+    serial: bytes, number: bytes, key_version: int, store: StoreName, place: Place, as_json: bool
 ) -> None:
     """Issue the PSAM on the reader."""
     opened = open_store(store).for_new_cards()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -33,7 +32,7 @@ from card.purse import load as load_purse
 from card.purse import purchase as pay
 from emv.errors import EmvError
 from emv.tlv import parse_one
-from keys.custody import KeyStore
+from keys.custody import KeyStore, StoreName
 from keys.usage import KeyUsage
 
 PURSE_AID = "A00000000386980701"  # JR/T 0025.9, the name of a PBOC purse
@@ -77,7 +76,7 @@ class Payment:
     """What was asked for at the command line."""
 
     amount: int
-    store: Path
+    store: StoreName
     terminal: str
     application: str
     passbook: bool

@@ -33,6 +33,7 @@ from card.shell_verbs import run_line
 from card.status_words import OK
 from card.trace_place import Whereabouts
 from card.volunteer import DeskKeys
+from keys.custody import StoreName
 
 _APDU_HELP = """\
 原始指令 · send raw commands and say what they and their answers mean.
@@ -126,7 +127,7 @@ def _line(line: Any) -> dict[str, str]:
 @click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help="History file.")
 @card_options
 @json_option
-def shell(store: Path | None, history: Path | None, place: Place, as_json: bool) -> None:
+def shell(store: StoreName | None, history: Path | None, place: Place, as_json: bool) -> None:
     """Talk to the card line by line."""
     opened = None if store is None else open_store(store)
 

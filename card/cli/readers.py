@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -14,6 +13,7 @@ from card import doctor as diagnosis
 from card.bcd import QUARTER_S
 from card.card_keys import CardKeys
 from card.cli.options import (
+    STORE,
     Failed,
     Place,
     card_at,
@@ -32,6 +32,7 @@ from card.operation import run
 from card.probe import FINDINGS, probe
 from card.readers import events, watch_cards
 from card.volunteer import select
+from keys.custody import StoreName
 
 WAKE_S = 0.5  # how soon an interrupt is heeded while nothing happens
 
@@ -75,12 +76,12 @@ def readers(as_json: bool) -> None:
 @click.option(
     "--probe",
     "probe_store",
-    type=click.Path(path_type=Path, exists=True),
+    type=STORE,
     help="Key store; do one zero-amount purchase and check every effect of it.",
 )
 @card_options
 @json_option
-def doctor(probe_store: Path | None, place: Place, as_json: bool) -> None:
+def doctor(probe_store: StoreName | None, place: Place, as_json: bool) -> None:
     """Say why no card is seen and what to do."""  # fmt: skip
     if probe_store is not None:
         _probe(probe_store, place, as_json)
@@ -106,7 +107,7 @@ def doctor(probe_store: Path | None, place: Place, as_json: bool) -> None:
         raise Failed(f"{worst.meaning.zh} / {worst.meaning.en}")
 
 
-def _probe(store: Path, place: Place, as_json: bool) -> None:
+def _probe(store: StoreName, place: Place, as_json: bool) -> None:
     """Try on one card of a new type whether it can carry taps."""
     opened = open_store(store)
     with failures(), card_at(place) as connection:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +23,7 @@ from card.cli.options import (
 from card.operation import run
 from card.updates import Block, UpdateScript, Wanted, apply_update, plan_update, read_contents
 from card.volunteer import DeskKeys, select
+from keys.custody import StoreName
 from keys.usage import KeyUsage
 
 _HELP = """\
@@ -54,7 +54,7 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 @needed_store_option
 @card_options
 @json_option
-def update(blocking: str | None, dry_run: bool, store: Path, place: Place, as_json: bool,
+def update(blocking: str | None, dry_run: bool, store: StoreName, place: Place, as_json: bool,
            **values: Any) -> None:  # fmt: skip
     """Bring the card on the reader up to date."""
     dates = {name: value.date() for name, value in values.items() if isinstance(value, dt.datetime)}

@@ -123,3 +123,29 @@ def test_a_wrong_passphrase_is_one_line(store: FileKeyStore) -> None:
 
     assert done.exit_code == 1
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_store_is_named_as_everywhere(store: FileKeyStore) -> None:
+    """`file:PATH` is the same store as the bare path."""
+    named = ["issue", "--data", "-", "--dry-run", "--store", f"file:{store.path}"]
+    done = CliRunner().invoke(
+        main, named, input=json.dumps(DATA), env={"YIKA_KEYS_PASSPHRASE": PASSPHRASE}
+    )
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("nowhere.keys", "no key store file: nowhere.keys"),
+        ("file:", "no file named"),
+        ("pkcs11:module.so", "module and token are needed"),
+        ("pkcs11:module.so?token=yika&pin=1234", "module and token are needed"),
+        ("pkcs11:module.so?token=yika&sm=nowhere.keys", "no key store file: nowhere.keys"),
+    ],
+)
+def test_words_that_name_no_store_are_refused_before_the_passphrase(name: str, word: str) -> None:
+    """A name that cannot be a store is wrong use, said at once."""
+    done = CliRunner().invoke(main, ["log", "--store", name])
+    assert done.exit_code == 2
+    assert word in " ".join(done.stderr.split())
