@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -46,6 +47,8 @@ class PtyRoom:
         }
         self._pid, self._fd = pty.fork()
         if self._pid == 0:  # pragma: no cover - the other program
+            # Whoever runs the tests in the background has ^C ignored; a terminal has not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(folder)
             os.execve(sys.executable, [sys.executable, "-m", "keys.cli", *args], env)
 
