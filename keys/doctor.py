@@ -26,6 +26,7 @@ from keys.errors import (
     KeyStoreThrottled,
 )
 from keys.hierarchy import row
+from keys.host import HostUnknown, KeyStoreElsewhere
 
 # A ceremony needs three diaries to agree: tell a quarter ahead.
 NOTICE = timedelta(days=90)
@@ -105,6 +106,10 @@ _REFUSALS: tuple[tuple[type[KeysError], str, str, str, str], ...] = (
      "不要连续重试", "do not try again blindly: the token counts"),
     (HsmPinLocked, "pin-locked", "PIN 已锁",
      "由安全官重设 PIN", "the security officer sets a new PIN"),
+    (KeyStoreElsewhere, "elsewhere", "密钥库绑定在另一台机器",
+     "在原机打开；确要迁移：yika-keys restore --rebind", "or find out who copied it here"),
+    (HostUnknown, "host-unknown", "本机没有机器标识",
+     "systemd-machine-id-setup", "then bind the store, or open the bound one on its machine"),
     (KeyStoreLocked, "wrong-passphrase", "口令不对",
      "换两位保管人的分片再试；多次错误会等待", "try two other shares; look at caps lock"),
 )  # fmt: skip
@@ -121,12 +126,13 @@ def refused(error: KeysError) -> Complaint:
 
 
 def inside(store: KeyStore, today: date, *, production: bool) -> list[Complaint]:
-    """Look at the keys: tests in production, age, versions, the HSM's limits, log and backup."""
+    """Look at the keys: age, versions, the HSM's limits, log, backup; production asks for more."""
     infos = store.list()
     found = [
         *_of_findings(store, production=production),
         *_of_keys(infos, today),
         *_of_log(store, infos),
+        *(_of_host(store) if production else ()),
     ]
     return sorted(found, key=lambda complaint: not complaint.grave)
 
@@ -191,6 +197,14 @@ def _of_log(store: KeyStore, infos: list[KeyInfo]) -> Iterable[Complaint]:
         yield Complaint(
             "backup", False, "最新密钥之后没有备份", "no backup since the newest key was made",
             "yika-keys backup", "and rehearse the restore",
+        )  # fmt: skip
+
+
+def _of_host(store: KeyStore) -> Iterable[Complaint]:
+    if store.bound is False:
+        yield Complaint(
+            "unbound", False, "密钥库未绑定本机", "the store opens on any machine it is copied to",
+            "yika-keys bind-host", "a guard against accidents; it stops no attacker",
         )  # fmt: skip
 
 

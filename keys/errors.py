@@ -9,6 +9,9 @@ KeysError
 │   ├── KeyStoreExists      refuse to overwrite
 │   ├── KeyStoreThrottled   too many wrong passphrases in a row
 │   ├── KeyStoreUnnamed     the words that should name a store do not
+│   ├── KeyStoreElsewhere   the store belongs to another machine (`host` has these three)
+│   ├── HostUnknown         this machine has no id to bind a store to
+│   ├── NotBindable         this kind of store is bound to no machine
 │   ├── HsmAbsent           no module, no token of this name
 │   ├── HsmPinLocked        the token takes no PIN any more
 │   ├── HsmSessionLost      the token went away in mid-operation, and did not come back

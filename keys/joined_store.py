@@ -40,6 +40,15 @@ class JoinedKeyStore(KeyStore):
         """Give the file of the SM4 keys."""
         return self._file.path
 
+    @property
+    def bound(self) -> bool:
+        """Say whether the file opens on one machine only."""
+        return self._file.bound
+
+    def bind_host(self) -> None:
+        """Let the file of the SM4 keys open on this machine only."""
+        self._file.bind_host()
+
     def backup(self, path: Path | str, passphrase: str, cost: KdfCost = DEFAULT_COST) -> None:
         """Refuse: half a backup would pass for a whole one; back up token and file each."""
         del passphrase, cost

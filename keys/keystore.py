@@ -34,6 +34,7 @@ from keys.errors import (
 from keys.exchange import BlockFacts, block_version, facts_of, header_of
 from keys.handle import KeyHandle, PurchasePurpose
 from keys.hierarchy import chosen_algorithm, row
+from keys.host import NotBindable
 from keys.key_info import KeyId, KeyInfo, KeyState, checked_version
 from keys.material import KeyMaterial
 from keys.psam import PsamMaster, create_software_psam
@@ -92,6 +93,15 @@ class KeyStore(CardKeySource):
     @abstractmethod
     def backup(self, path: Path | str, passphrase: str, cost: KdfCost = DEFAULT_COST) -> None:
         """Write all keys to a new file under a passphrase of its own."""
+
+    @property
+    def bound(self) -> bool | None:
+        """Say whether the store opens on one machine only; none where there is no file to bind."""
+        return None
+
+    def bind_host(self) -> None:
+        """Let a file store open on this machine only; raise ``NotBindable`` for others."""
+        raise NotBindable(self.place)
 
     def close(self) -> None:
         """Write what the audit log still holds back."""

@@ -4,62 +4,36 @@
 Master keys never leave as bytes. What leaves are card keys as handles, derived keys in bulk for
 verification, sealed personal data, key blocks, and software PSAMs written to their own files.
 
-Inside the envelope is a JSON list with a row for each key: usage, version, key, created, and since
-the second release algorithm, retires, test and exportable. Rows of the first release lack these.
+What is inside the envelope: ``store_content``. A store may be bound to a machine: ``host``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from keys import _prims
 from keys.algorithm import Algorithm
 from keys.envelope import DEFAULT_COST, Envelope, KdfCost
-from keys.errors import BadKeyLength, KeyStoreDamaged, KeyStoreExists, NotExportable, WeakKey
+from keys.errors import (
+    KeyStoreDamaged,
+    KeyStoreExists,
+    NotExportable,
+    WeakKey,
+)
 from keys.files import locked, remove_drafts, write_private
-from keys.hierarchy import row
+from keys.host import HostMark, KeyStoreElsewhere
 from keys.keystore import KeyId, KeyInfo, KeyState, KeyStore
 from keys.material import KeyMaterial
+from keys.store_content import Content, Entry
 from keys.surroundings import HERE, Surroundings
 from keys.tries import counted_try
-from keys.usage import KeyUsage
 
 __all__ = ["STORE_MAGIC", "FileKeyStore", "KeyInfo", "KeyState"]
 
 STORE_MAGIC = b"YIKAKEYS"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    info: KeyInfo
-    material: KeyMaterial
-
-    def as_row(self) -> dict[str, Any]:
-        """Give the row that the file holds; the key is in it."""
-        return {**self.info.as_row(), "key": self.material.reveal().hex()}
-
-    @classmethod
-    def of_row(cls, found: dict[str, Any]) -> _Entry:
-        usage, material = KeyUsage(found["usage"]), KeyMaterial(bytes.fromhex(found["key"]))
-        first = Algorithm.AES if usage is KeyUsage.PERSONAL_DATA else Algorithm.TDES
-        algorithm = Algorithm(found.get("algorithm", first.value))
-        retires = found.get("retires")
-        info = KeyInfo(
-            usage,
-            int(found["version"]),
-            material.kcv(algorithm),
-            str(found["created"]),
-            algorithm=algorithm,
-            retires=date.fromisoformat(retires) if retires else None,
-            marked_test=bool(found.get("test", False)),
-            exportable=bool(found.get("exportable", row(usage).exportable)),
-        )
-        return cls(info, material)
 
 
 class FileKeyStore(KeyStore):
@@ -68,16 +42,16 @@ class FileKeyStore(KeyStore):
     backend = "file"
 
     def __init__(
-        self, path: Path, envelope: Envelope, entries: dict[KeyId, _Entry], around: Surroundings
+        self, path: Path, envelope: Envelope, content: Content, around: Surroundings
     ) -> None:
         super().__init__(str(path), around.log(path), around.today)
         self.path = path
         self._around = around
         self._envelope = envelope
-        self._entries = entries
+        self._content = content
 
     def __repr__(self) -> str:
-        return f"FileKeyStore({str(self.path)!r}, keys={len(self._entries)})"
+        return f"FileKeyStore({str(self.path)!r}, keys={len(self._content.entries)})"
 
     @classmethod
     def create(
@@ -88,7 +62,7 @@ class FileKeyStore(KeyStore):
         around: Surroundings = HERE,
     ) -> FileKeyStore:
         """Write a new, empty store; an existing file is never touched."""
-        store = cls(Path(path), Envelope.create(STORE_MAGIC, passphrase, cost), {}, around)
+        store = cls(Path(path), Envelope.create(STORE_MAGIC, passphrase, cost), Content(), around)
         store._write_new()
         return store
 
@@ -100,42 +74,81 @@ class FileKeyStore(KeyStore):
             KeyStoreLocked: wrong passphrase.
             KeyStoreThrottled: too many wrong ones before; it says how long to wait.
             KeyStoreDamaged: the file is not what was written.
+            KeyStoreElsewhere, HostUnknown: it is bound, and not to this machine.
         """
-        place = Path(path)
-        blob = place.read_bytes()
-        with counted_try(place, around.now):
+        store = cls._read(Path(path), passphrase, around)
+        mark = store._content.host
+        if mark is not None and not mark.fits(around.host()):
+            raise KeyStoreElsewhere(str(path))
+        return store
+
+    @classmethod
+    def _read(cls, path: Path, passphrase: str, around: Surroundings) -> FileKeyStore:
+        """Open a store of whatever machine."""
+        blob = path.read_bytes()
+        with counted_try(path, around.now):
             envelope, plain = Envelope.open(STORE_MAGIC, passphrase, blob, str(path))
-        return cls(place, envelope, _parse(plain, str(path)), around)
+        return cls(path, envelope, Content.from_bytes(plain, str(path)), around)
 
     @classmethod
     def restore(
-        cls, backup: Path | str, path: Path | str, passphrase: str, around: Surroundings = HERE
+        cls,
+        backup: Path | str,
+        path: Path | str,
+        passphrase: str,
+        around: Surroundings = HERE,
+        *,
+        rebind: bool = False,
     ) -> FileKeyStore:
         """Make a store anew from a backup and its passphrase, which the store then has too.
 
-        A file at ``path`` is never touched: move a damaged store away first.
+        A file at ``path`` is never touched: move a damaged store away first. A bound backup is
+        restored on its own machine; with ``rebind`` on any, and the store belongs to this one.
+
+        Raises:
+            KeyStoreElsewhere: it is bound to another machine.
         """
-        saved = cls.open(backup, passphrase, around)
-        store = cls(Path(path), saved._envelope, saved._entries, around)
-        store.audit.record(f"store {backup}", "restore", len(store._entries))
+        saved = (cls._read if rebind else cls.open)(Path(backup), passphrase, around)
+        mark = HostMark.of(around.host()) if rebind else saved._content.host
+        content = Content(saved._content.entries, mark)
+        store = cls(Path(path), saved._envelope, content, around)
+        purpose = "restore, bound to this machine anew" if rebind else "restore"
+        store.audit.record(f"store {backup}", purpose, len(content.entries))
         store._write_new()
         return store
 
     def backup(self, path: Path | str, passphrase: str, cost: KdfCost = DEFAULT_COST) -> None:
         """Write all keys to a new file under a passphrase of its own, and read it back."""
-        self.audit.record(f"store {self.path}", "backup", len(self._entries))
+        self.audit.record(f"store {self.path}", "backup", len(self._content.entries))
         envelope = Envelope.create(STORE_MAGIC, passphrase, cost)
-        copy = FileKeyStore(Path(path), envelope, dict(self._entries), self._around)
+        copy = FileKeyStore(Path(path), envelope, self._content, self._around)
         copy._write_new()
-        again = _parse(envelope.unseal(Path(path).read_bytes(), str(path)), str(path))
-        if again != self._entries:
+        if copy._on_disk() != self._content:
             raise KeyStoreDamaged(str(path), "read back otherwise than written")
 
+    @property
+    def bound(self) -> bool:
+        """Say whether the store opens on one machine only."""
+        return self._content.host is not None
+
+    def bind_host(self) -> None:
+        """Let the store open on this machine only, from now on; raise ``HostUnknown``.
+
+        Against accidents, not against an attacker (``host``). Backups made later are bound too.
+        """
+        mark = HostMark.of(self._around.host())
+        self.audit.record(f"store {self.path}", "bind to this machine")
+
+        def note(content: Content) -> None:
+            content.host = mark
+
+        self._update(note)
+
     def _infos(self) -> dict[KeyId, KeyInfo]:
-        return {key: entry.info for key, entry in self._entries.items()}
+        return {key: entry.info for key, entry in self._content.entries.items()}
 
     def _key(self, info: KeyInfo) -> bytes:
-        return self._entries[info.usage, info.version].material.reveal()
+        return self._content.entries[info.usage, info.version].material.reveal()
 
     def _encryptor(self, info: KeyInfo) -> Callable[[bytes], bytes]:
         return _prims.encryptor(info.algorithm, self._key(info)).update
@@ -152,31 +165,34 @@ class FileKeyStore(KeyStore):
     def _reveal(self, info: KeyInfo) -> KeyMaterial:
         if not info.exportable:
             raise NotExportable(info.usage.value, "the hierarchy or its key block says so")
-        return self._entries[info.usage, info.version].material
+        return self._content.entries[info.usage, info.version].material
 
     def _insert(self, info: KeyInfo, material: KeyMaterial | None) -> KeyInfo:
         own = _strong(info.algorithm) if material is None else KeyMaterial(material.reveal())
-        entry = _Entry(replace(info, kcv=own.kcv(info.algorithm)), own)
+        entry = Entry(replace(info, kcv=own.kcv(info.algorithm)), own)
 
-        def add(entries: dict[KeyId, _Entry]) -> None:
-            if (info.usage, info.version) in entries:
+        def add(content: Content) -> None:
+            if (info.usage, info.version) in content.entries:
                 raise KeyStoreExists(f"{self.path}: {info.usage.value} version {info.version}")
-            entries[info.usage, info.version] = entry
+            content.entries[info.usage, info.version] = entry
 
         self._update(add)
         return entry.info
 
     def _date(self, info: KeyInfo, retires: date) -> None:
-        def note(entries: dict[KeyId, _Entry]) -> None:
-            entry = entries[info.usage, info.version]
+        def note(content: Content) -> None:
+            entry = content.entries[info.usage, info.version]
             dated = replace(entry.info, retires=retires)
-            entries[info.usage, info.version] = _Entry(dated, entry.material)
+            content.entries[info.usage, info.version] = Entry(dated, entry.material)
 
         self._update(note)
 
     def _sealed(self) -> bytes:
-        rows = [entry.as_row() for entry in self._entries.values()]
-        return self._envelope.seal(json.dumps(rows).encode())
+        return self._envelope.seal(self._content.to_bytes())
+
+    def _on_disk(self) -> Content:
+        plain = self._envelope.unseal(self.path.read_bytes(), str(self.path))
+        return Content.from_bytes(plain, str(self.path))
 
     def _write_new(self) -> None:
         try:
@@ -184,19 +200,17 @@ class FileKeyStore(KeyStore):
         except FileExistsError as exc:
             raise KeyStoreExists(str(self.path)) from exc
 
-    def _update(self, change: Callable[[dict[KeyId, _Entry]], None]) -> None:
+    def _update(self, change: Callable[[Content], None]) -> None:
         """Change the store as it is on disk now, so that two programs lose no key."""
         with locked(self.path):
             remove_drafts(self.path, self._around.disk)
-            entries = _parse(
-                self._envelope.unseal(self.path.read_bytes(), str(self.path)), str(self.path)
-            )
-            change(entries)
-            before, self._entries = self._entries, entries
+            content = self._on_disk()
+            change(content)
+            before, self._content = self._content, content
             try:
                 write_private(self.path, self._sealed(), replace=True, disk=self._around.disk)
             except OSError:
-                self._entries = before
+                self._content = before
                 raise
 
 
@@ -209,11 +223,3 @@ def _strong(algorithm: Algorithm) -> KeyMaterial:
         except WeakKey:
             continue
         return material
-
-
-def _parse(plain: bytes, path: str) -> dict[KeyId, _Entry]:
-    try:
-        entries = [_Entry.of_row(found) for found in json.loads(plain)]
-    except (ValueError, KeyError, TypeError, AttributeError, BadKeyLength) as exc:
-        raise KeyStoreDamaged(path, "content not understood") from exc
-    return {(entry.info.usage, entry.info.version): entry for entry in entries}

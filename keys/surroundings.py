@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a key store is given from outside: who uses it, what time it is, and the disk."""
+"""What a key store is given from outside: who uses it, the time, the disk and the machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from keys.audit import AuditLog, utc_now
 from keys.files import DISK, Disk
+from keys.host import machine_id
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Name the user for the audit log, the clock, the disk, and where the log is kept.
+    """Name the user for the audit log, where that is kept, the clock, the disk and the machine.
 
     ``audit`` is by default a file beside the store; retirement dates begin at midnight UTC.
     """
@@ -23,6 +24,7 @@ class Surroundings:
     audit: Path | None = None
     now: Callable[[], datetime] = utc_now
     disk: Disk = field(default=DISK)
+    host: Callable[[], str] = machine_id
 
     def today(self) -> date:
         """Give the date of now."""

@@ -10,6 +10,7 @@ import click
 
 from keys.cli.options import (
     PASSPHRASE_ENV,
+    around,
     example,
     file_of,
     json_option,
@@ -29,7 +30,7 @@ from keys.errors import KeysError
     )
 )
 @store_option
-@click.option("--production", is_flag=True, help="test keys are a fault, not a remark")
+@click.option("--production", is_flag=True, help="test keys are a fault; the store should be bound")
 @json_option
 def doctor(spec: str, *, production: bool, as_json: bool) -> None:
     """检查密钥库 Say what is wrong with a key store and what to do.
@@ -57,7 +58,7 @@ def doctor(spec: str, *, production: bool, as_json: bool) -> None:
 
 def _opened(spec: str, *, production: bool) -> tuple[list[Complaint], str]:
     try:
-        store = open_store(spec, passphrase(PASSPHRASE_ENV))
+        store = open_store(spec, passphrase(PASSPHRASE_ENV), around())
         words = first_aid(store.list())
         return inside(store, datetime.now(UTC).date(), production=production), words
     except KeysError as exc:

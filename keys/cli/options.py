@@ -15,6 +15,7 @@ import click
 from keys.algorithm import Algorithm
 from keys.ceremony_shares import looks_like_share, put_together, read_share
 from keys.custody import KeyInfo, KeyStore, open_store
+from keys.surroundings import HERE, Surroundings
 from keys.usage import KeyUsage
 
 PASSPHRASE_ENV = "YIKA_KEYS_PASSPHRASE"  # noqa: S105 - the name of a variable, not a passphrase
@@ -39,6 +40,9 @@ version_option = click.option(
     "--version", type=click.IntRange(1, 255), default=1, show_default=True, help="key version"
 )
 usage_argument = click.argument("usage", type=click.Choice([usage.value for usage in KeyUsage]))
+bind_option = click.option(
+    "--bind-host", "bind", is_flag=True, help="the new file store opens on this machine only"
+)
 under_option = click.option(
     "--under",
     type=click.IntRange(1, 255),
@@ -88,7 +92,13 @@ def opened(spec: str) -> KeyStore:
     path = file_of(spec)
     if path is not None and not path.exists():
         raise click.ClickException(f"{path}: no such store; make one with yika-keys init")
-    return open_store(spec, passphrase(PASSPHRASE_ENV))
+    return open_store(spec, passphrase(PASSPHRASE_ENV), around())
+
+
+def around() -> Surroundings:
+    """Give what stores are given from outside: click's object, which a test may set, or reality."""
+    context = click.get_current_context(silent=True)
+    return (context and context.find_object(Surroundings)) or HERE
 
 
 def passphrase(variable: str) -> str:

@@ -12,6 +12,8 @@ from keys.cli.options import (
     PASSPHRASE_ENV,
     algorithm_of,
     algorithm_option,
+    around,
+    bind_option,
     example,
     file_of,
     json_option,
@@ -40,24 +42,27 @@ from keys.usage import SCHEME_USAGES, KeyUsage
 @store_option
 @algorithm_option("cipher of the card keys [default: 3des]")
 @click.option("--empty", is_flag=True, help="make no keys; import them as key blocks")
+@bind_option
 @json_option
-def init(spec: str, algorithm: str | None, *, empty: bool, as_json: bool) -> None:
+def init(spec: str, algorithm: str | None, *, empty: bool, bind: bool, as_json: bool) -> None:
     """新建密钥库 Make a new store with version 1 of every master key of the scheme."""
     path = file_of(spec)
 
     def fill(store: KeyStore) -> None:
+        if bind:
+            store.bind_host()
         if not empty:
             _complete(store, algorithm)
 
     if path is None:
-        store = open_store(spec, passphrase(PASSPHRASE_ENV))
+        store = open_store(spec, passphrase(PASSPHRASE_ENV), around())
         if store.list():
             raise KeyStoreExists(spec)
         fill(store)
     elif path.exists():
         raise KeyStoreExists(str(path))
     else:
-        store = filled_beside(path, new_passphrase(PASSPHRASE_ENV), fill)
+        store = filled_beside(path, new_passphrase(PASSPHRASE_ENV), fill, around=around())
     show_keys(store.list(), as_json=as_json)
     store.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``yika-keys`` backup, restore, audit, run: what keeps a store alive and watched."""
+"""``yika-keys`` backup, restore, bind-host, audit, run: what keeps a store alive and watched."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from keys.audit import AuditHead
 from keys.cli.options import (
     BACKUP_PASSPHRASE_ENV,
     PASSPHRASE_ENV,
+    around,
     example,
     file_of,
     json_option,
@@ -47,7 +48,10 @@ def backup(spec: str, out: Path, *, as_json: bool) -> None:
 
 
 @click.command(
-    epilog=example("yika-keys restore --from /media/safe/issuer.backup --store issuer.keys")
+    epilog=example(
+        "yika-keys restore --from /media/safe/issuer.backup --store issuer.keys",
+        "yika-keys restore --from /media/safe/issuer.backup --store issuer.keys --rebind",
+    )
 )
 @store_option
 @click.option(
@@ -57,17 +61,37 @@ def backup(spec: str, out: Path, *, as_json: bool) -> None:
     required=True,
     help="the backup",
 )
+@click.option("--rebind", is_flag=True, help="whatever machine it was bound to, bind it to this")
 @json_option
-def restore(spec: str, source: Path, *, as_json: bool) -> None:
-    """恢复 Make a file store anew from a backup; it then opens with the backup's passphrase."""
+def restore(spec: str, source: Path, *, rebind: bool, as_json: bool) -> None:
+    """恢复 Make a file store anew from a backup; it then opens with the backup's passphrase.
+
+    A backup that is bound to another machine needs --rebind; the audit log says so.
+    """
     path = file_of(spec)
     if path is None:
         raise click.UsageError("a token restores from its own maker's backup; give --store FILE")
     if path.exists():
         raise KeyStoreExists(str(path))
-    store = FileKeyStore.restore(source, path, passphrase(BACKUP_PASSPHRASE_ENV))
+    secret = passphrase(BACKUP_PASSPHRASE_ENV)
+    store = FileKeyStore.restore(source, path, secret, around(), rebind=rebind)
     show_keys(store.list(), as_json=as_json)
     store.close()
+
+
+@click.command(epilog=example("yika-keys bind-host --store issuer.keys"))
+@store_option
+@json_option
+def bind_host(spec: str, *, as_json: bool) -> None:
+    """绑定本机 Let a file store open on this machine only.
+
+    A guard against a copied desk or a stray backup, not against an attacker. Backups made from now
+    are bound too; restore --rebind moves one to another machine.
+    """
+    store = opened(spec)
+    store.bind_host()
+    store.close()
+    show({"store": spec, "bound": True}, [f"{spec}: 已绑定本机 bound"], as_json=as_json)
 
 
 @click.command(
@@ -114,8 +138,8 @@ def run(spec: str, command: tuple[str, ...]) -> None:
     Two custodians type their shares; the passphrase is shown to nobody and written nowhere.
     """
     secret = passphrase(PASSPHRASE_ENV)
-    open_store(spec, secret).close()
+    open_store(spec, secret, around()).close()
     os.execvpe(command[0], command, {**os.environ, PASSPHRASE_ENV: secret})  # noqa: S606
 
 
-COMMANDS = (backup, restore, audit, run)
+COMMANDS = (backup, restore, bind_host, audit, run)

@@ -227,7 +227,9 @@ def test_no_key_in_repr_log_or_traceback(path: Path, caplog: pytest.LogCaptureFi
     """Nothing that a store prints, logs or raises holds a byte of a key or the passphrase."""
     caplog.set_level(logging.DEBUG)
     store = make_store(path)
-    secrets = [entry.material.reveal() for entry in store._entries.values()] + [PASSPHRASE.encode()]
+    secrets = [entry.material.reveal() for entry in store._content.entries.values()] + [
+        PASSPHRASE.encode()
+    ]
     card_key = store.card_key(KeyUsage.TAC, 1, bytes(8))
     with pytest.raises(KeysError) as caught:
         store.card_key(KeyUsage.TAC, 9, bytes(8))
@@ -236,7 +238,7 @@ def test_no_key_in_repr_log_or_traceback(path: Path, caplog: pytest.LogCaptureFi
         [
             repr(store),
             repr(store.list()),
-            repr(store._entries),
+            repr(store._content.entries),
             repr(card_key),
             repr(store.bulk(KeyUsage.TAC, 1)),
             repr(store._envelope),

@@ -21,6 +21,7 @@ from keys.errors import (
     KeyStoreLocked,
     KeyStoreThrottled,
 )
+from keys.host import HostUnknown, KeyStoreElsewhere
 from keys.material import KeyMaterial
 from keys.store import FileKeyStore
 from keys.surroundings import Surroundings
@@ -34,7 +35,7 @@ TODAY = MADE.date()
 @pytest.fixture
 def store(tmp_path: Path) -> FileKeyStore:
     """Make a healthy store: one key, backed up."""
-    around = Surroundings(now=lambda: MADE)
+    around = Surroundings(now=lambda: MADE, host=lambda: "desk")
     store = FileKeyStore.create(tmp_path / "issuer.keys", PASSPHRASE, CHEAP, around)
     store.generate(KeyUsage.TAC)
     store.backup(tmp_path / "backup", PASSPHRASE, CHEAP)
@@ -46,9 +47,19 @@ def _names(complaints: list[Complaint]) -> list[str]:
 
 
 def test_a_healthy_store_has_no_complaint(store: FileKeyStore) -> None:
-    """A private, young, backed-up store without test keys is healthy."""
+    """A private, young, backed-up, bound store without test keys is healthy."""
+    store.bind_host()
     assert before(store.path) == []
     assert inside(store, TODAY, production=True) == []
+
+
+def test_an_unbound_store_is_told_in_production(store: FileKeyStore) -> None:
+    """Production is warned of a store that opens anywhere; a rehearsal is not."""
+    (complaint,) = inside(store, TODAY, production=True)
+
+    assert (complaint.name, complaint.grave) == ("unbound", False)
+    assert complaint.advice_zh == "yika-keys bind-host"
+    assert inside(store, TODAY, production=False) == []
 
 
 def test_an_absent_store_is_told(tmp_path: Path) -> None:
@@ -114,14 +125,14 @@ def test_keys_past_their_cryptoperiod_are_told(
     store: FileKeyStore, today: date, names: list[str]
 ) -> None:
     """A TAC master is told of a quarter before its ten years are over, and gravely after."""
-    assert _names(inside(store, today, production=True)) == names
+    assert _names(inside(store, today, production=False)) == names
 
 
 def test_a_usage_without_an_active_version_is_told(store: FileKeyStore) -> None:
     """When every version of a usage is being retired, no card can be issued: told."""
     store.retire(KeyUsage.TAC, 1, date(2999, 1, 1))
 
-    assert "no-active" in _names(inside(store, TODAY, production=True))
+    assert "no-active" in _names(inside(store, TODAY, production=False))
 
 
 def test_a_missing_backup_is_told(store: FileKeyStore, tmp_path: Path) -> None:
@@ -129,10 +140,10 @@ def test_a_missing_backup_is_told(store: FileKeyStore, tmp_path: Path) -> None:
     later = Surroundings(now=lambda: MADE.replace(hour=5))
     again = FileKeyStore.open(store.path, PASSPHRASE, later)
     again.rotate(KeyUsage.TAC)
-    assert _names(inside(again, TODAY, production=True)) == ["backup"]
+    assert _names(inside(again, TODAY, production=False)) == ["backup"]
 
     again.backup(tmp_path / "second", PASSPHRASE, CHEAP)
-    assert inside(again, TODAY, production=True) == []
+    assert inside(again, TODAY, production=False) == []
 
 
 def test_a_changed_audit_log_is_told(store: FileKeyStore) -> None:
@@ -140,7 +151,7 @@ def test_a_changed_audit_log_is_told(store: FileKeyStore) -> None:
     log = store.path.with_name("issuer.keys.audit")
     log.write_bytes(log.read_bytes().replace(b'"count":1', b'"count":9', 1))
 
-    complaints = inside(FileKeyStore.open(store.path, PASSPHRASE), TODAY, production=True)
+    complaints = inside(FileKeyStore.open(store.path, PASSPHRASE), TODAY, production=False)
 
     assert _names(complaints) == ["audit"]
     assert complaints[0].grave
@@ -152,6 +163,8 @@ def test_a_changed_audit_log_is_told(store: FileKeyStore) -> None:
         (KeyStoreLocked("p"), "wrong-passphrase"),
         (KeyStoreThrottled("p", 42), "throttled"),
         (KeyStoreDamaged("p", "checksum differs"), "damaged"),
+        (KeyStoreElsewhere("p"), "elsewhere"),
+        (HostUnknown("p"), "host-unknown"),
         (HsmAbsent("p", "no token"), "hsm-absent"),
         (HsmPinWrong("p"), "pin-wrong"),
         (HsmPinLocked("p"), "pin-locked"),
