@@ -12,6 +12,7 @@ from keys.cli.blocks import COMMANDS as BLOCKS
 from keys.cli.ceremony import COMMANDS as CEREMONY
 from keys.cli.checks import COMMANDS as CHECKS
 from keys.cli.derive import COMMANDS as DERIVE
+from keys.cli.key_set import COMMANDS as KEY_SET
 from keys.cli.minutes import COMMANDS as MINUTES
 from keys.cli.options import PASSPHRASE_ENV, PSAM_PASSPHRASE_ENV, example
 from keys.cli.psam import COMMANDS as PSAM
@@ -38,7 +39,7 @@ def cli() -> None:
     """
 
 
-for _command in (*STORES, *DERIVE, *BLOCKS, *CEREMONY, *MINUTES, *CHECKS, *UPKEEP, *PSAM):
+for _command in (*STORES, *KEY_SET, *DERIVE, *BLOCKS, *CEREMONY, *MINUTES, *CHECKS, *UPKEEP, *PSAM):
     cli.add_command(_command)
 
 
