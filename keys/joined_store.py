@@ -20,6 +20,7 @@ from keys.material import KeyMaterial
 from keys.pkcs11_store import Pkcs11KeyStore
 from keys.store import FileKeyStore
 from keys.surroundings import Surroundings
+from keys.usage import KeyUsage
 
 
 class JoinedKeyStore(KeyStore):
@@ -59,6 +60,10 @@ class JoinedKeyStore(KeyStore):
 
     def _infos(self) -> dict[KeyId, KeyInfo]:
         return {**self._file._infos(), **self._token._infos()}
+
+    def _learn(self, usage: KeyUsage, version: int) -> None:
+        self._file._learn(usage, version)
+        self._token._learn(usage, version)
 
     def _encryptor(self, info: KeyInfo) -> Callable[[bytes], bytes]:
         return self._of(info)._encryptor(info)

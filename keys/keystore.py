@@ -63,6 +63,10 @@ class KeyStore(CardKeySource):
         """Give all keys; the state is filled in here."""
 
     @abstractmethod
+    def _learn(self, usage: KeyUsage, version: int) -> None:
+        """Look, as cheaply as can be, for a key that another program may have added meanwhile."""
+
+    @abstractmethod
     def _encryptor(self, info: KeyInfo) -> Callable[[bytes], bytes]:
         """Give ECB encryption of whole blocks under a key."""
 
@@ -121,14 +125,14 @@ class KeyStore(CardKeySource):
 
     def info(self, usage: KeyUsage, version: int) -> KeyInfo:
         """Describe one key; raise ``UnknownKey``."""
-        found = self._infos().get((usage, version))
+        found = self._found(usage, version)
         if found is None:
             raise UnknownKey(usage.value, version)
         return self._dated(found)
 
     def has(self, usage: KeyUsage, version: int) -> bool:
         """Say whether there is such a key and it still serves."""
-        found = self._infos().get((usage, version))
+        found = self._found(usage, version)
         return found is not None and self._dated(found).state is not KeyState.RETIRED
 
     def latest(self, usage: KeyUsage) -> int:
@@ -161,6 +165,8 @@ class KeyStore(CardKeySource):
         if not versions:
             raise UnknownKey(usage.value, 0)
         last = max(versions, key=lambda info: info.version)
+        while newer := self._found(usage, last.version + 1):
+            last = newer
         info = self._new_info(usage, last.version + 1, algorithm or last.algorithm)
         return self._add(info, None)
 
@@ -322,6 +328,14 @@ class KeyStore(CardKeySource):
         info = self._serving(_sealing(usage), int.from_bytes(sealed[:1]))
         self.audit.tally(info.name, "open")
         return self._unseal(info, sealed[1:], aad)
+
+    def _found(self, usage: KeyUsage, version: int) -> KeyInfo | None:
+        """Give a key; one not known may have come since the store was opened (a rotation)."""
+        found = self._infos().get((usage, version))
+        if found is None:
+            self._learn(usage, version)
+            found = self._infos().get((usage, version))
+        return found
 
     def _new_info(self, usage: KeyUsage, version: int, algorithm: Algorithm | None) -> KeyInfo:
         return KeyInfo(

@@ -132,8 +132,21 @@ class Pkcs11KeyStore(KeyStore):
     def _look_at(self, info: KeyInfo) -> KeyInfo:
         """Describe one key as it is on the token now, and remember that."""
         found = self._with(info, lambda _, key: self._describe(key))
-        self._infos()[info.usage, info.version] = found
+        self._note(found)
         return found
+
+    def _note(self, info: KeyInfo) -> None:
+        """Remember a key; other threads may be reading the list, so they keep theirs."""
+        self._known = {**self._infos(), (info.usage, info.version): info}
+
+    def _learn(self, usage: KeyUsage, version: int) -> None:
+        label = LABEL_PREFIX + key_name(usage, version)
+
+        def look(session: pkcs11.Session, _: dict[str, Any]) -> list[KeyInfo]:
+            return [self._describe(key) for key in _search(session, {Attribute.LABEL: label})]
+
+        for info in self._sessions.use(look):
+            self._note(info)
 
     def _describe(self, key: Any) -> KeyInfo:
         try:

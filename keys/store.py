@@ -9,10 +9,12 @@ What is inside the envelope: ``store_content``. A store may be bound to a machin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 from keys import _prims
 from keys.algorithm import Algorithm
@@ -30,10 +32,12 @@ from keys.material import KeyMaterial
 from keys.store_content import Content, Entry
 from keys.surroundings import HERE, Surroundings
 from keys.tries import counted_try
+from keys.usage import KeyUsage
 
 __all__ = ["STORE_MAGIC", "FileKeyStore", "KeyInfo", "KeyState"]
 
 STORE_MAGIC = b"YIKAKEYS"
+_Stamp: TypeAlias = tuple[int, int, int]  # inode, modified (ns), size
 
 
 class FileKeyStore(KeyStore):
@@ -49,6 +53,7 @@ class FileKeyStore(KeyStore):
         self._around = around
         self._envelope = envelope
         self._content = content
+        self._seen: _Stamp | None = None
 
     def __repr__(self) -> str:
         return f"FileKeyStore({str(self.path)!r}, keys={len(self._content.entries)})"
@@ -85,10 +90,12 @@ class FileKeyStore(KeyStore):
     @classmethod
     def _read(cls, path: Path, passphrase: str, around: Surroundings) -> FileKeyStore:
         """Open a store of whatever machine."""
-        blob = path.read_bytes()
+        blob, seen = _read_stamped(path)
         with counted_try(path, around.now):
             envelope, plain = Envelope.open(STORE_MAGIC, passphrase, blob, str(path))
-        return cls(path, envelope, Content.from_bytes(plain, str(path)), around)
+        store = cls(path, envelope, Content.from_bytes(plain, str(path)), around)
+        store._seen = seen
+        return store
 
     @classmethod
     def restore(
@@ -123,7 +130,7 @@ class FileKeyStore(KeyStore):
         envelope = Envelope.create(STORE_MAGIC, passphrase, cost)
         copy = FileKeyStore(Path(path), envelope, self._content, self._around)
         copy._write_new()
-        if copy._on_disk() != self._content:
+        if copy._on_disk()[0] != self._content:
             raise KeyStoreDamaged(str(path), "read back otherwise than written")
 
     @property
@@ -146,6 +153,20 @@ class FileKeyStore(KeyStore):
 
     def _infos(self) -> dict[KeyId, KeyInfo]:
         return {key: entry.info for key, entry in self._content.entries.items()}
+
+    def _learn(self, usage: KeyUsage, version: int) -> None:
+        """Read the file again if it is another than the one read last.
+
+        A file taken away teaches nothing; one that cannot be read or is damaged is an error, so
+        that nobody takes a key for unknown that may be there.
+        """
+        del usage, version
+        try:
+            now = _stamp(self.path.stat())
+        except FileNotFoundError:
+            return
+        if now != self._seen:
+            self._content, self._seen = self._on_disk()
 
     def _key(self, info: KeyInfo) -> bytes:
         return self._content.entries[info.usage, info.version].material.reveal()
@@ -190,9 +211,9 @@ class FileKeyStore(KeyStore):
     def _sealed(self) -> bytes:
         return self._envelope.seal(self._content.to_bytes())
 
-    def _on_disk(self) -> Content:
-        plain = self._envelope.unseal(self.path.read_bytes(), str(self.path))
-        return Content.from_bytes(plain, str(self.path))
+    def _on_disk(self) -> tuple[Content, _Stamp]:
+        blob, seen = _read_stamped(self.path)
+        return Content.from_bytes(self._envelope.unseal(blob, str(self.path)), str(self.path)), seen
 
     def _write_new(self) -> None:
         try:
@@ -204,7 +225,7 @@ class FileKeyStore(KeyStore):
         """Change the store as it is on disk now, so that two programs lose no key."""
         with locked(self.path):
             remove_drafts(self.path, self._around.disk)
-            content = self._on_disk()
+            content, _ = self._on_disk()
             change(content)
             before, self._content = self._content, content
             try:
@@ -212,6 +233,17 @@ class FileKeyStore(KeyStore):
             except OSError:
                 self._content = before
                 raise
+            self._seen = _stamp(self.path.stat())
+
+
+def _stamp(facts: os.stat_result) -> _Stamp:
+    """Tell one state of a file that is replaced as a whole from another."""
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _read_stamped(path: Path) -> tuple[bytes, _Stamp]:
+    with path.open("rb") as file:
+        return file.read(), _stamp(os.fstat(file.fileno()))
 
 
 def _strong(algorithm: Algorithm) -> KeyMaterial:

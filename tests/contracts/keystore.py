@@ -132,6 +132,26 @@ def check_unknown_keys_are_named(make: StoreMaker) -> None:
     assert not store.has(KeyUsage.TAC, 9)
 
 
+def check_keys_of_another_program_are_seen(make: StoreMaker) -> None:
+    """A store that is open finds a version that was added behind its back, and rotates after it."""
+    store = make()
+    store.generate(KeyUsage.TAC)
+    store.generate(KeyUsage.PERSONAL_DATA)
+    other = make(again=True)
+    made, _ = other.rotate(KeyUsage.TAC), other.rotate(KeyUsage.PERSONAL_DATA)
+    sealed = other.seal(KeyUsage.PERSONAL_DATA, b"name", b"")
+
+    assert store.has(KeyUsage.TAC, 2)
+    assert store.info(KeyUsage.TAC, 2) == made
+    assert (
+        store.card_key(KeyUsage.TAC, 2, FACTOR).kcv == other.card_key(KeyUsage.TAC, 2, FACTOR).kcv
+    )
+    assert store.open_sealed(KeyUsage.PERSONAL_DATA, sealed, b"") == b"name"
+    assert not store.has(KeyUsage.TAC, 3)
+    assert other.rotate(KeyUsage.TAC).version == 3
+    assert store.rotate(KeyUsage.TAC).version == 4
+
+
 def check_sealed_data_opens_in_its_place_only(make: StoreMaker) -> None:
     """Sealed personal data opens with the record's name, and not when anything differs."""
     store, usage = make(), KeyUsage.PERSONAL_DATA
@@ -359,6 +379,7 @@ CHECKS: list[Callable[[StoreMaker], None]] = [
     check_card_keys_are_diversified,
     check_bulk_equals_single,
     check_unknown_keys_are_named,
+    check_keys_of_another_program_are_seen,
     check_sealed_data_opens_in_its_place_only,
     check_purposes_are_kept_apart,
     check_rotation_stands_beside_the_old,
