@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import NoReturn
 
 from keys import _prims
 from keys.errors import BadSeal, KeyStoreDamaged, KeyStoreLocked
@@ -51,6 +52,9 @@ class Envelope:
 
     def __repr__(self) -> str:
         return f"Envelope(kind={self._head[:8]!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
 
     @classmethod
     def create(cls, magic: bytes, passphrase: str, cost: KdfCost = DEFAULT_COST) -> Envelope:

@@ -8,7 +8,7 @@ call, and so does the handle itself when the type was lost on the way (``Working
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 from keys import _prims, purse
 from keys.algorithm import Algorithm
@@ -130,6 +130,9 @@ class SessionKey:
     def __repr__(self) -> str:
         return "SessionKey()"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
     def mac1(self, amount: int, kind: int, psam_no: bytes, date: bytes, time: bytes) -> bytes:
         """Compute MAC1 of a purchase (``purse.mac1``)."""
         return purse.mac1(self._key, amount, kind, psam_no, date, time, algorithm=self._algorithm)
@@ -166,7 +169,7 @@ class KeyHandle(Generic[P_co]):
             f" kcv={self.kcv})"
         )
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not pickled")
 
     @property

@@ -20,7 +20,7 @@ from keys.cli.options import (
     usage_argument,
     version_option,
 )
-from keys.errors import WrongPurpose
+from keys.errors import KeyStoreExists, WrongPurpose
 from keys.files import write_private
 from keys.hierarchy import usage_of_block
 from keys.keyblock import BLOCK_SIZE_MAX, BlockHeader
@@ -57,6 +57,8 @@ def export_block(  # noqa: PLR0913 - one parameter an option
     storey down does.
     """
     factor8 = hex_bytes(factor, 8, "--factor") if factor else None
+    if out is not None and out.exists():  # before the key is used, and the use is logged
+        raise KeyStoreExists(str(out))
     store = opened(spec)
     block = store.export_block(KeyUsage(usage), version, under, factor8)
     store.close()

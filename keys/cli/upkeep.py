@@ -101,7 +101,7 @@ def bind_host(spec: str, *, as_json: bool) -> None:
     )
 )
 @store_option
-@click.option("--lines", type=click.IntRange(0), help="number of lines of a head noted earlier")
+@click.option("--lines", type=click.IntRange(1), help="number of lines of a head noted earlier")
 @click.option("--digest", help="hash of its last line")
 @click.option("--entries", is_flag=True, help="print every line, not only the end")
 @json_option

@@ -168,6 +168,20 @@ def test_a_block_moves_a_key(store: Path, run: Run, tmp_path: Path) -> None:
     assert json.loads(out)["keys"][0]["kcv"] == kcv(MASTER[::-1])
 
 
+def test_a_block_overwrites_no_file(store: Path, run: Run, tmp_path: Path) -> None:
+    """Where the file for the block is there already no key is used, and the file stays."""
+    taken = tmp_path / "key.block"
+    taken.write_text("another block", "ascii")
+    before = run("audit", "--json")[1]
+
+    status, out, err = run("export-block", "purchase-psam", "--out", str(taken))
+
+    assert (status, out) == (1, "")
+    assert err == f"yika-keys: {taken}: exists already; keys are never overwritten\n"
+    assert taken.read_text("ascii") == "another block"
+    assert run("audit", "--json")[1] == before
+
+
 def test_one_storey_down_may_leave(store: Path, run: Run) -> None:
     """A TAC master stays; the key of one region, derived from it, leaves as a block."""
     status, _, err = run("export-block", "tac")

@@ -12,9 +12,11 @@ from mypy import api
 
 from keys import purse
 from keys.algorithm import Algorithm
-from keys.handle import PURPOSES, KeyHandle, TacPurpose
+from keys.envelope import Envelope
+from keys.handle import PURPOSES, KeyHandle, PurchasePurpose, TacPurpose
 from keys.kcv import kcv
 from keys.usage import UNDERIVED, KeyUsage
+from tests.factories import CHEAP
 
 ROOT = Path(__file__).parents[3]
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
@@ -100,10 +102,12 @@ def test_load_and_pin_keys_compute_the_manuals_values() -> None:
     assert tac.tac_over(b"fields") == purse.mac4(purse.tac_key(KEY), b"fields")
 
 
-def test_handles_are_not_copied_out() -> None:
-    """A handle is neither pickled nor copied; its key would go with it."""
-    key = KeyHandle[object](KeyUsage.TAC, 1, KEY)
+def test_keys_are_not_copied_out() -> None:
+    """Handles, session keys and open envelopes are neither pickled nor copied."""
+    purchase = KeyHandle[PurchasePurpose](KeyUsage.PURCHASE_SOFT, 1, KEY)
+    envelope = Envelope.create(b"YIKATEST", "a passphrase", CHEAP)
 
-    for copier in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="not pickled"):
-            copier(key)
+    for key in (purchase, purchase.session(bytes(4), 1, 1), envelope):
+        for copier in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="not pickled"):
+                copier(key)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -172,3 +174,36 @@ def test_a_full_disk_leaves_the_store_as_it_was(path: Path) -> None:
 
     assert path.read_bytes() == blob
     assert full.list() == before
+
+
+def test_programs_that_write_at_once_lose_no_key(path: Path) -> None:
+    """Four processes that add keys to one store at the same time leave all of them, and a log."""
+    script = (
+        "import sys\n"
+        "from keys.store import FileKeyStore\n"
+        "from keys.usage import KeyUsage\n"
+        "store, first = FileKeyStore.open(sys.argv[1], sys.argv[2]), int(sys.argv[3])\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read(1)\n"
+        "for version in range(first, first + 8):\n"
+        "    store.generate(KeyUsage.LOAD, version)\n"
+    )
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(path), PASSPHRASE, str(1 + 8 * number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+    for writer in writers:
+        writer.communicate(b"x", timeout=60)
+
+    assert [writer.returncode for writer in writers] == [0] * 4
+    store = FileKeyStore.open(path, PASSPHRASE)
+    versions = [info.version for info in store.list() if info.usage is KeyUsage.LOAD]
+    assert versions == list(range(1, 33))
+    assert store.audit.verify().lines >= 32
