@@ -255,3 +255,29 @@ def test_no_key_in_repr_log_or_traceback(path: Path, caplog: pytest.LogCaptureFi
 def test_default_cost_is_the_recommended_one() -> None:
     """Real stores stretch the passphrase as RFC 9106 recommends for small machines."""
     assert KdfCost() == KdfCost(passes=3, memory_kib=65536, lanes=4)
+
+
+def test_an_unknown_version_costs_a_look_and_no_reading(path: Path) -> None:
+    """While the file is the one read last it is not read again; another one is, or is an error."""
+    store = make_store(path)
+    facts, content = path.stat(), path.read_bytes()
+    path.write_bytes(bytes(len(content)))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    unknown = [version for version in range(2, 256) if not store.has(KeyUsage.TAC, version)]
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1))
+
+    assert len(unknown) == 254
+    with pytest.raises(KeyStoreDamaged):
+        store.has(KeyUsage.TAC, 2)
+    assert store.has(KeyUsage.TAC, 1)
+
+
+def test_a_file_taken_away_teaches_nothing(path: Path) -> None:
+    """A running program keeps its keys while the file is moved, and learns when it is back."""
+    store = make_store(path)
+    aside = path.rename(path.with_name("aside"))
+    assert not store.has(KeyUsage.TAC, 2)
+
+    aside.rename(path)
+    FileKeyStore.open(path, PASSPHRASE).rotate(KeyUsage.TAC)
+    assert store.has(KeyUsage.TAC, 2)
