@@ -27,6 +27,7 @@ from keys.errors import (
 )
 from keys.hierarchy import row
 from keys.host import HostUnknown, KeyStoreElsewhere
+from keys.key_set import SET_USAGES
 
 # A ceremony needs three diaries to agree: tell a quarter ahead.
 NOTICE = timedelta(days=90)
@@ -131,6 +132,7 @@ def inside(store: KeyStore, today: date, *, production: bool) -> list[Complaint]
     found = [
         *_of_findings(store, production=production),
         *_of_keys(infos, today),
+        *_of_key_set(infos),
         *_of_log(store, infos),
         *(_of_host(store) if production else ()),
     ]
@@ -163,6 +165,27 @@ def _of_keys(infos: list[KeyInfo], today: date) -> Iterable[Complaint]:
                 f"{usage.value} has no version for new cards",
                 f"yika-keys rotate {usage.value}", "then issue with the new version",
             )  # fmt: skip
+
+
+def _of_key_set(infos: list[KeyInfo]) -> Iterable[Complaint]:
+    """Look whether the newest version is one that a card can carry: whole, and of one cipher."""
+    held = [info for info in infos if info.usage in SET_USAGES]
+    if {info.usage for info in held} != set(SET_USAGES):
+        return  # not a store that issues cards
+    newest = max(info.version for info in held)
+    begun = [info for info in held if info.version == newest]
+    if len(begun) < len(SET_USAGES):
+        yield Complaint(
+            "key-set", False, f"整组密钥第 {newest} 版不全，卡无法使用",
+            f"version {newest} has {len(begun)} of {len(SET_USAGES)} keys of cards and PSAMs",
+            "yika-keys key-set rotate", "completes it; no card carries half a version",
+        )  # fmt: skip
+    elif len({info.algorithm for info in begun}) > 1:
+        yield Complaint(
+            "key-set", False, f"整组密钥第 {newest} 版混用算法，卡无法使用",
+            f"version {newest} of the keys of cards mixes ciphers",
+            "yika-keys key-set rotate --algorithm", "makes the next version of one cipher",
+        )  # fmt: skip
 
 
 def _of_age(info: KeyInfo, today: date) -> Iterable[Complaint]:

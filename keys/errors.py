@@ -172,6 +172,8 @@ class UnknownKey(KeysError):
         super().__init__(usage, version)
 
     def __str__(self) -> str:
+        if not self.version:  # asked for the newest
+            return f"no key {self.usage} of any version; yika-keys generate makes the first"
         return f"no key {self.usage} version {self.version}"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -55,6 +56,20 @@ def main(args: Sequence[str] | None = None) -> None:
     except click.ClickException as exc:
         exc.show()
         sys.exit(2 if isinstance(exc, click.UsageError) else 1)
-    except (KeysError, OSError) as exc:
+    except KeysError as exc:
         click.echo(f"yika-keys: {exc}", err=True)
         sys.exit(1)
+    except OSError as exc:
+        click.echo(f"yika-keys: {_told(exc)}", err=True)
+        sys.exit(1)
+
+
+def _told(error: OSError) -> str:
+    """Say which file the system refused, and why, without its numbers.
+
+    >>> _told(IsADirectoryError(21, "Is a directory", "/srv/keys"))
+    '/srv/keys: Is a directory'
+    """
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"

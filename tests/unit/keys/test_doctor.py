@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keys.algorithm import Algorithm
 from keys.cli import PASSPHRASE_ENV, main
 from keys.doctor import Complaint, before, inside, refused
 from keys.errors import (
@@ -22,6 +23,7 @@ from keys.errors import (
     KeyStoreThrottled,
 )
 from keys.host import HostUnknown, KeyStoreElsewhere
+from keys.key_set import SET_USAGES, rotate_set
 from keys.material import KeyMaterial
 from keys.store import FileKeyStore
 from keys.surroundings import Surroundings
@@ -133,6 +135,27 @@ def test_a_usage_without_an_active_version_is_told(store: FileKeyStore) -> None:
     store.retire(KeyUsage.TAC, 1, date(2999, 1, 1))
 
     assert "no-active" in _names(inside(store, TODAY, production=False))
+
+
+def test_a_key_set_that_no_card_carries_is_told(store: FileKeyStore) -> None:
+    """A version that is not whole, or of two ciphers, is told until the set is rotated."""
+    for usage in set(SET_USAGES) - {KeyUsage.TAC}:
+        store.generate(usage)
+
+    def told() -> list[str]:
+        complaints = inside(store, TODAY, production=False)
+        return [one.en for one in complaints if one.name == "key-set"]
+
+    assert told() == []
+    store.rotate(KeyUsage.TAC)
+    assert told() == ["version 2 has 1 of 9 keys of cards and PSAMs"]
+    rotate_set(store)
+    assert told() == []
+    for usage in SET_USAGES:
+        store.rotate(usage, Algorithm.SM4 if usage is KeyUsage.TAC else Algorithm.TDES)
+    assert told() == ["version 3 of the keys of cards mixes ciphers"]
+    rotate_set(store, Algorithm.SM4)
+    assert told() == []
 
 
 def test_a_missing_backup_is_told(store: FileKeyStore, tmp_path: Path) -> None:
