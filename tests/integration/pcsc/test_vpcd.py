@@ -157,7 +157,6 @@ def test_mute_card_is_given_up_and_comes_back(
     assert not gone.is_set()
 
 
-@pytest.mark.usefixtures("plug")
 def test_torn_card_is_known_to_be_gone_before_the_reader_knows(
     reader: Reader, card: VirtualCard
 ) -> None:
