@@ -12,12 +12,15 @@ never goes back; what it cannot do is notice that its whole directory was copied
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from keys import purse
 from keys.algorithm import Algorithm
+from keys.audit import utc_now
 from keys.counter import DurableCounter
 from keys.envelope import DEFAULT_COST, Envelope, KdfCost
 from keys.errors import (
@@ -31,6 +34,7 @@ from keys.errors import (
     UnsupportedAlgorithm,
 )
 from keys.files import write_private
+from keys.tries import counted_try
 from keys.usage import KeyUsage
 from keys.verify import same
 
@@ -123,10 +127,13 @@ class SoftwarePsam:
         return self._counter.value
 
     @classmethod
-    def open(cls, path: Path | str, passphrase: str) -> SoftwarePsam:
-        """Open the file that ``FileKeyStore.export_software_psam`` wrote."""
+    def open(
+        cls, path: Path | str, passphrase: str, now: Callable[[], datetime] = utc_now
+    ) -> SoftwarePsam:
+        """Open the file that ``KeyStore.export_software_psam`` wrote; wrong tries are bounded."""
         blob = Path(path).read_bytes()
-        _, plain = Envelope.open(PSAM_MAGIC, passphrase, blob, str(path))
+        with counted_try(Path(path), now):
+            _, plain = Envelope.open(PSAM_MAGIC, passphrase, blob, str(path))
         try:
             content = json.loads(plain)
             number = bytes.fromhex(content["number"])

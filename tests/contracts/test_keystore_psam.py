@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,20 @@ from keys import purse
 from keys.algorithm import Algorithm
 from keys.counter import VALUE_MAX, DurableCounter, _pack
 from keys.envelope import Envelope
-from keys.errors import KeyStoreDamaged, KeyStoreExists, KeyStoreLocked, PsamBlocked, UnknownKey
+from keys.errors import (
+    KeyStoreDamaged,
+    KeyStoreExists,
+    KeyStoreLocked,
+    KeyStoreThrottled,
+    PsamBlocked,
+    UnknownKey,
+)
 from keys.psam import PSAM_MAGIC, Psam, SoftwarePsam, counter_path
 from keys.store import FileKeyStore
+from keys.tries import TRIES_FREE
 from keys.usage import DPK_INDEX_SOFT, KeyUsage
 from tests.contracts import keystore_psam as contract
+from tests.contracts.keystore import Calendar
 from tests.factories import CHEAP, PASSPHRASE, PSAM_NO
 
 
@@ -139,6 +149,22 @@ def test_wrong_passphrase_and_damage_are_told_apart(make: Maker) -> None:
 
     with pytest.raises(KeyStoreDamaged):
         SoftwarePsam.open(make.path, PASSPHRASE)
+
+
+def test_guessing_its_passphrase_is_made_slow(make: Maker) -> None:
+    """After five wrong passphrases the right one waits a minute, and then clears the count."""
+    make()
+    watch = Calendar()
+    for _ in range(TRIES_FREE):
+        with pytest.raises(KeyStoreLocked):
+            SoftwarePsam.open(make.path, "wrong", watch.now)
+
+    with pytest.raises(KeyStoreThrottled, match="try again in 60 s"):
+        SoftwarePsam.open(make.path, PASSPHRASE, watch.now)
+    watch.day += timedelta(days=1)
+    SoftwarePsam.open(make.path, PASSPHRASE, watch.now).close()
+    with pytest.raises(KeyStoreLocked):
+        SoftwarePsam.open(make.path, "wrong", watch.now)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"number": 1}', b'{"number": "zz"}'])
