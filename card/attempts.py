@@ -237,6 +237,22 @@ compare store and card; two people decide.
         if identity is not None and row.known and identity not in row.known:
             self._put(name, _Row(row.left, (*row.known, identity)[-KEYS_REMEMBERED:]))
 
+    def new_card(self, card: str) -> None:
+        """Forget what is known of a card's keys: a blank one takes its serial.
+
+        Args:
+            card: What the names of its keys begin with, up to the slash.
+        """
+        mine = f"{card}/"
+        for name in [name for name in self._memory if name.startswith(mine)]:
+            del self._memory[name]
+        if self._path is not None:
+            self._database(
+                lambda file: file.execute(
+                    "DELETE FROM key WHERE substr(name, 1, ?) = ?", (len(mine), mine)
+                )
+            )
+
     def _get(self, name: str) -> _Row:
         if self._path is None:
             return self._memory.get(name, _Row())

@@ -65,6 +65,11 @@ class IssueJournal:
         return any(entry["what"] == "done" for entry in self._current())
 
     @property
+    def replaces(self) -> bool:
+        """Whether the card in hand takes the place of one that was thrown away."""
+        return any(entry["what"] == "spoilt" for entry in self._entries)
+
+    @property
     def writes(self) -> int:
         """Return the writes to the current card in all runs."""
         return sum(entry["writes"] for entry in self._current() if "writes" in entry)

@@ -159,6 +159,11 @@ class Issue:
 class Journal(Protocol):
     """What is told how a run goes: `card.issue_journal.IssueJournal`."""
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a card of this serial was thrown away before."""
+        ...
+
     def begin(self, mark: str, state: str) -> None:
         """Note the beginning; raise where the card cannot be the one begun before."""
         ...
@@ -177,6 +182,8 @@ class Journal(Protocol):
 
 
 class _NoJournal:
+    replaces = False
+
     def begin(self, mark: str, state: str) -> None:
         pass
 
@@ -300,6 +307,9 @@ def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) ->
         name, final = progress.key_name(application), progress.final_key(application)
         progress.guard.check_version(name, found.public.key_version, final)
     journal.begin(job.mark, found.state.value)
+    if found.state is CardState.BLANK and journal.replaces:
+        # Before its first write: a run cut after that would try the key of the card it replaces.
+        progress.guard.new_card(progress.name)
     if found.state is CardState.ISSUED:
         try:
             yield from read_back(profile, job.contents, progress, outside)

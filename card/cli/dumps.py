@@ -11,7 +11,9 @@ import click
 from card import dump_file
 from card.apply import Applied, ApplyPlan, card_data, desk_keys, plan_apply
 from card.apply import apply as apply_dump
+from card.attempts import AttemptGuard
 from card.card_keys import CardKeys
+from card.cli.consent import JOURNAL_SUFFIX, Allowance, consent_options
 from card.cli.options import (
     Failed,
     Place,
@@ -30,6 +32,7 @@ from card.diff import diff as differences
 from card.dump import CardDump, read_dump
 from card.dump_document import to_document
 from card.errors import WrongCard
+from card.issue_journal import IssueJournal
 from card.operation import run
 from card.personalise import CardState, inspect
 from card.personalise import plan as plan_issue
@@ -149,6 +152,7 @@ def diff(  # noqa: PLR0913 - one parameter for each option
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @signed_by_option
+@consent_options
 @card_options
 @json_option
 def apply(  # noqa: PLR0913 - one parameter for each option
@@ -158,6 +162,7 @@ def apply(  # noqa: PLR0913 - one parameter for each option
     dry_run: bool,
     yes: bool,
     signed_by: str | None,
+    allowance: Allowance,
     place: Place,
     as_json: bool,
 ) -> None:
@@ -168,8 +173,11 @@ def apply(  # noqa: PLR0913 - one parameter for each option
     with failures():
         target = _load(source, signed_by)
         keys = CardKeys.from_store(opened, target.asn, target.key_version)
+        folder = store.beside(JOURNAL_SUFFIX)
+        guard = guard_of(store)  # one for plan and writing: a decision counts once
+        allowance.decide(guard, lambda: IssueJournal(folder, target.asn))
         with card_at(place) as connection:
-            job = _plan(connection, target, keys, store)
+            job = _plan(connection, target, keys, guard)
             if dry_run:
                 _show_plan(job, keys, as_json)
                 return
@@ -177,7 +185,7 @@ def apply(  # noqa: PLR0913 - one parameter for each option
                 _show_plan(job, keys, as_json)
             if not (yes or job.empty):
                 click.confirm("写入此卡？Write to this card?", abort=True, err=True)
-            done = run(apply_dump(target, keys, guard_of(store)), connection)
+            done = run(apply_dump(target, keys, guard), connection)
     _show_applied(done, as_json)
 
 
@@ -209,7 +217,7 @@ def _write(found: CardDump, out: Path, signer: Identity | None) -> None:
 
 
 def _plan(
-    connection: CardConnection, target: CardDump, keys: CardKeys, store: StoreName
+    connection: CardConnection, target: CardDump, keys: CardKeys, guard: AttemptGuard
 ) -> ApplyPlan:
     state = run(inspect(), connection)
     if state.public is not None and state.public.asn != target.asn:
@@ -217,7 +225,7 @@ def _plan(
     if state.state is not CardState.ISSUED:
         return plan_apply(None, target)
     desk = desk_keys(target.asn, keys)
-    return plan_apply(run(read_dump(desk, guard_of(store)), connection), target)
+    return plan_apply(run(read_dump(desk, guard), connection), target)
 
 
 def _show_plan(job: ApplyPlan, keys: CardKeys, as_json: bool) -> None:

@@ -11,10 +11,11 @@ from typing import Any, TextIO
 
 import click
 
-from card.attempts import AttemptGuard, Consent
+from card.attempts import AttemptGuard
 from card.batch_rows import RowFault, card_data_of
 from card.card_keys import CardKeys
 from card.cli.batch import batch
+from card.cli.consent import JOURNAL_SUFFIX, Allowance, consent_options
 from card.cli.options import (
     Failed,
     Place,
@@ -41,8 +42,6 @@ from card.readers import CardConnection
 from card.review import Review, review, review_blank
 from keys.custody import StoreName
 
-JOURNAL_SUFFIX = ".journal"
-TWO = 2  # people decide against the guard
 DRY_RUN = "演习：什么也没有写入卡片 / DRY RUN: nothing was written to any card"
 
 _HELP = """\
@@ -79,8 +78,7 @@ class Wish:
     look: bool
     yes: bool
     spoilt: str | None
-    allowed: tuple[str, ...]
-    people: tuple[str, ...]
+    allowance: Allowance
 
 
 journal_option = click.option(
@@ -109,10 +107,7 @@ profile_option = click.option(
 @click.option("--look", is_flag=True, help="With --dry-run: compare with the card on the reader.")
 @click.option("--yes", is_flag=True, help="Do not ask at a terminal.")
 @click.option("--spoilt", metavar="REASON", help="The card begun before is void; take a new one.")
-@click.option("--allow", "allowed", metavar="KEY", multiple=True,
-              help="Try this key in spite of the guard; needs --by twice.")  # fmt: skip
-@click.option("--by", "people", metavar="NAME:REASON", multiple=True,
-              help="Who decides, and why; two different people.")  # fmt: skip
+@consent_options
 @card_options
 @json_option
 def issue(store: StoreName, place: Place, as_json: bool, **options: Any) -> None:
@@ -132,7 +127,7 @@ def issue(store: StoreName, place: Place, as_json: bool, **options: Any) -> None
         if wish.spoilt:
             IssueJournal(folder, data.asn).spoilt(wish.spoilt)
         guard = guard_of(store)
-        _decide(guard, folder, data, wish)
+        wish.allowance.decide(guard, lambda: IssueJournal(folder, data.asn))
         with card_at(place) as connection:
             _agree(job, connection, asks=sys.stdin.isatty() and not wish.yes)
             journal = IssueJournal(folder, data.asn, _chip(connection))
@@ -180,20 +175,6 @@ def _agree(job: Plan, connection: CardConnection, *, asks: bool) -> None:
         click.echo(line, err=True)
     if not click.confirm("写入此卡 / write this card?", err=True):
         raise Failed("已取消，什么也没有写 / stopped; nothing was written")
-
-
-def _decide(guard: AttemptGuard, folder: Path, data: CardData, wish: Wish) -> None:
-    """Keep what two people decide against the guard, before any key is tried."""
-    if not wish.allowed and not wish.people:
-        return
-    split = [person.partition(":") for person in wish.people]
-    if len(split) != TWO or not wish.allowed:
-        raise click.UsageError("--allow KEY needs --by NAME:REASON twice")
-    (one, _, first), (two, _, second) = split
-    consent = Consent((one, two), (first, second))
-    for key in wish.allowed:
-        IssueJournal(folder, data.asn).decided(key, consent)
-        guard.allow(key, consent)
 
 
 def _chip(connection: CardConnection) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from card.attempts import AttemptGuard
+from card.dump_file import load
 from card.psam import PsamCard
 from card.tap import TapRequest
 from card.volunteer import VolunteerCard
@@ -145,6 +147,26 @@ def test_apply_plans_asks_writes_and_is_done(
     assert refused.exit_code == 1
     assert "1 writes" in done.stdout
     assert again == {**again, "written": False, "writes": 0, "left": []}
+
+
+def test_two_people_let_apply_try_a_key(
+    card: VirtualCard, dumped: Path, store: FileKeyStore
+) -> None:
+    """A key with one try left stops apply; two people with reasons, kept in the journal, do not."""
+    name = f"{load(dumped).asn.hex().upper()}/39-01"
+    attempts = store.path.with_name(f"{store.path.name}.attempts")
+    AttemptGuard(attempts).note(name, 0x63C1)
+    readers = readers_with(desk=card)
+    spoken = ("--allow", name, "--by", "王芳:见过这张卡", "--by", "李强:密钥库核对过")
+
+    refused = invoke(readers, "apply", str(dumped), "--yes", store=store)
+    half = invoke(readers, "apply", str(dumped), "--yes", *spoken[:4], store=store)
+    done = invoke(readers, "apply", str(dumped), "--yes", *spoken, store=store)
+
+    assert (refused.exit_code, half.exit_code, done.exit_code) == (1, 2, 0), done.stderr
+    assert name in refused.stderr
+    journal = store.path.with_name(f"{store.path.name}.journal")
+    assert "李强" in next(journal.iterdir()).read_text(encoding="utf-8")
 
 
 def test_apply_issues_a_blank_card(dumped: Path, store: FileKeyStore, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from card.operation import run
 from card.personalise import CardState, inspect
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.psam import VirtualPsam
-from hardware_mocks.cardos.tear import Tear
+from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import ASN, PSAM_NO, PSAM_SERIAL, UID, in_process, make_store
 from tests.unit.card.virtual_reader import invoke, readers_with
@@ -84,6 +84,17 @@ def test_a_cut_card_needs_itself_or_a_word(desk: FileKeyStore) -> None:
     assert (cut.exit_code, refused.exit_code, done.exit_code) == (1, 1, 0), done.stderr
     assert "swapped" in refused.stderr
     assert blank.memory.image.mf is not None
+
+
+def test_a_blank_takes_the_place_of_a_card_cut_after_its_keys_changed(desk: FileKeyStore) -> None:
+    """What the guard knows of the spoilt card's keys costs the new one no try, cut or not."""
+    spoilt, blank = VirtualCard(uid=UID), VirtualCard(uid=UID)
+    assert _issue(spoilt, desk).exit_code == 0
+    blank.tear(Tear(write=1, moment=Moment.HALF_WRITTEN))
+    cut = _issue(blank, desk, "--spoilt", "chip cracked")
+    done = _issue(blank, desk)
+
+    assert (cut.exit_code, done.exit_code) == (1, 0), done.stderr
 
 
 def test_two_people_let_a_key_be_tried(desk: FileKeyStore) -> None:
