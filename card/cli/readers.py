@@ -104,7 +104,8 @@ def doctor(probe_store: StoreName | None, place: Place, as_json: bool) -> None:
     show(document, as_json, list(_diagnosis_lines(found)))
     if not healthy:
         worst = next(item for item in found if not item.fine)
-        raise Failed(f"{worst.meaning.zh} / {worst.meaning.en}")
+        zh, en = (f"；{worst.advice.zh}", f"; {worst.advice.en}") if worst.advice.en else ("", "")
+        raise Failed(f"{worst.meaning.zh}{zh} / {worst.meaning.en}{en}")
 
 
 def _probe(store: StoreName, place: Place, as_json: bool) -> None:
