@@ -132,6 +132,8 @@ HIERARCHY: tuple[KeyRow, ...] = (
     KeyRow(_U.KEY_BLOCK, "密钥块保护密钥", "key block protection key",
            (Algorithm.AES, Algorithm.TDES), "issuer and the partner it is shared with", 2,
            "–", "K1", "B", False, "ANSI X9.143, usage K1"),
+    KeyRow(_U.SERVER_IDENTITY, "服务器身份保护密钥", "server identity key", (Algorithm.AES,),
+           "issuer", 5, "–", "1E", "B", False, _OWN),
 )  # fmt: skip
 _ROWS = {declared.usage: declared for declared in HIERARCHY}
 

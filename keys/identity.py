@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from keys import _prims, sm2, sm2_curve, sm2_file
@@ -77,27 +78,39 @@ class Identity:
     @classmethod
     def load(cls, path: Path | str) -> Identity:
         """Read an identity of either suite from a PEM file (PKCS #8)."""
-        pem = Path(path).read_bytes()
+        return cls.from_pem(Path(path).read_bytes(), str(path))
+
+    def save(self, path: Path | str) -> None:
+        """Write the identity to a new PEM file that only its owner may read."""
+        try:
+            write_private(Path(path), self._pem(), replace=False)
+        except FileExistsError as exc:
+            raise KeyStoreExists(str(path)) from exc
+
+    def sealed_by(self, seal: Callable[[bytes], bytes]) -> bytes:
+        """Give the private half as some key store seals it; it is never given out plain."""
+        return seal(self._pem())
+
+    @classmethod
+    def from_pem(cls, pem: bytes, where: str) -> Identity:
+        """Make the identity of a PKCS #8 key in PEM; ``where`` names it in an error.
+
+        Raises:
+            KeyStoreDamaged: It is no key of either suite, or damaged.
+        """
         try:
             secret = sm2_file.from_pem(pem)
             if secret is not None:
                 return cls(_Sm2Private(secret))
             return cls(_prims.ed25519_from_pem(pem))
         except (ValueError, BadPublicKey) as exc:
-            raise KeyStoreDamaged(str(path), "not an Ed25519 or SM2 key in PEM") from exc
+            raise KeyStoreDamaged(where, "not an Ed25519 or SM2 key in PEM") from exc
 
-    def save(self, path: Path | str) -> None:
-        """Write the identity to a new PEM file that only its owner may read."""
+    def _pem(self) -> bytes:
         private = self._private
-        pem = (
-            private.to_pem()
-            if isinstance(private, _Sm2Private)
-            else _prims.ed25519_to_pem(private)
-        )
-        try:
-            write_private(Path(path), pem, replace=False)
-        except FileExistsError as exc:
-            raise KeyStoreExists(str(path)) from exc
+        if isinstance(private, _Sm2Private):
+            return private.to_pem()
+        return _prims.ed25519_to_pem(private)
 
     def sign(self, context: bytes, data: bytes) -> bytes:
         """Sign ``context ‖ data`` and give the 64 bytes of the signature."""

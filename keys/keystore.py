@@ -38,7 +38,7 @@ from keys.host import NotBindable
 from keys.key_info import KeyId, KeyInfo, KeyState, checked_version
 from keys.material import KeyMaterial
 from keys.psam import PsamMaster, create_software_psam
-from keys.usage import UNDERIVED, KeyUsage
+from keys.usage import SEALING, UNDERIVED, KeyUsage
 
 __all__ = ["BulkKey", "CardKeySource", "KeyId", "KeyInfo", "KeyState", "KeyStore", "NewCardKeys"]
 
@@ -393,6 +393,6 @@ def _derived_from(usage: KeyUsage) -> None:
 
 
 def _sealing(usage: KeyUsage) -> KeyUsage:
-    if usage is not KeyUsage.PERSONAL_DATA:
+    if usage not in SEALING:
         raise WrongPurpose(usage.value, "seal data")
     return usage

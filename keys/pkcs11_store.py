@@ -39,7 +39,7 @@ from keys.pkcs11_session import TokenSessions
 from keys.store_name import state_folder
 from keys.surroundings import HERE, Surroundings
 from keys.tries import counted_try
-from keys.usage import KeyUsage
+from keys.usage import SEALING, KeyUsage
 
 T = TypeVar("T")
 
@@ -288,7 +288,7 @@ class Pkcs11KeyStore(KeyStore):
             Attribute.SENSITIVE: True,
             Attribute.EXTRACTABLE: info.exportable,
             Attribute.ENCRYPT: True,
-            Attribute.DECRYPT: info.usage is KeyUsage.PERSONAL_DATA,
+            Attribute.DECRYPT: info.usage in SEALING,
             Attribute.SIGN: info.usage is KeyUsage.KEY_BLOCK,
             Attribute.VERIFY: False,
             Attribute.WRAP: False,

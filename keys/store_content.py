@@ -19,7 +19,7 @@ from keys.hierarchy import row
 from keys.host import HostMark
 from keys.key_info import KeyId, KeyInfo
 from keys.material import KeyMaterial
-from keys.usage import KeyUsage
+from keys.usage import SEALING, KeyUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Entry:
     def of_row(cls, found: dict[str, Any]) -> Entry:
         """Read a row of this release or the first."""
         usage, material = KeyUsage(found["usage"]), KeyMaterial(bytes.fromhex(found["key"]))
-        first = Algorithm.AES if usage is KeyUsage.PERSONAL_DATA else Algorithm.TDES
+        first = Algorithm.AES if usage in SEALING else Algorithm.TDES
         algorithm = Algorithm(found.get("algorithm", first.value))
         retires = found.get("retires")
         info = KeyInfo(

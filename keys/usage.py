@@ -24,6 +24,7 @@ class KeyUsage(enum.Enum):
     PSAM_CONTROL = "psam-control"
     PERSONAL_DATA = "personal-data"
     KEY_BLOCK = "key-block"
+    SERVER_IDENTITY = "server-identity"
     # Purse applications of other users of the SDK; the volunteer's application has none of these.
     PIN_UNBLOCK = "pin-unblock"
     PIN_RELOAD = "pin-reload"
@@ -33,7 +34,11 @@ class KeyUsage(enum.Enum):
 
 
 # Keys from which no card, PSAM or terminal key is ever derived.
-UNDERIVED = frozenset({KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK})
+UNDERIVED = frozenset(
+    {KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK, KeyUsage.SERVER_IDENTITY}
+)
+# Keys under which data is sealed; they do nothing else.
+SEALING = frozenset({KeyUsage.PERSONAL_DATA, KeyUsage.SERVER_IDENTITY})
 
 # What the volunteer scheme issues cards with: a store made for it holds these and no other.
 SCHEME_USAGES = (
@@ -48,6 +53,7 @@ SCHEME_USAGES = (
     KeyUsage.PSAM_CONTROL,
     KeyUsage.PERSONAL_DATA,
     KeyUsage.KEY_BLOCK,
+    KeyUsage.SERVER_IDENTITY,
 )
 
 

@@ -84,6 +84,38 @@ def init(console: Console, as_json: bool) -> None:
     show(document, "\n".join(lines), as_json=as_json)
 
 
+@cli.group()
+def identity() -> None:
+    """签名身份 The key that receipts and notices are signed with."""
+
+
+@identity.command("show", epilog=example(f"{PROGRAM} identity show --json"))
+@json_option
+@click.pass_obj
+def identity_show(console: Console, as_json: bool) -> None:
+    """显示公钥 Print the public key, and whether the key store keeps its private half."""
+    with console.runtime() as opened:
+        key = opened.identity
+        document = {
+            "key_id": console.config.identity.key_id,
+            "suite": key.suite.name.lower(),
+            "public_key": key.public_key.hex(),
+            "sealed": console.config.sealed_identity_path.exists(),
+        }
+    kept = "由密钥库保管 kept by the key store" if document["sealed"] else "明文文件 a plain file"
+    text = f"{document['key_id']} {document['suite']} {document['public_key']} · {kept}"
+    show(document, text, as_json=as_json)
+
+
+@identity.command("seal", epilog=example(f"{PROGRAM} identity seal"))
+@click.pass_obj
+def identity_seal(console: Console) -> None:
+    """交密钥库保管 Seal the private half under the key store and remove the plain file."""
+    with console.runtime() as opened:
+        done = runtime.seal_identity(console.config, opened.store)
+    click.echo("已封存 sealed" if done else "早已封存 was sealed before")
+
+
 @cli.command(epilog=example(f"{PROGRAM} run", f"{PROGRAM} run --port 8080"))
 @click.option("--host", help="address to listen on")
 @click.option("--port", type=click.IntRange(1, 65535), help="port to listen on")

@@ -126,6 +126,11 @@ class Config:
         return self.data.dir / "server-identity.pem"
 
     @property
+    def sealed_identity_path(self) -> Path:
+        """Return the path of the same key once the key store has sealed it."""
+        return self.data.dir / "server-identity.sealed"
+
+    @property
     def secret_path(self) -> Path:
         """Return the path of the secret that signs sessions and forms."""
         return self.data.dir / "web-secret"

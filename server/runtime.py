@@ -16,8 +16,10 @@ from flask import current_app
 
 from keys.custody import KeyStore, open_store, refuse_test_keys
 from keys.errors import KeysError
+from keys.files import write_private
 from keys.identity import Identity, Suite
 from keys.surroundings import Surroundings
+from keys.usage import KeyUsage
 from server.clock import Clock, SystemClock
 from server.config import Config
 from server.db import Database
@@ -27,6 +29,7 @@ from server.telemetry import Metrics
 EXTENSION = "yika"
 WEB_SECRET_BYTES = 32
 KEY_AUDIT = "keys.audit"
+IDENTITY_PLACE = b"yika/server-identity/1"  # binds the sealed signing key to what it is for
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def initialise_files(config: Config) -> list[str]:
     """
     config.data.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     created = []
-    if not config.identity_path.exists():
+    if not (config.identity_path.exists() or config.sealed_identity_path.exists()):
         Identity.generate(_suite(config)).save(config.identity_path)
         created.append(str(config.identity_path))
     if not config.secret_path.exists():
@@ -76,10 +79,12 @@ def open_runtime(config: Config, clock: Clock | None = None) -> Runtime:
     Raises:
         ConfigError: a file is missing or cannot be opened; the text says what to run.
     """
-    for path in (config.identity_path, config.secret_path):
-        if not path.exists():
-            raise ConfigError(f"{path} is missing: run yika-server init")
+    if not config.secret_path.exists():
+        raise ConfigError(f"{config.secret_path} is missing: run yika-server init")
+    if not (config.identity_path.exists() or config.sealed_identity_path.exists()):
+        raise ConfigError(f"{config.identity_path} is missing: run yika-server init")
     store = _open_keys(config)
+    identity = _open_identity(config, store)
     try:
         database = Database(config.database_url)
     except ValueError as error:
@@ -88,7 +93,7 @@ def open_runtime(config: Config, clock: Clock | None = None) -> Runtime:
         config=config,
         database=database,
         clock=clock or SystemClock(),
-        identity=Identity.load(config.identity_path),
+        identity=identity,
         store=store,
         web_secret=config.secret_path.read_bytes(),
     )
@@ -108,6 +113,44 @@ def _open_keys(config: Config) -> KeyStore:
     except (KeysError, FileNotFoundError) as error:
         raise ConfigError(f"key store {config.key_store}: {error}") from error
     return store
+
+
+def seal_identity(config: Config, store: KeyStore) -> bool:
+    """Put the signing key into the key store's care: sealed beside the data, the plain file gone.
+
+    Returns whether there was a plain file. A cut in between leaves both, which are the same key.
+
+    Raises:
+        KeysError: The key store does not seal.
+    """
+    if not config.identity_path.exists():
+        return False
+    if not config.sealed_identity_path.exists():
+        identity = Identity.load(config.identity_path)
+
+        def seal(pem: bytes) -> bytes:
+            return store.seal(KeyUsage.SERVER_IDENTITY, pem, IDENTITY_PLACE)
+
+        write_private(config.sealed_identity_path, identity.sealed_by(seal), replace=False)
+    if _unsealed(config, store).public_key != Identity.load(config.identity_path).public_key:
+        raise ConfigError(f"{config.sealed_identity_path} holds another key; nothing was removed")
+    config.identity_path.unlink()
+    return True
+
+
+def _open_identity(config: Config, store: KeyStore) -> Identity:
+    try:
+        if config.sealed_identity_path.exists():
+            return _unsealed(config, store)
+        return Identity.load(config.identity_path)
+    except KeysError as error:
+        raise ConfigError(f"signing key: {error}") from error
+
+
+def _unsealed(config: Config, store: KeyStore) -> Identity:
+    path = config.sealed_identity_path
+    pem = store.open_sealed(KeyUsage.SERVER_IDENTITY, path.read_bytes(), IDENTITY_PLACE)
+    return Identity.from_pem(pem, str(path))
 
 
 def current_runtime() -> Runtime:

@@ -16,7 +16,7 @@ from keys.usage import KeyUsage
 from server.app import create_app
 from server.config import Config, DatabaseSection, DataSection, IdentitySection, KeysSection
 from server.errors import ConfigError
-from server.runtime import EXTENSION, initialise_files, open_runtime
+from server.runtime import EXTENSION, initialise_files, open_runtime, seal_identity
 from tests.factories import PASSPHRASE, make_store
 
 
@@ -57,6 +57,46 @@ def test_identity_may_be_of_the_second_suite(tmp_path: Path) -> None:
     assert Identity.load(sm2.identity_path).suite is Suite.SM2
     with pytest.raises(ConfigError, match="ed25519 or sm2"):
         initialise_files(wrong)
+
+
+@pytest.mark.parametrize("suite", ["ed25519", "sm2"])
+def test_signing_key_is_kept_by_the_key_store(tmp_path: Path, suite: str) -> None:
+    """Sealed, the key is the same, no plain file is left, and nothing opens without the store."""
+    config = Config(
+        data=DataSection(tmp_path / "data"),
+        keys=KeysSection(passphrase=PASSPHRASE),
+        identity=IdentitySection(suite=suite),
+    )
+    initialise_files(config)
+    store = make_store(config.key_store_path)
+    before = Identity.load(config.identity_path).public_key
+
+    assert seal_identity(config, store)
+    assert not seal_identity(config, store)
+
+    runtime = open_runtime(config)
+    runtime.close()
+    assert runtime.identity.public_key == before
+    assert not config.identity_path.exists()
+    assert b"PRIVATE KEY" not in config.sealed_identity_path.read_bytes()
+    assert initialise_files(config) == []
+    config.sealed_identity_path.write_bytes(b"\x01" + bytes(80))
+    with pytest.raises(ConfigError, match="signing key"):
+        open_runtime(config)
+
+
+def test_a_cut_while_sealing_loses_no_key(config: Config) -> None:
+    """With both files the sealed one counts; another key beside it is never removed."""
+    store = FileKeyStore.open(config.key_store_path, PASSPHRASE)
+    plain = config.identity_path.read_bytes()
+    seal_identity(config, store)
+    config.identity_path.write_bytes(plain)
+
+    assert seal_identity(config, store)
+    Identity.generate().save(config.identity_path)
+    with pytest.raises(ConfigError, match="another key"):
+        seal_identity(config, store)
+    assert config.identity_path.exists()
 
 
 def test_application_opens_on_its_files(config: Config) -> None:

@@ -13,7 +13,7 @@ from keys.exchange import BlockFacts, block_version, facts_of, header_of
 from keys.hierarchy import HIERARCHY, LEVELS, KeyRow, chosen_algorithm, row, usage_of_block
 from keys.hierarchy_document import document
 from keys.keyblock import BlockHeader
-from keys.usage import CARD_KEYS, PURCHASE_USAGE, SCHEME_USAGES, UNDERIVED, KeyUsage
+from keys.usage import CARD_KEYS, PURCHASE_USAGE, SCHEME_USAGES, SEALING, UNDERIVED, KeyUsage
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "key-hierarchy.md"
 
@@ -88,4 +88,4 @@ def test_a_block_for_another_use_is_no_master_key() -> None:
 
 def test_nothing_is_derived_from_data_and_block_keys() -> None:
     """The keys that protect data and key blocks are those without card keys."""
-    assert {KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK} == UNDERIVED
+    assert {KeyUsage.KEY_BLOCK} | SEALING == UNDERIVED

@@ -86,6 +86,7 @@ ALLOWED = {
     KeyUsage.PRESENCE: {"cg2"},
     KeyUsage.PERSONAL_DATA: set(),
     KeyUsage.KEY_BLOCK: set(),
+    KeyUsage.SERVER_IDENTITY: set(),
     KeyUsage.PIN_UNBLOCK: {"encrypt", "encipher", "mac4"},
     KeyUsage.PIN_RELOAD: {"reload_mac4"},
     KeyUsage.LOAD: {"online_session"},
