@@ -320,7 +320,7 @@ def test_a_serial_reader_is_looked_at_without_any_service(
 
 
 def test_the_command_fails_with_one_line(tmp_path: Path) -> None:
-    """`yika-card doctor` prints its findings and ends with status 1 and one line of cause."""
+    """`yika-card doctor` ends with status 1 and one line that names the next step."""
     # In a process of its own: the PC/SC library reads the name of the socket once.
     done = subprocess.run(
         [sys.executable, "-m", "card", "doctor"],
@@ -333,3 +333,4 @@ def test_the_command_fails_with_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("[!!] service")
     assert len(done.stderr.strip().splitlines()) == 1
+    assert "systemctl start pcscd" in done.stderr
