@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from card.attempts import AttemptGuard
 from card.commands import read_record, read_record_by_tag, select_fid, select_name
 from card.errors import (
+    ApplicationLocked,
     BlankCard,
-    Blocked,
     ForeignCard,
     ProtocolFault,
     RecordNotFound,
@@ -132,7 +132,7 @@ def select_public(issuer: bytes = ISSUER_ID) -> Operation[PublicData]:
     Raises:
         BlankCard: There is no master file yet, or the application was never filled.
         ForeignCard: There is no volunteer application, or it is another issuer's.
-        Blocked: The application was blocked.
+        ApplicationLocked: The application was blocked.
         LayoutError: File 0015 does not decode.
     """
     try:
@@ -144,7 +144,7 @@ def select_public(issuer: bytes = ISSUER_ID) -> Operation[PublicData]:
         if master_file.sw != OK:
             raise BlankCard from exc
         if exc.sw == _APPLICATION_BLOCKED:
-            raise Blocked(exc.sw, exc.ins) from exc
+            raise ApplicationLocked(exc.sw, exc.ins) from exc
         raise ForeignCard from exc
     public = public_data(response.data)
     if public.issuer != issuer:

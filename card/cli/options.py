@@ -7,6 +7,7 @@ Readers come from `Readers` in click's context object, so that a test hands in v
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -159,10 +160,13 @@ def card_at(place: Place) -> Iterator[CardConnection]:
         NoReader, NoCard: There is none, or none in time.
         Failed: Several readers hold a card and none was named.
     """
-    chosen = _chosen(place)
+    with _misspelt(place):
+        chosen = _chosen(place)
     trace = None if place.trace is None else Trace(chosen.name, reveal=place.reveal)
     try:
-        if not chosen.wait_card(place.wait_s):
+        with _misspelt(place):
+            there = chosen.wait_card(place.wait_s)
+        if not there:
             raise NoCard(chosen.name)
         connection = chosen.connect()
         try:
@@ -180,6 +184,22 @@ def _chosen(place: Place) -> Reader:
         return CassetteReader(Path(place.reader.removeprefix(CASSETTE)))
     source = readers_here()
     return source.open(place.reader or _only_reader_with_card(source, place.wait_s))
+
+
+@contextmanager
+def _misspelt(place: Place) -> Iterator[None]:
+    """Name the readers there are, where one was named that is not among them."""
+    try:
+        yield
+    except NoReader:
+        names: list[str] = []
+        with contextlib.suppress(CardError):
+            names = readers_here().names()
+        if place.reader is not None and names and place.reader not in names:
+            listed = "；".join(names)
+            text = f"没有读卡器 / no reader {place.reader}；现有 / there are: {listed}"
+            raise Failed(text) from None
+        raise
 
 
 def _keep(trace: Trace, path: Path) -> None:

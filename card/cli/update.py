@@ -39,6 +39,7 @@ Examples:
   yika-card update --block for-good --store keys.yika
 """
 _BLOCKS = {block.name.lower().replace("_", "-"): block for block in Block}
+MOBILE_CHARS_MAX = 32  # eleven digits and a line end; a file with more is another file
 _DATE = click.DateTime(["%Y-%m-%d"])
 
 
@@ -48,7 +49,12 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 @click.option("--total-minutes", type=int, help="Total minutes of service.")
 @click.option("--totals-date", type=_DATE, help="Day the totals are as of.")
 @click.option("--functions", type=int, help="Functions opted into, as a number of flags.")
-@click.option("--guardian-mobile", help="Guardian's mobile, 11 digits.")
+@click.option(
+    "--guardian-mobile-from",
+    "guardian_file",
+    type=click.File("r", encoding="utf-8"),
+    help="File with the guardian's mobile, 11 digits; - is standard input.",
+)
 @click.option("--block", "blocking", type=click.Choice(sorted(_BLOCKS)), help="Block the card.")
 @click.option("--dry-run", is_flag=True, help="Read, show what would be written, and stop.")
 @needed_store_option
@@ -57,6 +63,9 @@ _DATE = click.DateTime(["%Y-%m-%d"])
 def update(blocking: str | None, dry_run: bool, store: StoreName, place: Place, as_json: bool,
            **values: Any) -> None:  # fmt: skip
     """Bring the card on the reader up to date."""
+    # A number on the command line would stand in the list of processes.
+    told = values.pop("guardian_file")
+    values["guardian_mobile"] = None if told is None else told.read(MOBILE_CHARS_MAX).strip()
     dates = {name: value.date() for name, value in values.items() if isinstance(value, dt.datetime)}
     wanted = Wanted(**{**values, **dates}, block=None if blocking is None else _BLOCKS[blocking])
     opened, guard = open_store(store), guard_of(store)

@@ -8,7 +8,7 @@ CardError
 ├── StatusError           the card refused: status word and instruction
 │   ├── AuthenticationFailed    63Cx, with the attempts left
 │   ├── SecurityNotSatisfied    6982
-│   ├── Blocked                 6983, 9303
+│   ├── Blocked                 6983, 9303; ApplicationLocked: until it is unblocked
 │   ├── FileNotFound            6A82
 │   ├── RecordNotFound          6A83
 │   ├── KeyNotFound             6A88, 9403
@@ -80,6 +80,7 @@ from card.errors.readers import (
     ReaderError,
 )
 from card.errors.status import (
+    ApplicationLocked,
     AuthenticationFailed,
     Blocked,
     CardError,
@@ -100,6 +101,7 @@ from card.errors.status import (
 
 __all__ = [
     "AnswerLost",
+    "ApplicationLocked",
     "AuthenticationFailed",
     "BlankCard",
     "Blocked",

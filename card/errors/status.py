@@ -104,6 +104,19 @@ class Blocked(StatusError):
     """6983 or 9303: a key or the application is locked for good."""
 
 
+class ApplicationLocked(Blocked):
+    """6A81 to SELECT where the master file answers: the application is blocked for a time."""
+
+    def __init__(self, sw: int, ins: int) -> None:
+        super().__init__(sw, ins)
+        self.meaning = Text(
+            "义工证应用已临时锁定", "the volunteer application is blocked until unblocked"
+        )
+        self.advice = Text(
+            "请到服务台解锁或更换", "have it unblocked or replaced at the service desk"
+        )
+
+
 class FileNotFound(StatusError):
     """6A82: no such file or application."""
 

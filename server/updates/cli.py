@@ -19,6 +19,7 @@ from server.updates.models import CardUpdate
 from server.updates.services import Bench
 
 LIST_MAX = 200
+MOBILE_CHARS_MAX = 32  # eleven digits and a line end
 
 
 @click.group("card-update")
@@ -38,7 +39,12 @@ def card_update() -> None:
 @click.option("--level", type=click.IntRange(0, 255))
 @click.option("--total-minutes", type=click.IntRange(0, 2**32 - 1))
 @click.option("--functions", type=click.IntRange(0, 255), help="opt-in functions as one byte")
-@click.option("--guardian-mobile", help="11 digits")
+@click.option(
+    "--guardian-mobile-from",
+    "guardian_file",
+    type=click.File("r", encoding="utf-8"),
+    help="file with the guardian's mobile, 11 digits; - is standard input",
+)
 @click.option(
     "--block", type=click.Choice(["until-unblocked", "for-good"]), help="end the application's use"
 )
@@ -93,12 +99,16 @@ def list_updates(console: Console, asn: str | None, as_json: bool) -> None:
 def _wanted(wished: dict[str, Any], now_ms: int) -> Wanted:
     block = wished.pop("block")
     valid_to = wished.pop("valid_to")
+    # A number on the command line would stand in the list of processes.
+    told = wished.pop("guardian_file")
+    mobile = None if told is None else told.read(MOBILE_CHARS_MAX).strip()
     totals_date = None
     if wished["total_minutes"] is not None:
         totals_date = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).date()
     return Wanted(
         valid_to=None if valid_to is None else valid_to.date(),
         totals_date=totals_date,
+        guardian_mobile=mobile,
         block=None if block is None else Block[block.replace("-", "_").upper()],
         **wished,
     )

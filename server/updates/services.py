@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -74,6 +75,9 @@ def queue(
     fields = carrying.wanted_fields(wanted)
     if not fields:
         raise Refused("nothing-wanted", "没有要更新的内容", "nothing is to change")
+    mobile = wanted.guardian_mobile
+    if mobile is not None and not re.fullmatch(r"\d{11}", mobile, re.ASCII):
+        raise Refused("mobile", "手机号须为 11 位数字", "a mobile number has 11 digits")
     _end_waiting(session, asn, "replaced", bench.now_ms)
     reference = secrets.token_hex(16)
     sealed = bench.store.seal(

@@ -290,6 +290,10 @@ def test_newer_wish_replaces_the_older(post: Post) -> None:
             services.cancel(session, ASN, "li", NOW_MS)
         with pytest.raises(Refused, match="no card"):
             services.queue(session, Bench(rig.store, NOW_MS), "9" * 20, WANTED, WHY)
+        with pytest.raises(Refused, match="11 digits"):
+            services.queue(
+                session, Bench(rig.store, NOW_MS), ASN, Wanted(guardian_mobile="0755"), WHY
+            )
         with pytest.raises(Refused, match="nothing is to change"):
             services.queue(session, Bench(rig.store, NOW_MS), ASN, Wanted(), WHY)
         actions = session.scalars(sa.select(Audit.action)).all()

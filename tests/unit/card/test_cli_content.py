@@ -220,3 +220,13 @@ def test_the_log_is_read_with_the_desk_s_keys(card: VirtualCard, store: FileKeyS
     assert "终端机编号 001122334455" in invoke(readers, "log", store=store).stdout
     assert invoke(readers, "log").exit_code == 2
     assert invoke(readers, "log", "--application", "zz").exit_code == 2
+
+
+def test_a_misspelt_reader_gets_the_names_there_are() -> None:
+    """A reader that is not there is answered with those that are, in one line."""
+    done = invoke(readers_with(desk=None), "info", "--reader", "virtual:dask")
+
+    assert done.exit_code == 1
+    assert "virtual:dask" in done.stderr
+    assert "virtual:desk" in done.stderr
+    assert done.stderr.count("\n") == 1

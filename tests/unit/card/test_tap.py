@@ -14,9 +14,9 @@ from card.attempts import AttemptGuard
 from card.bcd import bcd_datetime
 from card.commands import CAPP_PURCHASE
 from card.errors import (
+    ApplicationLocked,
     AuthenticationFailed,
     BlankCard,
-    Blocked,
     CardRemoved,
     CounterExhausted,
     ForeignCard,
@@ -354,7 +354,7 @@ def test_a_blocked_application_is_not_foreign(store: FileKeyStore, card: Virtual
     maintenance = store.card_key(KeyUsage.MAINTENANCE, 1, ASN[2:])
     run(maced(CommandApdu(0x80, 0x1E, 0x00, 0x00), maintenance), connection)
 
-    with pytest.raises(Blocked):
+    with pytest.raises(ApplicationLocked, match="blocked until unblocked"):
         run(select(), connection)
 
 
