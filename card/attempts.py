@@ -126,7 +126,7 @@ class AttemptGuard:
     >>> guard.check("0017/39-00")
     Traceback (most recent call last):
     ...
-    card.errors.GuardRefused: 密钥 0017/39-00 只剩 1 次机会，已停止尝试；\
+    card.errors.cards.GuardRefused: 密钥 0017/39-00 只剩 1 次机会，已停止尝试；\
 请核对密钥库与卡片后由两人处理。key 0017/39-00 has 1 attempt(s) left; it is not tried again; \
 compare store and card; two people decide.
     """
