@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from server.db import Database
 from server.schema import upgrade
+from server.telemetry import configure_logging
 from tests.integration.postgres import PostgresCluster, Wiper
 
 SHARED = "yika_shared"
@@ -28,6 +30,14 @@ settings.register_profile(
 )
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("YIKA_HYPOTHESIS", "gate"))
+
+
+@pytest.fixture
+def server_log(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """Logging as the server configures it, on the captured streams, and undone with them."""
+    configure_logging()
+    yield capsys
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from keys.sm2 import SM2_EVENTS_MAX
 from server.errors import Problem
 from server.ingest.checks import check_sm2
 from server.serving import say_how_sm2_is_verified
-from server.telemetry import configure_logging
 from swipe import arrays
 from tests.factories import make_event, make_identity
 
@@ -52,13 +51,11 @@ def test_the_limit_is_for_slow_sm2_only() -> None:
     ("library", "level", "event"), [(None, "warning", "sm2_slow"), ("X", "info", "sm2_fast")]
 )
 def test_the_server_says_how_it_verifies_sm2(
-    library: str | None, level: str, event: str, capsys: pytest.CaptureFixture[str]
+    library: str | None, level: str, event: str, server_log: pytest.CaptureFixture[str]
 ) -> None:
     """At start one line names the library, or warns and tells the limit where there is none."""
-    configure_logging()
-
     say_how_sm2_is_verified(library)
 
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(server_log.readouterr().err)
     assert (line["level"], line["event"]) == (level, event)
     assert line.get("library") == library
