@@ -9,9 +9,9 @@ from pathlib import Path
 from keys import _prims, sm2, sm2_curve, sm2_file
 from keys.errors import BadPublicKey, KeyStoreDamaged, KeyStoreExists
 from keys.files import write_private
-from keys.suite import Suite, full_key, short_key
+from keys.suite import Suite, fingerprint, full_key, short_key
 
-__all__ = ["Identity", "Suite", "full_key", "short_key"]
+__all__ = ["Identity", "Suite", "fingerprint", "full_key", "short_key"]
 
 
 class _Sm2Private:

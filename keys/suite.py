@@ -49,6 +49,16 @@ class Suite(enum.IntEnum):
         return hashlib.sha256(data).digest() if self is Suite.ED25519 else sm2.sm3(data)
 
 
+def fingerprint(public_key: bytes) -> str:
+    """Give SHA-256 of a public key, left ten bytes, for two people to compare by voice.
+
+    >>> fingerprint(bytes(32))
+    '6668 7aad f862 bd77 6c8f'
+    """
+    text = hashlib.sha256(public_key).hexdigest()[:20]
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
 def short_key(public_key: bytes) -> bytes:
     """Give the 32 bytes a public key is written as in a record; an odd y is refused."""
     if Suite.of(public_key) is Suite.SM2 and public_key[-1] & 1:

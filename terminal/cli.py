@@ -17,7 +17,7 @@ import click
 from card.errors import CardError
 from card.readers import open_reader
 from keys.errors import KeysError
-from keys.identity import Identity, Suite
+from keys.identity import Identity, Suite, fingerprint
 from swipe.errors import SwipeError
 from terminal.clock import Clock, SystemClock
 from terminal.config import Config, load
@@ -29,7 +29,6 @@ from terminal.journal import read_only
 from terminal.keypad import open_keypad
 from terminal.passport import Passport
 from terminal.program import Parts, Program
-from terminal.provision import fingerprint
 from terminal.provision import provision as enrol
 from terminal.psam_slot import SOFT, open_psam
 from terminal.report import Report, read_report

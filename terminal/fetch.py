@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from swipe.kinds import ConfigKind
+from swipe.requests import REQUEST_CONTEXT, request_message
 from terminal.chain import Chain, Surroundings
 from terminal.courier import Job
 from terminal.files import CONFIG, HOTLIST
@@ -14,7 +15,6 @@ from terminal.notices import Notices, SiteConfig
 from terminal.recover import note_config
 from terminal.transport import Request, Transport
 
-REQUEST_CONTEXT = b"yika/request/1\0"
 NOTICE_PATH = "/api/v1/terminals/{}/{}"
 
 
@@ -71,8 +71,7 @@ class NoticeFetcher:
 def authorization(chain: Chain, method: str, path: str) -> str:
     """Return the header that says which terminal asks, signed over method, path and time."""
     utc_ms = chain.time.now().utc_ms
-    message = b"\0".join((method.encode(), path.encode(), str(utc_ms).encode()))
-    signature = chain.identity.sign(REQUEST_CONTEXT, message)
+    signature = chain.identity.sign(REQUEST_CONTEXT, request_message(method, path, utc_ms))
     return f"Yika-Terminal {utc_ms}.{signature.hex()}"
 
 

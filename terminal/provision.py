@@ -7,7 +7,6 @@ same key is shown again, and the server answers the same token and key with the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from keys.identity import Identity, Suite
 from keys.psam import Psam
 from swipe.frames import FileHeader
+from swipe.requests import ENROL_CONTEXT, enrol_message
 from terminal.desk import dpk_idx
 from terminal.errors import BadAnswer
 from terminal.files import IDENTITY, JOURNAL
@@ -23,7 +23,6 @@ from terminal.passport import PUBLIC_KEY_BYTES, Passport
 from terminal.transport import Request, Transport
 
 ENROL_PATH = "/api/v1/terminals/enrol"
-ENROL_CONTEXT = b"yika/enrol/1\0"
 DATA_DIR_MODE = 0o700
 
 
@@ -59,19 +58,9 @@ def own_identity(data_dir: Path, suite: Suite = Suite.ED25519) -> Identity:
     return identity
 
 
-def fingerprint(public_key: bytes) -> str:
-    """Return SHA-256 of a public key, left ten bytes, for two people to compare by voice.
-
-    >>> fingerprint(bytes(32))
-    '6668 7aad f862 bd77 6c8f'
-    """
-    text = hashlib.sha256(public_key).hexdigest()[:20]
-    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
-
-
 def _body(identity: Identity, psam: Psam, token: str) -> bytes:
     """Return the request; the new key signs code, PSAM number and key index."""
-    message = b"\0".join((token.encode(), psam.number + bytes([dpk_idx(psam)])))
+    message = enrol_message(token, psam.number, dpk_idx(psam))
     return json.dumps(
         {
             "signature": identity.sign(ENROL_CONTEXT, message).hex(),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from keys.identity import Identity, short_key
 from swipe.kinds import EventType
+from swipe.requests import ROTATE_CONTEXT, change_message
 from terminal.chain import Chain
 from terminal.errors import BadAnswer
 from terminal.files import (
@@ -28,13 +29,7 @@ from terminal.passport import Passport
 from terminal.state import State
 from terminal.transport import Request, Transport
 
-ROTATE_CONTEXT = b"yika/rotate/1\0"
 KEYS_PATH = "/api/v1/terminals/{}/keys"
-
-
-def change_message(terminal_id: int, old_key_id: int, new_public_key: bytes) -> bytes:
-    """Return what both keys sign: terminal (8) ‖ the old key's number (4) ‖ the new public key."""
-    return terminal_id.to_bytes(8) + old_key_id.to_bytes(4) + new_public_key
 
 
 def change_key(

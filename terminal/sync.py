@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from keys.identity import fingerprint
 from swipe.kinds import BatchKind
 from terminal.actions import close_period
 from terminal.clock import Clock
 from terminal.config import Config
 from terminal.courier import Exchanger, Job
 from terminal.files import sole_writer
-from terminal.provision import fingerprint
 from terminal.report import Report, figures
 from terminal.rotation import change_key
 from terminal.station import open_journal, open_station

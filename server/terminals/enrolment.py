@@ -22,9 +22,9 @@ from server.people import audit, sequences
 from server.terminals import pairing, policy
 from server.terminals.models import EnrolToken, Psam, Terminal, TerminalKey
 from server.terminals.services import CONFIG, find_site, find_terminal, keys_of
+from swipe.requests import ENROL_CONTEXT, enrol_message
 
 FIRST_SEQ = 1
-ENROL_CONTEXT = b"yika/enrol/1\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Enrolment:
 
     @property
     def message(self) -> bytes:
-        """Return what the signature is over: code, PSAM number, key index."""
-        return b"\0".join((self.token.encode(), self.psam_no + bytes([self.dpk_idx])))
+        """Return what the signature is over."""
+        return enrol_message(self.token, self.psam_no, self.dpk_idx)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ of the public log like every key.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +16,19 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keys.errors import BadPublicKey
-from keys.suite import Suite, short_key
+from keys.suite import Suite, fingerprint, short_key
 from keys.verify import verify
 from server import evidence
 from server.errors import Problem, Refused
 from server.people import audit
-from server.terminals import pairing
 from server.terminals.models import Terminal, TerminalKey
 from server.terminals.services import find_terminal
 from swipe import payloads
 from swipe.arrays import EventArray, Mask
 from swipe.event import Event
 from swipe.kinds import EventType
+from swipe.requests import ROTATE_CONTEXT, change_message
 
-ROTATE_CONTEXT = b"yika/rotate/1\0"
 # A terminal that changes its key more often than every day for years is out of order.
 KEYS_MAX = 1_000
 
@@ -47,8 +45,8 @@ class KeyChange:
 
     @property
     def message(self) -> bytes:
-        """Return what both keys sign: terminal (8) ‖ old key's number (4) ‖ new public key."""
-        return self.terminal_id.to_bytes(8) + self.old_key_id.to_bytes(4) + self.public_key
+        """Return what both keys sign."""
+        return change_message(self.terminal_id, self.old_key_id, self.public_key)
 
 
 def change_key(session: Session, shown: KeyChange, now_ms: int) -> TerminalKey:
@@ -111,11 +109,11 @@ def end_key(
 
 
 def describe(key: TerminalKey) -> dict[str, Any]:
-    """Return what may be said about a key; the fingerprint is SHA-256, left ten bytes."""
+    """Return what may be said about a key; the fingerprint is for two people to compare."""
     return {
         "key_id": key.id,
         "suite": Suite(key.suite).name.lower(),
-        "fingerprint": pairing.fingerprint(hashlib.sha256(key.public_key).digest()),
+        "fingerprint": fingerprint(key.public_key),
         "until_seq": key.until_seq,
         "replaces": key.replaces,
         "in_force": key.valid_from_ms is not None and key.revoked_ms is None,

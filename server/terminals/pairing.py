@@ -32,13 +32,3 @@ def normalised(text: str) -> str:
     'K7QF2M9CXR04'
     """
     return text.strip().upper().translate(_MISREAD)
-
-
-def fingerprint(digest: bytes) -> str:
-    """Write the left ten bytes of a hash so that two people can compare them by voice.
-
-    >>> fingerprint(bytes(range(32)))
-    '0001 0203 0405 0607 0809'
-    """
-    text = digest[:10].hex()
-    return " ".join(text[at : at + GROUP] for at in range(0, len(text), GROUP))

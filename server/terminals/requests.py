@@ -17,8 +17,8 @@ from server.errors import Problem
 from server.terminals import policy
 from server.terminals.models import Terminal
 from server.terminals.services import keys_of
+from swipe.requests import REQUEST_CONTEXT, request_message
 
-REQUEST_CONTEXT = b"yika/request/1\0"
 _HEADER = re.compile(r"Yika-Terminal (\d{1,15})\.([0-9a-f]{128})", re.ASCII)
 
 
@@ -29,15 +29,6 @@ class SignedRequest:
     method: str
     path: str
     authorization: str | None
-
-
-def message(method: str, path: str, utc_ms: int) -> bytes:
-    r"""Return the signed bytes of a request, without the context.
-
-    >>> message("GET", "/api/v1/terminals/7/config", 1)
-    b'GET\x00/api/v1/terminals/7/config\x001'
-    """
-    return f"{method}\0{path}\0{utc_ms}".encode()
 
 
 def authenticate(
@@ -53,7 +44,7 @@ def authenticate(
     if found is None or terminal is None or terminal.state in ("pending", "revoked"):
         raise _refusal("终端未知、未批准或已停用", "terminal unknown, not approved or revoked")
     utc_ms, signature = int(found[1]), bytes.fromhex(found[2])
-    data = message(request.method, request.path, utc_ms)
+    data = request_message(request.method, request.path, utc_ms)
     valid = [key for key in keys_of(session, terminal_id) if key.revoked_ms is None]
     if not any(verify(key.public_key, signature, REQUEST_CONTEXT, data) for key in valid):
         raise _refusal("请求签名不对", "the signature of the request is wrong")

@@ -100,6 +100,10 @@ def test_guardian_is_named(environment: dict[str, str]) -> None:
     )["number"]
 
     run(environment, "volunteer", "guardian", child, adult)
+    nobody = call(environment, "volunteer", "guardian", child, "1000000004")
+
+    assert child != adult
+    assert nobody.exit_code != 0
 
 
 def test_terminal_takes_two_people(environment: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from server.ingest.verdicts import Verdict
 from server.terminals import enrolment, key_change
 from server.terminals.models import TerminalKey
 from swipe.kinds import EventType
+from swipe.requests import ROTATE_CONTEXT
 from swipe.verify import Pins, verify_stream
 from terminal.config import Config, TerminalSection
 from terminal.errors import Refused as ServerRefused
@@ -242,8 +243,8 @@ def test_key_change_needs_both_signatures(
         post.terminal_id, post.terminal_keys()[0].id, fresh.public_key, b"", b""
     )
     right = {
-        "old_signature": old.sign(key_change.ROTATE_CONTEXT, shown.message).hex(),
-        "new_signature": fresh.sign(key_change.ROTATE_CONTEXT, shown.message).hex(),
+        "old_signature": old.sign(ROTATE_CONTEXT, shown.message).hex(),
+        "new_signature": fresh.sign(ROTATE_CONTEXT, shown.message).hex(),
     }
     body = {"old_key_id": shown.old_key_id, "public_key": fresh.public_key.hex(), **right}
     path = f"/api/v1/terminals/{post.terminal_id}/keys"

@@ -24,6 +24,7 @@ from server.terminals.enrolment import Enrolment, NewPsam
 from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.services import NewActivity, NewSite
 from swipe import merkle
+from swipe.requests import ENROL_CONTEXT
 from tests.factories import KEY_ID, PSAM_NO, TERMINAL_ID, make_identity
 from tests.integration.server.rig import NOW_MS, Rig
 
@@ -46,7 +47,7 @@ def shown(token: str, **changes: Any) -> Enrolment:
         "dpk_idx": DPK_INDEX_PSAM,
     }  # fmt: skip
     unsigned = Enrolment(**(values | changes))
-    signature = identity.sign(enrolment.ENROL_CONTEXT, unsigned.message)
+    signature = identity.sign(ENROL_CONTEXT, unsigned.message)
     return replace(unsigned, signature=signature)
 
 

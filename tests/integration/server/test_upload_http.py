@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import structlog
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -18,11 +17,11 @@ from keys.identity import Identity
 from keys.usage import DPK_INDEX_PSAM
 from server.db import Database
 from server.people.services import CardReport, report_card
-from server.telemetry import configure_logging
-from server.terminals import enrolment, requests
+from server.terminals import enrolment
 from server.terminals.services import NewActivity, add_activity
 from swipe.batch import MAX_BATCH_SIZE
 from swipe.notices import Config, Hotlist
+from swipe.requests import ENROL_CONTEXT, REQUEST_CONTEXT, enrol_message, request_message
 from tests.factories import CARD_ASN, TERMINAL_ID
 from tests.integration.postgres import PostgresCluster
 from tests.integration.server.rig import NOW_MS, Rig
@@ -55,8 +54,8 @@ def problem(response: TestResponse) -> dict[str, Any]:
 
 def signed(identity: Identity, path: str, utc_ms: int = NOW_MS) -> dict[str, str]:
     """Return the headers of a terminal's signed GET."""
-    data = requests.message("GET", path, utc_ms)
-    signature = identity.sign(requests.REQUEST_CONTEXT, data).hex()
+    data = request_message("GET", path, utc_ms)
+    signature = identity.sign(REQUEST_CONTEXT, data).hex()
     return {"Authorization": f"Yika-Terminal {utc_ms}.{signature}"}
 
 
@@ -182,8 +181,8 @@ def test_terminal_enrols_waits_for_approval_and_uploads(rig: Rig, client: FlaskC
         "psam_kind": "hardware",
         "dpk_idx": DPK_INDEX_PSAM,
     }
-    message = token.encode() + b"\0" + bytes.fromhex("880000009999") + bytes([DPK_INDEX_PSAM])
-    shown["signature"] = identity.sign(enrolment.ENROL_CONTEXT, message).hex()
+    message = enrol_message(token, bytes.fromhex("880000009999"), DPK_INDEX_PSAM)
+    shown["signature"] = identity.sign(ENROL_CONTEXT, message).hex()
 
     answer = client.post("/api/v1/terminals/enrol", json=shown)
     again = client.post("/api/v1/terminals/enrol", json=shown)
@@ -347,10 +346,9 @@ def test_oversized_stream_is_cut_off(sqlite_client: FlaskClient) -> None:
 
 
 def test_unexpected_error_tells_nothing_inside(
-    sqlite_rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sqlite_rig: Rig, tmp_path: Path, server_log: pytest.CaptureFixture[str]
 ) -> None:
     """A fault in the program is answered 500 in both languages; the log has no variable's value."""
-    configure_logging()
     app = sqlite_rig.app(tmp_path)
 
     @app.route("/api/v1/broken")
@@ -360,8 +358,7 @@ def test_unexpected_error_tells_nothing_inside(
 
     response = app.test_client().get("/api/v1/broken")
 
-    structlog.reset_defaults()
-    logged = capsys.readouterr().err
+    logged = server_log.readouterr().err
     assert problem(response)["status"] == 500
     assert "LookupError" in logged
     assert "sesame" not in logged.replace('secret = "open sesame"', "")

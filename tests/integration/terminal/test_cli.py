@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from keys.identity import fingerprint
 from keys.store import FileKeyStore
 from swipe.kinds import EventType
 from swipe.verify import verify_stream
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, cli, main
 from terminal.errors import NotSaved
 from terminal.files import HIGH_WATER, IDENTITY, JOURNAL, PASSPORT, sole_writer
-from terminal.provision import fingerprint
 from terminal.storage import FileStorage
 from tests.factories import PASSPHRASE
 from tests.integration.terminal.bench import SOFT_NUMBER, Bench, issue, software_psam

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a terminal signs besides its records: enrolment, a change of key, a question to the server.
+
+Both sides build the same bytes here; the context keeps one purpose from being shown for another.
+"""
+
+from __future__ import annotations
+
+ENROL_CONTEXT = b"yika/enrol/1\0"
+ROTATE_CONTEXT = b"yika/rotate/1\0"
+REQUEST_CONTEXT = b"yika/request/1\0"
+
+
+def enrol_message(token: str, psam_no: bytes, dpk_idx: int) -> bytes:
+    r"""Give what a new key signs to be enrolled: token ‖ 00 ‖ PSAM number (6) ‖ key index (1).
+
+    >>> enrol_message("K7QF", bytes(6), 1)
+    b'K7QF\x00\x00\x00\x00\x00\x00\x00\x01'
+    """
+    return b"\0".join((token.encode(), psam_no + bytes([dpk_idx])))
+
+
+def change_message(terminal_id: int, old_key_id: int, public_key: bytes) -> bytes:
+    """Give what both keys sign for a change: terminal (8) ‖ old key's number (4) ‖ new key.
+
+    >>> change_message(7, 1, b"K").hex()
+    '0000000000000007000000014b'
+    """
+    return terminal_id.to_bytes(8) + old_key_id.to_bytes(4) + public_key
+
+
+def request_message(method: str, path: str, utc_ms: int) -> bytes:
+    r"""Give what a terminal signs to ask: method ‖ 00 ‖ path ‖ 00 ‖ utc_ms in decimal.
+
+    >>> request_message("GET", "/api/v1/terminals/7/config", 1)
+    b'GET\x00/api/v1/terminals/7/config\x001'
+    """
+    return f"{method}\0{path}\0{utc_ms}".encode()
