@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,9 @@ settings.load_profile(os.environ.get("YIKA_HYPOTHESIS", "gate"))
 
 
 @pytest.fixture
-def server_log(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """Logging as the server configures it, on the captured streams, and undone with them."""
-    configure_logging()
-    yield capsys
+def log_as_server() -> Iterator[Callable[[], None]]:
+    """Configure logging as the server does; undone at the end, with the stream it writes to."""
+    yield configure_logging
     structlog.reset_defaults()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -346,9 +347,11 @@ def test_oversized_stream_is_cut_off(sqlite_client: FlaskClient) -> None:
 
 
 def test_unexpected_error_tells_nothing_inside(
-    sqlite_rig: Rig, tmp_path: Path, server_log: pytest.CaptureFixture[str]
+    sqlite_rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    log_as_server: Callable[[], None],
 ) -> None:
     """A fault in the program is answered 500 in both languages; the log has no variable's value."""
+    log_as_server()
     app = sqlite_rig.app(tmp_path)
 
     @app.route("/api/v1/broken")
@@ -358,7 +361,7 @@ def test_unexpected_error_tells_nothing_inside(
 
     response = app.test_client().get("/api/v1/broken")
 
-    logged = server_log.readouterr().err
+    logged = capsys.readouterr().err
     assert problem(response)["status"] == 500
     assert "LookupError" in logged
     assert "sesame" not in logged.replace('secret = "open sesame"', "")

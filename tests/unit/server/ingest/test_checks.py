@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -51,11 +52,13 @@ def test_the_limit_is_for_slow_sm2_only() -> None:
     ("library", "level", "event"), [(None, "warning", "sm2_slow"), ("X", "info", "sm2_fast")]
 )
 def test_the_server_says_how_it_verifies_sm2(
-    library: str | None, level: str, event: str, server_log: pytest.CaptureFixture[str]
+    library: str | None, level: str, event: str, capsys: pytest.CaptureFixture[str],
+    log_as_server: Callable[[], None],
 ) -> None:
     """At start one line names the library, or warns and tells the limit where there is none."""
+    log_as_server()
     say_how_sm2_is_verified(library)
 
-    line = json.loads(server_log.readouterr().err)
+    line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["event"]) == (level, event)
     assert line.get("library") == library
