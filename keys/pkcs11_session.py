@@ -4,6 +4,10 @@
 A program logs in once per token (PKCS#11 §6.7.4: a second login of the same program is refused, and
 all its sessions share the first). The session that logged in is kept for the life of the program;
 each thread works in one of its own (§6.7.6). A child after a fork starts the library anew (§6.6.1).
+
+A module may run its calls side by side; SoftHSM2 cannot, whatever it says at C_Initialize: threads
+that open sessions and objects at once get CKR_GENERAL_ERROR or a crash. Its calls are made one at
+a time (docs/adr/0137).
 """
 
 from __future__ import annotations
@@ -86,19 +90,41 @@ class _Login:
 
 _LOGINS: dict[tuple[str, bytes], _Login] = {}
 _LOGINS_MUTEX = threading.Lock()
+# Makers of modules (CK_INFO.manufacturerID) whose calls must not meet.
+_ONE_AT_A_TIME = frozenset({"SoftHSM"})
+_Turn = contextlib.AbstractContextManager[Any]
+_TURNS: dict[str, _Turn] = {}
 # In which process each module was started; a fork takes the module along, but not its sessions.
 _STARTED: dict[str, int] = {}
+
+
+def _turn_for(library: Any) -> _Turn:
+    """Give what lets one thread at a time into a module that needs it, and all into others."""
+    if library.manufacturer_id in _ONE_AT_A_TIME:
+        return threading.RLock()
+    return contextlib.nullcontext()
+
+
+def _turns_after_fork() -> None:
+    """Free the turns in a child: the thread that held one is not there."""
+    for module, turn in _TURNS.items():
+        if not isinstance(turn, contextlib.nullcontext):
+            _TURNS[module] = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_turns_after_fork)
 
 
 class _Seat:
     """The session of one thread, and the keys it has looked up; closed when the thread ends."""
 
-    def __init__(self, session: pkcs11.Session) -> None:
+    def __init__(self, session: pkcs11.Session, module: str) -> None:
         self.session = session
         self.found: dict[str, Any] = {}
+        self._module = module
 
     def __del__(self) -> None:
-        with contextlib.suppress(pkcs11.PKCS11Error):
+        with _TURNS[self._module], contextlib.suppress(pkcs11.PKCS11Error):
             self.session.close()
 
 
@@ -111,7 +137,11 @@ class TokenSessions:
         self._label = label
         self._pin = pin
         self._local = threading.local()
-        self._reach()
+        with _LOGINS_MUTEX:
+            if module not in _TURNS:
+                _TURNS[module] = _turn_for(self._library())
+        with _TURNS[module]:
+            self._reach()
 
     def __repr__(self) -> str:
         return f"TokenSessions({self.place!r})"
@@ -125,23 +155,24 @@ class TokenSessions:
         Raises:
             HsmError: by name; nothing is half-written.
         """
-        try:
-            if self._process == os.getpid():
+        with _TURNS[self._module]:
+            try:
+                if self._process == os.getpid():
+                    return self._work(work)
+            except _LOST:
+                pass
+            self._local.__dict__.pop("seat", None)
+            try:
+                self._reach()
                 return self._work(work)
-        except _LOST:
-            pass
-        self._local.__dict__.pop("seat", None)
-        try:
-            self._reach()
-            return self._work(work)
-        except pkcs11.PKCS11Error as exc:
-            raise named(self.place, exc) from exc
+            except pkcs11.PKCS11Error as exc:
+                raise named(self.place, exc) from exc
 
     def _work(self, work: Callable[[pkcs11.Session, dict[str, Any]], T]) -> T:
         seat: _Seat | None = getattr(self._local, "seat", None)
         try:
             if seat is None:
-                seat = _Seat(self._token.open(rw=True))
+                seat = _Seat(self._token.open(rw=True), self._module)
                 self._local.seat = seat
             return work(seat.session, seat.found)
         except _LOST:
@@ -157,17 +188,24 @@ class TokenSessions:
             self._login = _LOGINS.setdefault((self._module, bytes(self._token.serial)), _Login())
         self._log_in()
 
-    def _find(self) -> pkcs11.Token:
+    def _library(self) -> Any:
         try:
-            library = pkcs11.lib(self._module)
+            return pkcs11.lib(self._module)
+        except pkcs11.PKCS11Error as exc:  # the module itself cannot be loaded
+            raise HsmAbsent(self.place, str(exc) or type(exc).__name__) from exc
+
+    def _find(self) -> pkcs11.Token:
+        library = self._library()
+        try:
             if _STARTED.setdefault(self._module, os.getpid()) != os.getpid():
                 library.reinitialize()
                 _STARTED[self._module] = os.getpid()
                 _LOGINS.clear()
-            return library.get_token(token_label=self._label)
+            token: pkcs11.Token = library.get_token(token_label=self._label)
+            return token
         except _ABSENT as exc:
             raise HsmAbsent(self.place, type(exc).__name__) from exc
-        except pkcs11.PKCS11Error as exc:  # the module itself cannot be loaded
+        except pkcs11.PKCS11Error as exc:
             raise HsmAbsent(self.place, str(exc) or type(exc).__name__) from exc
 
     def _log_in(self) -> None:

@@ -34,9 +34,7 @@ class KeyUsage(enum.Enum):
 
 
 # Keys from which no card, PSAM or terminal key is ever derived.
-UNDERIVED = frozenset(
-    {KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK, KeyUsage.SERVER_IDENTITY}
-)
+UNDERIVED = frozenset({KeyUsage.PERSONAL_DATA, KeyUsage.KEY_BLOCK, KeyUsage.SERVER_IDENTITY})
 # Keys under which data is sealed; they do nothing else.
 SEALING = frozenset({KeyUsage.PERSONAL_DATA, KeyUsage.SERVER_IDENTITY})
 

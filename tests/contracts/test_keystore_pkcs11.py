@@ -113,6 +113,33 @@ def test_each_key_is_where_it_belongs(tmp_path: Path) -> None:
     assert [info.name for info in store.list()] == ["tac/1", "tac/2"]
 
 
+def test_threads_that_come_and_go_get_their_keys(make: Maker) -> None:
+    """Generations of threads at one token get what one thread gets; none is refused or crashes."""
+    store = make()
+    store.generate(KeyUsage.TAC)
+    store.generate(KeyUsage.PURCHASE_PSAM)
+    expected = store.card_key(KeyUsage.TAC, 1, FACTOR).kcv, store.psam_purchase_key(1).kcv
+    odd: list[object] = []
+
+    def derive() -> None:
+        for _ in range(20):
+            try:
+                found = store.card_key(KeyUsage.TAC, 1, FACTOR).kcv, store.psam_purchase_key(1).kcv
+            except HsmRefused as refused:
+                odd.append(refused)
+            else:
+                odd.extend([found] * (found != expected))
+
+    for _ in range(5):
+        threads = [threading.Thread(target=derive) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert odd == []
+
+
 def _slot(label: str) -> int:
     token = pkcs11.lib(softhsm.MODULE).get_token(token_label=label)
     return int(token.slot.slot_id)
