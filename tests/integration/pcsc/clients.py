@@ -69,13 +69,25 @@ class Context:
         return time.monotonic() - start
 
     def connect(self, reader: str) -> Link:
-        """Wait for a card and connect to it."""
-        self.wait(reader, present=True)
+        """Wait for a card and connect to it.
+
+        What `present` tells may be the card before, which pcscd is about to miss: then it answers
+        that there is none, and the next look tells about the next card.
+        """
         protocols = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-        card, protocol = _checked(
-            scard.SCardConnect(self._handle, reader, scard.SCARD_SHARE_SHARED, protocols)
-        )
-        return Link(card, protocol)
+        deadline = time.monotonic() + PRESENCE_TIMEOUT_S
+        while True:
+            self.wait(reader, present=True)
+            try:
+                card, protocol = _checked(
+                    scard.SCardConnect(self._handle, reader, scard.SCARD_SHARE_SHARED, protocols)
+                )
+            except PcscFault as fault:
+                if fault.code != scard.SCARD_E_NO_SMARTCARD or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+            else:
+                return Link(card, protocol)
 
 
 class Link:
