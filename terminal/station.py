@@ -75,9 +75,7 @@ def open_journal(config: Config) -> tuple[Passport, Identity, Journal]:
     return passport, identity, journal
 
 
-def open_station(
-    config: Config, clock: Clock, transport: Transport, psam: Psam | None
-) -> Station:
+def open_station(config: Config, clock: Clock, transport: Transport, psam: Psam | None) -> Station:
     """Open a terminal and record its start.
 
     Raises:
@@ -141,6 +139,9 @@ def _surroundings(
 def firmware_hash() -> bytes:
     """Return SHA-256 over this program's own source files, left 8: what runs, not what it says."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(
+            path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+        )
     return digest.digest()[:8]

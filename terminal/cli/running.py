@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command that waits for cards: run."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+import click
+
+from card.readers import open_reader
+from terminal.cli.session import Session, passphrase
+from terminal.config import Config
+from terminal.display import open_display
+from terminal.files import JOURNAL
+from terminal.journal import read_only
+from terminal.keypad import open_keypad
+from terminal.passport import Passport
+from terminal.program import Parts, Program
+from terminal.psam_slot import open_psam
+from terminal.transport import HttpTransport
+
+QUICK_S = 2.0  # one answer of the server while a card is held still
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+@click.command()
+@click.option("--verbose", "-v", is_flag=True, help="log every tap")
+@click.pass_obj
+def run(session: Session, *, verbose: bool) -> None:
+    """Wait for cards until SIGTERM or Ctrl-C.
+
+    Example: yika-terminal --config gate.toml run
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format=LOG_FORMAT, stream=sys.stderr
+    )
+    config = session.config()
+    known = _known_psam(config)
+    parts = Parts(
+        reader=open_reader(config.reader.card),
+        psam=open_psam(config.reader.psam, passphrase(config), known),
+        transport=HttpTransport(config.server.url, config.server.timeout_s),
+        quick=HttpTransport(config.server.url, min(config.server.timeout_s, QUICK_S)),
+        display=open_display(config.display.device),
+        keypad=open_keypad(config.keypad.device),
+    )
+    program = Program(config, session.clock, parts)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: program.stop())
+    program.run()
+
+
+def _known_psam(config: Config) -> bytes:
+    """Return the PSAM number the journal knows: with it the terminal starts without its PSAM."""
+    Passport.load(config.data_dir)
+    _, state, _ = read_only(config.data_dir / JOURNAL)
+    return state.own_psam_no
+
+
+COMMANDS = (run,)
