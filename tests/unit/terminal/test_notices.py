@@ -4,14 +4,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from swipe.notices import Config
 from terminal.errors import NoticeRefused
-from terminal.notices import ACTIVITIES_MAX, EARLY_S, LATE_S, Activity, SiteConfig, parse_config
 from terminal.policy import Rules
+from terminal.site_config import (
+    ACTIVITIES_MAX,
+    EARLY_S,
+    LATE_S,
+    MESSAGES_MAX,
+    OPERATORS_MAX,
+    Activity,
+    Message,
+    Operator,
+    SiteConfig,
+    parse_config,
+)
 
 SITE = {"id": 3, "name_zh": "莲花山公园", "name_en": "Lianhua", "tz_q": 32}
 NINE = 1_795_222_800
@@ -35,7 +47,7 @@ def test_full_configuration() -> None:
     config = parse_config(notice(activities=[item], params=params, other=1))
 
     assert (config.version, config.site, config.tz_q) == (4, 3, 32)
-    assert config.activities == (activity(31, 1, 2),)
+    assert config.activities == (replace(activity(31, 1, 2), code="G"),)
     assert config.rules == Rules(duplicate_s=90, require_open=True, minor_years=16)
 
 
@@ -48,10 +60,10 @@ def test_least_configuration() -> None:
     ("json_bytes", "reason"),
     [
         (b"{", "Expecting"),
-        (b"[]", "indices"),
+        (b"[]", "no JSON object"),
         (b"{}", "site is missing"),
         (b'{"site": {"id": 1}}', "name_zh is missing"),
-        (b'{"site": 5}', "subscriptable"),
+        (b'{"site": 5}', "site must be an object"),
     ],
 )
 def test_unreadable_configurations_are_named(json_bytes: bytes, reason: str) -> None:
@@ -114,3 +126,72 @@ def test_overlapping_activities_go_to_the_earlier() -> None:
 
     assert found is not None
     assert found.id == 1
+
+
+def test_operators_messages_and_choice() -> None:
+    """Who may sign on, what is to be shown and how the activity is chosen stand in the notice."""
+    config = parse_config(
+        notice(
+            operators=[
+                {"asn8": "0000000000000017", "name": "李", "role": "supervisor"},
+                {"asn8": "0000000000000018", "name": "王"},
+            ],
+            messages=[
+                {"id": 5, "zh": "明天停电", "en": "no power", "from": NINE, "until": NINE + 9}
+            ],
+            activity_choice="fixed",
+            fixed_activity=31,
+            expires=NINE + HOUR,
+            params={"require_sign_on": True, "psam_soft_ok": False},
+        )
+    )
+
+    assert config.operators[0] == Operator(bytes(7) + b"\x17", "李", "supervisor")
+    assert config.operator(b"\x59\x49" + bytes(7) + b"\x18") == config.operators[1]
+    assert config.operator(bytes(10)) is None
+    assert config.messages == (Message(5, "明天停电", "no power", NINE, NINE + 9),)
+    assert config.messages_at(NINE) == config.messages
+    assert config.messages_at(NINE + 9) == config.messages_at(NINE - 1) == ()
+    assert (config.activity_choice, config.fixed_activity) == ("fixed", 31)
+    assert (config.expires_s, config.require_sign_on, config.psam_soft_ok) == (
+        NINE + HOUR,
+        True,
+        False,
+    )
+
+
+def test_an_activity_is_found_by_its_code() -> None:
+    """Small letters and blanks around do not matter; no code finds nothing."""
+    item = {"id": 31, "code": "G12", "name_zh": "导览", "name_en": "Guide", "start": 1, "end": 2}
+    config = parse_config(
+        notice(activities=[{**item, "family": 7, "planned_min": 90, "minors": False}])
+    )
+    found = config.activity_by_code(" g12 ")
+
+    assert found == Activity(31, "导览", "Guide", 1, 2, "G12", 7, 90, minors=False)
+    assert config.activity_by_id(31) == found
+    assert config.activity_by_code("") is config.activity_by_id(32) is None
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"operators": [{"asn8": "00", "name": "x"}]}, "asn8"),
+        ({"operators": [{"asn8": "zz" * 8, "name": "x"}]}, "asn8"),
+        ({"operators": [{"asn8": "00" * 8, "name": "x", "role": "king"}]}, "role"),
+        ({"operators": [3]}, "operators"),
+        ({"operators": {}}, "operators must be a list"),
+        ({"operators": [{}] * (OPERATORS_MAX + 1)}, "operators"),
+        ({"messages": [{}] * (MESSAGES_MAX + 1)}, "messages"),
+        ({"messages": [{"id": 1, "zh": "x" * 201, "en": "", "from": 0, "until": 1}]}, "zh"),
+        ({"activity_choice": "dice"}, "activity_choice"),
+        ({"fixed_activity": -1}, "fixed_activity"),
+        ({"expires": "soon"}, "expires"),
+        ({"params": {"require_sign_on": 1}}, "require_sign_on"),
+        ({"params": []}, "params"),
+    ],
+)
+def test_a_member_of_another_kind_is_named(members: dict[str, Any], reason: str) -> None:
+    """A member of another type or out of bounds is refused by its name, the notice with it."""
+    with pytest.raises(NoticeRefused, match=reason):
+        parse_config(notice(**members))
