@@ -9,7 +9,6 @@ off, and an INTENT without its event is reported as open.
 from __future__ import annotations
 
 import io
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,9 @@ from swipe.frames import (
 from swipe.kinds import JournalState
 from swipe.receipt import RECEIPT_SIZE
 from terminal.errors import JournalForeign, JournalMissing, NotSaved
-from terminal.files import FILE_MODE, sync_directory
+from terminal.files import JOURNAL
 from terminal.state import State
-from terminal.storage import FileStorage, Storage
+from terminal.storage import Disk, Folder, Storage
 
 # Frames are looked for again in this much after damage in the middle: a few erase blocks.
 RESYNC_WINDOW = 4 * 1024 * 1024
@@ -62,28 +61,33 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, header: FileHeader) -> None:
-        """Make a new, empty journal; an existing one is never touched."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        try:
-            os.write(handle, header.to_bytes())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        sync_directory(path.parent)
+        """Make a new, empty journal in a folder; an existing one is never touched."""
+        cls.begin(Folder(path.parent), header, path.name)
+
+    @classmethod
+    def begin(cls, disk: Disk, header: FileHeader, name: str = JOURNAL) -> None:
+        """Make a new, empty journal on a disk; an existing one is never touched."""
+        disk.create(name, header.to_bytes())
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Open and repair a journal for writing.
+        """Open and repair a journal in a folder; raises as `on`."""
+        return cls.on(Folder(path.parent), path.name)
+
+    @classmethod
+    def on(cls, disk: Disk, name: str = JOURNAL) -> Journal:
+        """Open and repair the journal of a disk for writing.
 
         Raises:
             JournalMissing, JournalForeign: There is none, or another terminal's.
             NotSaved: The storage does not take data.
         """
-        if not path.exists():
-            raise JournalMissing(str(path))
-        storage = FileStorage(path)
         try:
-            return cls(storage, _header(storage.read_at(0, FILE_HEADER_SIZE), str(path)))
+            storage = disk.open(name)
+        except FileNotFoundError as exc:
+            raise JournalMissing(str(exc.filename or exc)) from exc
+        try:
+            return cls(storage, _header(storage.read_at(0, FILE_HEADER_SIZE), name))
         except BaseException:
             storage.close()
             raise

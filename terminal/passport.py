@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from terminal.errors import NotProvisioned
-from terminal.files import PASSPORT, write_whole
+from terminal.files import PASSPORT
 from terminal.receipts import ServerKey
+from terminal.storage import Disk, disk_of
 
 # Ed25519, or SM2 as x and y.
 PUBLIC_KEY_BYTES = (32, 64)
@@ -33,24 +34,24 @@ class Passport:
         """Return the key that receipts and notices must be signed with."""
         return ServerKey(self.server_key_id, bytes.fromhex(self.server_public_key))
 
-    def save(self, data_dir: Path, name: str = PASSPORT) -> None:
+    def save(self, place: Disk | Path, name: str = PASSPORT) -> None:
         """Write the file."""
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True)
-        write_whole(data_dir / name, text.encode())
+        disk_of(place).write_whole(name, text.encode())
 
     @classmethod
-    def load(cls, data_dir: Path, name: str = PASSPORT) -> Passport:
+    def load(cls, place: Disk | Path, name: str = PASSPORT) -> Passport:
         """Read the file.
 
         Raises:
             NotProvisioned: There is none, or it is damaged.
         """
         try:
-            document = json.loads((data_dir / name).read_bytes())
+            document = json.loads(disk_of(place).read(name) or b"")
             passport = cls(**document)
             key = bytes.fromhex(passport.server_public_key)
         except (OSError, ValueError, TypeError) as exc:
-            raise NotProvisioned(str(data_dir)) from exc
+            raise NotProvisioned(str(place)) from exc
         if len(key) not in PUBLIC_KEY_BYTES:
-            raise NotProvisioned(str(data_dir))
+            raise NotProvisioned(str(place))
         return passport

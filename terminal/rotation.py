@@ -18,22 +18,17 @@ from swipe.kinds import EventType
 from swipe.requests import ROTATE_CONTEXT, change_message
 from terminal.chain import Chain
 from terminal.errors import BadAnswer
-from terminal.files import (
-    IDENTITY,
-    NEXT_IDENTITY,
-    NEXT_PASSPORT,
-    PASSPORT,
-    sync_directory,
-)
+from terminal.files import IDENTITY, NEXT_IDENTITY, NEXT_PASSPORT, PASSPORT
 from terminal.passport import Passport
 from terminal.state import State
+from terminal.storage import Disk, disk_of
 from terminal.transport import Request, Transport
 
 KEYS_PATH = "/api/v1/terminals/{}/keys"
 
 
 def change_key(
-    data_dir: Path, chain: Chain, passport: Passport, transport: Transport
+    place: Disk | Path, chain: Chain, passport: Passport, transport: Transport
 ) -> Passport:
     """Make, show and take into use a new key; return the passport that names it.
 
@@ -41,39 +36,51 @@ def change_key(
         ServerError: No answer or a refusal; the old key stays in force.
         NotSaved: The journal refused the KEY_ROTATE event; the old key stays in force.
     """
-    fresh = _next_identity(data_dir, chain.identity)
+    disk = disk_of(place)
+    fresh = _next_identity(disk, chain.identity)
     answer = transport.send(_request(chain, passport, fresh))
     changed = replace(passport, key_id=_key_id(answer))
-    changed.save(data_dir, NEXT_PASSPORT)
+    changed.save(disk, NEXT_PASSPORT)
     chain.record(EventType.KEY_ROTATE, public_key=short_key(fresh.public_key))
-    changed = finish_change(data_dir, chain.journal.state, passport)
+    changed = finish_change(disk, chain.journal.state, passport)
     chain.identity, chain.changed_key_id = fresh, changed.key_id
     return changed
 
 
-def finish_change(data_dir: Path, state: State, passport: Passport) -> Passport:
+def finish_change(place: Disk | Path, state: State, passport: Passport) -> Passport:
     """Give the new key's files their names once the journal has the change; else leave them."""
-    fresh = data_dir / NEXT_IDENTITY
-    told = data_dir / NEXT_PASSPORT
-    if fresh.exists() and Identity.load(fresh).public_key == state.public_keys[-1]:
-        fresh.replace(data_dir / IDENTITY)
-        sync_directory(data_dir)
-    if not told.exists() or fresh.exists():
+    disk = disk_of(place)
+    fresh = load_identity(disk, NEXT_IDENTITY)
+    if fresh is not None:
+        if fresh.public_key != state.public_keys[-1]:
+            return passport
+        disk.rename(NEXT_IDENTITY, IDENTITY)
+    if disk.read(NEXT_PASSPORT) is None:
         return passport
-    changed = Passport.load(data_dir, NEXT_PASSPORT)
-    told.replace(data_dir / PASSPORT)
-    sync_directory(data_dir)
+    changed = Passport.load(disk, NEXT_PASSPORT)
+    disk.rename(NEXT_PASSPORT, PASSPORT)
     return changed
 
 
-def _next_identity(data_dir: Path, old: Identity) -> Identity:
+def load_identity(place: Disk | Path, name: str = IDENTITY) -> Identity | None:
+    """Return a private key of the terminal's disk, or None if there is none."""
+    pem = disk_of(place).read(name)
+    return None if pem is None else Identity.from_pem(pem, name)
+
+
+def _next_identity(disk: Disk, old: Identity) -> Identity:
     """Return the key of an interrupted change, or make one of the same suite."""
-    path = data_dir / NEXT_IDENTITY
-    if path.exists():
-        return Identity.load(path)
+    held = load_identity(disk, NEXT_IDENTITY)
+    if held is not None:
+        return held
     fresh = Identity.generate(old.suite)
-    fresh.save(path)
+    fresh.sealed_by(lambda pem: _kept(disk, pem))
     return fresh
+
+
+def _kept(disk: Disk, pem: bytes) -> bytes:
+    disk.create(NEXT_IDENTITY, pem)
+    return pem
 
 
 def _request(chain: Chain, passport: Passport, fresh: Identity) -> Request:

@@ -14,15 +14,15 @@ from terminal.chain import Chain, Surroundings
 from terminal.clock import STEP_MIN_MS, Clock, Earlier, TerminalTime
 from terminal.config import Config
 from terminal.desk import Desk, dpk_idx
-from terminal.errors import JournalForeign
+from terminal.errors import JournalForeign, NotProvisioned
 from terminal.fetch import NoticeFetcher
-from terminal.files import IDENTITY, JOURNAL
 from terminal.journal import Journal
 from terminal.notices import Notices
 from terminal.passport import Passport
 from terminal.recover import start_up
-from terminal.rotation import finish_change
+from terminal.rotation import finish_change, load_identity
 from terminal.state import State
+from terminal.storage import Disk, Folder
 from terminal.transport import Transport
 from terminal.uplink import Uplink, stored_receipt
 
@@ -54,7 +54,7 @@ class Station:
         return self.notices.config.name_zh or self.passport.site_zh
 
 
-def open_journal(config: Config) -> tuple[Passport, Identity, Journal]:
+def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
     """Open what provisioning made.
 
     Raises:
@@ -62,50 +62,64 @@ def open_journal(config: Config) -> tuple[Passport, Identity, Journal]:
         JournalForeign: The journal belongs to another terminal or key.
         NotSaved: The storage does not take data.
     """
-    data_dir = config.data_dir
-    passport = Passport.load(data_dir)
-    journal = Journal.open(data_dir / JOURNAL)
-    passport = finish_change(data_dir, journal.state, passport)
-    identity = Identity.load(data_dir / IDENTITY)
-    header = journal.header
-    known = (header.terminal_id, journal.state.public_keys[-1])
-    if known != (passport.terminal_id, identity.public_key):
+    passport = Passport.load(disk)
+    journal = Journal.on(disk)
+    try:
+        passport = finish_change(disk, journal.state, passport)
+        identity = load_identity(disk)
+        if identity is None:
+            raise NotProvisioned(str(disk))
+        known = (journal.header.terminal_id, journal.state.public_keys[-1])
+        if known != (passport.terminal_id, identity.public_key):
+            raise JournalForeign(str(disk), f"terminal {journal.header.terminal_id}")
+    except BaseException:
         journal.close()
-        raise JournalForeign(str(data_dir / JOURNAL), f"terminal {header.terminal_id}")
+        raise
     return passport, identity, journal
 
 
-def open_station(config: Config, clock: Clock, transport: Transport, psam: Psam | None) -> Station:
+def open_station(
+    config: Config,
+    clock: Clock,
+    transport: Transport,
+    psam: Psam | None,
+    *,
+    disk: Disk | None = None,
+) -> Station:
     """Open a terminal and record its start.
+
+    Everything durable is on `disk`, which is the configuration's data folder if not given.
 
     Raises:
         NotSaved: The start is not durable.
     """
-    passport, identity, journal = open_journal(config)
+    disk = disk or Folder(config.data_dir)
+    opened = open_journal(disk)
     try:
-        return _assemble(config, clock, transport, (passport, identity, journal, psam))
+        return _assemble(config, disk, (clock, transport, psam), opened)
     except BaseException:
-        journal.close()
+        opened[2].close()
         raise
 
 
 def _assemble(
     config: Config,
-    clock: Clock,
-    transport: Transport,
-    parts: tuple[Passport, Identity, Journal, Psam | None],
+    disk: Disk,
+    around: tuple[Clock, Transport, Psam | None],
+    opened: tuple[Passport, Identity, Journal],
 ) -> Station:
-    passport, identity, journal, psam = parts
+    clock, transport, psam = around
+    passport, identity, journal = opened
     key, firmware = passport.server_key, firmware_hash()
-    notices = Notices(config.data_dir, key, passport.terminal_id)
+    notices = Notices(disk, key, passport.terminal_id)
     for complaint in notices.load(journal.state.cfg_ver, journal.state.hot_ver):
         _LOG.warning("%s", complaint)
     time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
     chain = Chain(journal, identity, time, journal.state.boot + 1)
     chain.changed_key_id = passport.key_id
     chain.around = _surroundings(config, passport, notices, journal.state, psam)
-    start_up(chain, firmware, stored_receipt(config.data_dir, key, passport.terminal_id))
-    uplink = Uplink(config.data_dir, chain, key, transport, firmware)
+    start_up(chain, firmware, stored_receipt(disk, key, passport.terminal_id))
+    uplink = Uplink(disk, chain, key, transport, firmware)
     fetcher = NoticeFetcher(chain, notices, transport)
     return Station(passport, chain, notices, uplink, fetcher)
 

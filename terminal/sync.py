@@ -13,6 +13,7 @@ from terminal.files import sole_writer
 from terminal.report import Report, figures
 from terminal.rotation import change_key
 from terminal.station import open_journal, open_station
+from terminal.storage import Folder
 from terminal.transport import Transport
 
 
@@ -28,7 +29,7 @@ def sync(config: Config, clock: Clock, transport: Transport, *, final: bool) -> 
         ServerError, ReceiptRefused, NotSaved: The exchange broke off; what is settled stays.
     """
     with sole_writer(config.data_dir):
-        _, _, journal = open_journal(config)
+        _, _, journal = open_journal(Folder(config.data_dir))
         state = journal.state
         journal.close()
         close_first = final and state.has_open_period

@@ -25,9 +25,10 @@ from swipe.receipt import Receipt
 from terminal.chain import Chain
 from terminal.clock import TerminalTime
 from terminal.errors import NotSaved, Refused, Unreachable
-from terminal.files import HIGH_WATER, OUTBOX, write_whole
+from terminal.files import HIGH_WATER, OUTBOX
 from terminal.policy import wants_anchor
 from terminal.receipts import Before, Sent, ServerKey, check
+from terminal.storage import Disk, disk_of
 from terminal.transport import Request, Transport
 
 BATCH_PATH = "/api/v1/terminals/{}/batches/{}"
@@ -63,9 +64,14 @@ class Uplink:
     """The conversation with the server about this journal."""
 
     def __init__(
-        self, data_dir: Path, chain: Chain, key: ServerKey, transport: Transport, firmware: bytes
+        self,
+        place: Disk | Path,
+        chain: Chain,
+        key: ServerKey,
+        transport: Transport,
+        firmware: bytes,
     ) -> None:
-        self._data_dir = data_dir
+        self._disk = disk_of(place)
         self._chain = chain
         self._journal = chain.journal
         self._key = key
@@ -108,7 +114,7 @@ class Uplink:
         body = build_batch(stamp, self._events(first, last), self._chain.identity)
         header = BatchHeader.from_bytes(body[:HEADER_SIZE])
         try:
-            write_whole(self._data_dir / OUTBOX, body[:HEADER_SIZE])
+            self._disk.write_whole(OUTBOX, body[:HEADER_SIZE])
         except OSError as exc:
             raise NotSaved(exc.strerror or str(exc)) from exc
         self._under_way = Outgoing(header, body, self._time.uptime_ms(), durable)
@@ -163,7 +169,7 @@ class Uplink:
             self._chain.record(EventType.ACK_ANCHOR, durable=False, receipt_hash=digest)
         journal.add()
         with contextlib.suppress(OSError):  # a second copy; the journal has the first
-            write_whole(self._data_dir / HIGH_WATER, incoming.raw)
+            self._disk.write_whole(HIGH_WATER, incoming.raw)
         self._note_gap(incoming.receipt)
         self._settled_up_to = max(self._settled_up_to, header.last_seq)
         sent = incoming.sent
@@ -251,8 +257,8 @@ class Uplink:
     def _load_outbox(self) -> Outgoing | None:
         """Build the batch of an earlier start again, unless its receipt is in the journal."""
         try:
-            header = BatchHeader.from_bytes((self._data_dir / OUTBOX).read_bytes())
-        except (FileNotFoundError, SwipeError):
+            header = BatchHeader.from_bytes(self._disk.read(OUTBOX) or b"")
+        except SwipeError:
             return None
         keys = self._journal.state.public_keys
         if not any(batch.verify(header, key) for key in keys):
@@ -270,13 +276,13 @@ class Uplink:
 
 
 def stored_receipt(
-    data_dir: Path, key: ServerKey, terminal_id: int
+    place: Disk | Path, key: ServerKey, terminal_id: int
 ) -> tuple[Receipt, bytes] | None:
     """Return the copy of the last receipt beside the journal, if it is the server's to us."""
     try:
-        raw = (data_dir / HIGH_WATER).read_bytes()
+        raw = disk_of(place).read(HIGH_WATER) or b""
         receipt = Receipt.from_bytes(raw)
-    except (FileNotFoundError, SwipeError):
+    except SwipeError:
         return None
     ours = receipt.terminal_id == terminal_id and receipts.verify(receipt, key.public_key)
     return (receipt, raw) if ours else None
@@ -294,4 +300,3 @@ def _run_end(kinds: bytearray, first: int, limit: int) -> int:
     """Return the last number of the unbroken run that begins at `first`."""
     hole = kinds.find(0, first - 1, limit)
     return limit if hole < 0 else hole
-

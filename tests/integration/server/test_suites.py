@@ -30,6 +30,7 @@ from terminal.passport import Passport
 from terminal.provision import provision
 from terminal.rotation import change_key
 from terminal.station import Station, open_journal, open_station
+from terminal.storage import Folder
 from terminal.sync import renew_key, sync
 from terminal.tap import present
 from terminal.transport import Request
@@ -217,7 +218,7 @@ def test_cut_in_a_change_of_key_is_healed(
         (post.folder / NEXT_PASSPORT).write_bytes(after[PASSPORT])
         (post.folder / PASSPORT).write_bytes(before[PASSPORT])
 
-    passport, identity, journal = open_journal(post.config)
+    passport, identity, journal = open_journal(Folder(post.folder))
     journal.close()
     done = identity.public_key == Identity.load(post.folder / IDENTITY).public_key
     if (post.folder / NEXT_IDENTITY).exists():
