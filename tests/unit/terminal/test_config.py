@@ -96,6 +96,11 @@ def test_environment_wins(tmp_path: Path) -> None:
         ("[site]\nlatitude = 91.0", "[site] latitude must be -90 to 90"),
         ("[site]\nlongitude = 181.0", "[site] longitude must be -180 to 180"),
         ("[clock]\ndrift_ppm = 0", "[clock] drift_ppm must be 1 to 1000"),
+        ("[printer]\nbaud = 9601", "[printer] baud must be one of 1200"),
+        ("[printer]\ncolumns = 33", "[printer] columns: 32, 42, 48"),
+        ("[display]\nkind = 'vfd'", "[display] kind must be one of text, st7920"),
+        ("[gps]\ndevice = 'usb'", "[gps] device must be tty:/… or none"),
+        ("[sounder]\ndevice = 'tty:/x'", "[sounder] device must be evdev:/… or none"),
         ("[terminal", "Expected ']'"),
     ],
 )
@@ -108,6 +113,39 @@ def test_wrong_configurations_are_named(tmp_path: Path, text: str, complaint: st
 
     assert complaint in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[server]\n# port = 0\nport = 1\n", 3),
+        ("server.timeout_s = 5\n\nserver.port = 1", 3),
+        ("server = { timeout_s = 5, port = 1 }", 1),
+        ('[terminal]\nname = """\nport = 1\n"""\n[server]\n\'port\' = [\n 1,\n]\n', 6),
+        ("[terminal]\nname = 'x'\n[servers]\nurl = 'x'", 3),
+        ("[server]\n\ntimeout_s = 0", 3),
+        ("[server]\n\n\ntimeout_s = true", 4),
+    ],
+)
+def test_the_line_is_named(tmp_path: Path, text: str, line: int) -> None:
+    """Whatever way a wrong key is written, the error names the line it stands in."""
+    path = written(tmp_path, text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+
+    assert caught.value.where == f"{path}:{line}"
+
+
+def test_a_key_that_repeats_itself_everywhere_is_still_an_error(tmp_path: Path) -> None:
+    """Where the line cannot be found among thousands of words, the file alone is named."""
+    noise = "# port\n" * 3000
+    path = written(tmp_path, f"{noise}[server]\nport = 1\n")
+
+    with pytest.raises(ConfigError, match="unknown key port") as caught:
+        load(path, {})
+
+    assert caught.value.where == str(path)
 
 
 @pytest.mark.parametrize(
