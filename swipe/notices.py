@@ -11,6 +11,7 @@ import struct
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from keys.identity import Identity
 from keys.verify import SIGNATURE_SIZE, verify
@@ -25,6 +26,19 @@ SERIAL_SIZE = 8
 MAX_HOTLIST = 200_000
 # A site has some dozens of activities; a terminal has little memory.
 MAX_CONFIG_SIZE = 256 * 1024
+
+# What a site may change in its configuration's `params`, and within which bounds: both sides
+# refuse anything else, so that no configuration can switch a protection off.
+RULE_BOUNDS = MappingProxyType(
+    {
+        "duplicate_s": (10, 600),
+        "open_in_max_s": (3600, 48 * 3600),
+        "guardian_s": (30, 900),
+        "undo_s": (5, 60),
+        "minor_years": (10, 18),
+    }
+)
+RULE_SWITCHES = ("require_activity", "require_open", "require_sign_on", "psam_soft_ok")
 
 # magic, version, server key id, built (ms since 1970 UTC), number of serials
 HOTLIST_HEAD = struct.Struct(">8sIIQI")

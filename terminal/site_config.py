@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from swipe.notices import SERIAL_SIZE, Config
+from swipe.notices import RULE_BOUNDS, SERIAL_SIZE, Config
 from terminal.errors import NoticeRefused
 from terminal.policy import Rules
 
@@ -29,14 +29,6 @@ PLANNED_MIN_MAX = 24 * 60
 TZ_Q_MIN, TZ_Q_MAX = -48, 56  # UTC-12:00 to UTC+14:00 in quarter hours
 # A volunteer may come this much before the start and leave this much after the end.
 EARLY_S, LATE_S = 3600, 3600
-# What a site may change, and within which bounds; everything else in `params` is ignored.
-_BOUNDS = {
-    "duplicate_s": (10, 600),
-    "open_in_max_s": (3600, 48 * 3600),
-    "guardian_s": (30, 900),
-    "undo_s": (5, 60),
-    "minor_years": (10, 18),
-}
 
 _Kind = TypeVar("_Kind")
 
@@ -207,7 +199,7 @@ def _message(item: dict[str, Any]) -> Message:
 def _rules(params: dict[str, Any]) -> Rules:
     values: dict[str, Any] = {
         name: _number(params, name, low, high)
-        for name, (low, high) in _BOUNDS.items()
+        for name, (low, high) in RULE_BOUNDS.items()
         if name in params
     }
     for name in ("require_activity", "require_open"):

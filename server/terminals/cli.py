@@ -20,6 +20,7 @@ from server.people.services import require_staff
 from server.terminals import enrolment, key_change, services
 from server.terminals.enrolment import NewPsam
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
+from server.terminals.setting_cli import activity_choice, message, operator, site_rules
 
 staff_option = click.option("--by", "actor", required=True, help="staff user who does it")
 
@@ -65,6 +66,8 @@ def activity() -> None:
 @click.argument("start")
 @click.argument("end")
 @click.option("--family", default="", help="activities of one family count as one")
+@click.option("--planned-min", type=click.IntRange(0, 1440), default=0, help="minutes planned")
+@click.option("--minors/--no-minors", default=True, show_default=True, help="open to minors")
 @by_option
 @json_option
 @click.pass_obj
@@ -144,9 +147,7 @@ def terminal_revoke(console: Console, terminal_id: int, reason: str, actor: str)
 @click.option("--reason", required=True)
 @staff_option
 @click.pass_obj
-def terminal_end_key(
-    console: Console, key_id: int, from_seq: int, reason: str, actor: str
-) -> None:
+def terminal_end_key(console: Console, key_id: int, from_seq: int, reason: str, actor: str) -> None:
     """终止终端密钥 End a key at a sequence number; what it signed before stays valid."""
     with console.writing() as session:
         require_staff(session, actor)
@@ -241,5 +242,10 @@ def _status_line(status: TerminalStatus) -> str:
         f"最近 last {contact} 待传 unsent {unsent}{silent}"
     )
 
+
+terminal.add_command(operator)
+terminal.add_command(message)
+terminal.add_command(activity_choice)
+site.add_command(site_rules)
 
 COMMANDS = [site, activity, terminal, psam]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,6 +23,7 @@ class Site(Base):
     name_en: Mapped[str] = mapped_column(sa.String(64))
     tz_q: Mapped[int]
     config_version: Mapped[int] = mapped_column(sa.BigInteger)
+    rules: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
 
 
 class Activity(Base):
@@ -37,6 +40,33 @@ class Activity(Base):
     start_ms: Mapped[Millis]
     end_ms: Mapped[Millis]
     family: Mapped[str] = mapped_column(sa.String(32))
+    planned_min: Mapped[int] = mapped_column(default=0)
+    minors: Mapped[bool] = mapped_column(default=True)
+
+
+class SiteOperator(Base):
+    """Somebody who may sign on at a site's terminals, by a card."""
+
+    __tablename__ = "site_operator"
+    __table_args__ = (sa.CheckConstraint("role in ('operator', 'supervisor')", "role"),)
+
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"), primary_key=True)
+    asn: Mapped[str] = mapped_column(sa.CHAR(20), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(64))
+    role: Mapped[str] = mapped_column(sa.String(16))
+
+
+class SiteMessage(Base):
+    """A line for the displays of a site's terminals, from one instant until another."""
+
+    __tablename__ = "site_message"
+
+    id: Mapped[Id]
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"), index=True)
+    zh: Mapped[str] = mapped_column(sa.String(200))
+    en: Mapped[str] = mapped_column(sa.String(200))
+    from_ms: Mapped[Millis]
+    until_ms: Mapped[Millis]
 
 
 class Terminal(Base):
@@ -57,6 +87,8 @@ class Terminal(Base):
     approved_by: Mapped[str | None] = mapped_column(sa.String(64))
     bad_proofs: Mapped[int] = mapped_column(default=0)
     config_version: Mapped[int] = mapped_column(sa.BigInteger)
+    activity_choice: Mapped[str] = mapped_column(sa.String(8), default="schedule")
+    fixed_activity: Mapped[int | None] = mapped_column(sa.BigInteger)
     created_ms: Mapped[Millis]
 
 
@@ -126,4 +158,5 @@ class ConfigNotice(Base):
 
     terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), primary_key=True)
     version: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    built_ms: Mapped[Millis]
     body: Mapped[bytes]

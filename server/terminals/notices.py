@@ -7,7 +7,6 @@ name it at once; the body is built and signed when a terminal first asks for tha
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,14 +17,14 @@ from server.db import insert_new
 from server.people import sequences
 from server.people.models import Card, Sequence
 from server.people.services import LISTED_STATES
-from server.terminals.models import Activity, ConfigNotice, HotlistIssue, Site, Terminal
+from server.terminals import policy, site_content
+from server.terminals.models import ConfigNotice, HotlistIssue, Site, Terminal
+from server.terminals.services import CONFIG
 from swipe.notices import Config as ConfigBody
 from swipe.notices import Hotlist
 
 # The first two of the ten bytes of a serial are the issuer's prefix; cards are told by the rest.
 SERIAL_FROM = 2
-# The terminal shows activities on four lines; more than this nobody scrolls through.
-ACTIVITIES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,47 +57,19 @@ def hotlist(session: Session, signer: Signer, now_ms: int) -> bytes:
 
 
 def config_notice(session: Session, signer: Signer, terminal: Terminal, now_ms: int) -> bytes:
-    """Return a terminal's current signed configuration."""
+    """Return a terminal's current signed configuration; one past half its life is made anew."""
     _, version = versions(session, terminal)
     notice = session.get(ConfigNotice, (terminal.id, version))
+    if notice is not None and policy.wants_renewal(notice.built_ms, now_ms):
+        terminal.config_version = version = sequences.next_value(session, CONFIG)
+        notice = None
     if notice is None:
-        content = _content(session, terminal, version)
+        content = site_content.content(session, terminal, version, now_ms)
         body = ConfigBody(version, content, terminal.id, now_ms, signer.key_id)
         signed = body.to_bytes(signer.identity)
-        insert_new(session, ConfigNotice, terminal_id=terminal.id, version=version, body=signed)
+        insert_new(
+            session, ConfigNotice,
+            terminal_id=terminal.id, version=version, built_ms=now_ms, body=signed,
+        )  # fmt: skip
         notice = session.get_one(ConfigNotice, (terminal.id, version))
     return notice.body
-
-
-def _content(session: Session, terminal: Terminal, version: int) -> bytes:
-    site = session.get_one(Site, terminal.site_id)
-    statement = (
-        sa.select(Activity)
-        .where(Activity.site_id == site.id)
-        .order_by(Activity.start_ms.desc(), Activity.id)
-        .limit(ACTIVITIES_MAX)
-    )
-    activities = sorted(session.scalars(statement), key=lambda a: (a.start_ms, a.id))
-    document = {
-        "version": version,
-        "terminal": {"id": terminal.id, "name": terminal.name},
-        "site": {
-            "id": site.id,
-            "name_zh": site.name_zh,
-            "name_en": site.name_en,
-            "tz_q": site.tz_q,
-        },
-        "activities": [
-            {
-                "id": activity.id,
-                "code": activity.code,
-                "name_zh": activity.name_zh,
-                "name_en": activity.name_en,
-                "start": activity.start_ms // 1000,
-                "end": activity.end_ms // 1000,
-            }
-            for activity in activities
-        ],
-        "params": {},
-    }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

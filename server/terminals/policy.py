@@ -14,6 +14,9 @@ SILENT_AFTER_MS = DAY_MS
 # A terminal's clock may be hours wrong and it must still fetch its configuration; the notices are
 # signed and public to every terminal, so an old request replayed within a day gains nothing.
 REQUEST_SKEW_MS = DAY_MS
+# A terminal may be away for a season; a notice older than this is stale, and says so. At half of
+# it the server signs a new one, so that a terminal on line never holds a stale notice.
+NOTICE_LIFETIME_MS = 90 * DAY_MS
 # Ten wrong card proofs are no accident; guessing a proof of 4 bytes stays hopeless.
 BAD_PROOFS_MAX = 10
 # Transaction numbers of a PSAM that never reached an event: a few are refused or torn taps.
@@ -37,3 +40,8 @@ def is_silent(last_contact_ms: int | None, known_since_ms: int, now_ms: int) -> 
     """
     heard_ms = known_since_ms if last_contact_ms is None else last_contact_ms
     return now_ms - heard_ms > SILENT_AFTER_MS
+
+
+def wants_renewal(built_ms: int, now_ms: int) -> bool:
+    """Tell whether a signed notice is past half its life and is to be made anew."""
+    return now_ms - built_ms >= NOTICE_LIFETIME_MS // 2

@@ -43,6 +43,8 @@ class NewActivity:
     start_ms: int
     end_ms: int
     family: str = ""
+    planned_min: int = 0
+    minors: bool = True
 
 
 def add_site(session: Session, new: NewSite, actor: str, now_ms: int) -> Site:
@@ -74,6 +76,8 @@ def add_activity(session: Session, new: NewActivity, actor: str, now_ms: int) ->
         start_ms=new.start_ms,
         end_ms=new.end_ms,
         family=new.family or new.code,
+        planned_min=new.planned_min,
+        minors=new.minors,
     )
     session.add(activity)
     site.config_version = sequences.next_value(session, CONFIG)

@@ -32,6 +32,7 @@ from swipe.batch import BatchStamp, build_batch
 from swipe.event import Event, event_hash, sign, tap_counts
 from swipe.kinds import BatchKind
 from swipe.receipt import Receipt
+from swipe.requests import REQUEST_CONTEXT, request_message
 from tests.factories import (
     CARD_ASN,
     KEY_ID,
@@ -247,3 +248,10 @@ def volunteer(number: str) -> Volunteer:
 def resigned(event: Event, identity: Identity, **changes: Any) -> Event:
     """Return an event with some fields changed and signed again."""
     return sign(replace(event, **changes), identity)
+
+
+def signed(identity: Identity, path: str, utc_ms: int = NOW_MS) -> dict[str, str]:
+    """Return the headers of a terminal's signed GET."""
+    data = request_message("GET", path, utc_ms)
+    signature = identity.sign(REQUEST_CONTEXT, data).hex()
+    return {"Authorization": f"Yika-Terminal {utc_ms}.{signature}"}

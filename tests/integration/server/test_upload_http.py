@@ -22,10 +22,10 @@ from server.terminals import enrolment
 from server.terminals.services import NewActivity, add_activity
 from swipe.batch import MAX_BATCH_SIZE
 from swipe.notices import Config, Hotlist
-from swipe.requests import ENROL_CONTEXT, REQUEST_CONTEXT, enrol_message, request_message
+from swipe.requests import ENROL_CONTEXT, enrol_message
 from tests.factories import CARD_ASN, TERMINAL_ID
 from tests.integration.postgres import PostgresCluster
-from tests.integration.server.rig import NOW_MS, Rig
+from tests.integration.server.rig import NOW_MS, Rig, signed
 
 BATCHES = f"/api/v1/terminals/{TERMINAL_ID}/batches"
 
@@ -51,13 +51,6 @@ def problem(response: TestResponse) -> dict[str, Any]:
     assert document["detail_zh"]
     assert document["type"].startswith("urn:yika:problem:")
     return document
-
-
-def signed(identity: Identity, path: str, utc_ms: int = NOW_MS) -> dict[str, str]:
-    """Return the headers of a terminal's signed GET."""
-    data = request_message("GET", path, utc_ms)
-    signature = identity.sign(REQUEST_CONTEXT, data).hex()
-    return {"Authorization": f"Yika-Terminal {utc_ms}.{signature}"}
 
 
 def test_upload_answers_with_receipt_bytes(rig: Rig, client: FlaskClient) -> None:
@@ -347,7 +340,9 @@ def test_oversized_stream_is_cut_off(sqlite_client: FlaskClient) -> None:
 
 
 def test_unexpected_error_tells_nothing_inside(
-    sqlite_rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    sqlite_rig: Rig,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     log_as_server: Callable[[], None],
 ) -> None:
     """A fault in the program is answered 500 in both languages; the log has no variable's value."""
