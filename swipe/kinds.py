@@ -110,6 +110,8 @@ class RejectReason(enum.IntEnum):
     CARD_BLOCKED = 8
     PSAM_FAILED = 9
     NO_OPEN_SERVICE = 10
+    WRONG_PIN = 11
+    NO_OPERATOR = 12
 
 
 class BootCause(enum.IntEnum):
@@ -125,6 +127,7 @@ class JournalState(enum.IntEnum):
     CLEAN = 0
     TAIL_CUT = 1
     ROLLED_BACK = 2
+    HOLE = 3
 
 
 class TimeSource(enum.IntEnum):
@@ -152,6 +155,10 @@ class OutageKind(enum.IntEnum):
     READER = 3
     NETWORK = 4
     JOURNAL = 5
+    CLOCK = 6
+    DISPLAY = 7
+    PRINTER = 8
+    SELF_TEST = 9
 
 
 class TamperKind(enum.IntEnum):

@@ -72,7 +72,14 @@ PAYLOADS: MappingProxyType[EventType, Layout] = MappingProxyType(
                 ("kind", "B"),
                 ("config_hash", "8s"),
             ),
-            _table(EventType.OUTAGE, ("kind", "B"), ("started", "I"), ("ended", "I")),
+            _table(
+                EventType.OUTAGE,
+                ("kind", "B"),
+                ("started", "I"),
+                ("ended", "I"),
+                ("tested", "H"),
+                ("failed", "H"),
+            ),
             _table(EventType.TAMPER, ("kind", "B"), ("expected", "I"), ("found", "I")),
             _table(
                 EventType.MANUAL,

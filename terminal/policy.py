@@ -17,6 +17,7 @@ class Mode(enum.IntEnum):
     AUTO = 0
     IN = 1
     OUT = 3
+    TRAINING = 8  # from the supervisor's menu; no tap counts until another mode is chosen
 
 
 class Say(enum.Enum):
@@ -51,6 +52,28 @@ class Say(enum.Enum):
     MODE = enum.auto()
     GUARDIAN_KEY = enum.auto()
     SETTLING = enum.auto()
+    SWITCHED = enum.auto()
+    SIGN_ON_FIRST = enum.auto()
+    NO_OPERATOR = enum.auto()
+    SIGNED_ON = enum.auto()
+    SIGNED_OFF = enum.auto()
+    WRONG_PIN = enum.auto()
+    PIN_LOCKED = enum.auto()
+    NO_PIN = enum.auto()
+    ACTIVITY_CHOSEN = enum.auto()
+    NO_SUCH_CODE = enum.auto()
+    NO_CODE_HERE = enum.auto()
+    SHEET_SAVED = enum.auto()
+    SHEET_TWICE = enum.auto()
+    BAD_ENTRY = enum.auto()
+    LEFT = enum.auto()
+    GROUP_CLOSED = enum.auto()
+    PRINTED = enum.auto()
+    NO_PRINTER = enum.auto()
+    EXPORTED = enum.auto()
+    EXPORT_FAILED = enum.auto()
+    VOLUME = enum.auto()
+    ASK_OFFICE = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,8 @@ class Situation:
     guardian_key: bool = False
     guardian_age_s: float | None = None
     offline: bool = False
+    switch_key: bool = False
+    operator_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +169,13 @@ _REFUSALS = {
     RejectReason.DUPLICATE: Say.DUPLICATE,
     RejectReason.NO_OPEN_SERVICE: Say.NO_OPEN_SERVICE,
     RejectReason.NO_ACTIVITY: Say.NO_ACTIVITY,
+    RejectReason.NO_OPERATOR: Say.NO_OPERATOR,
 }
 _ACCEPTED = {
     EventType.IN: Say.IN,
     EventType.OUT: Say.OUT,
     EventType.AUTO: Say.RECORDED,
-    EventType.SWITCH: Say.IN,
+    EventType.SWITCH: Say.SWITCHED,
     EventType.TRAINING: Say.TRAINING,
     EventType.GUARDIAN: Say.GUARDIAN,
 }
@@ -251,6 +277,8 @@ def _refusal(situation: Situation, rules: Rules) -> RejectReason | None:
         return None
     if _is_duplicate(situation, rules):
         return RejectReason.DUPLICATE
+    if situation.operator_missing:
+        return RejectReason.NO_OPERATOR
     if rules.require_open and not situation.service_open:
         return RejectReason.NO_OPEN_SERVICE
     if rules.require_activity and not situation.activity_known:
@@ -307,11 +335,25 @@ def _kind(situation: Situation, rules: Rules) -> EventType:
         return EventType.GUARDIAN
     if rules.training:
         return EventType.TRAINING
+    if situation.switch_key:
+        return _switch(situation, rules)
     if situation.mode is Mode.IN:
         return EventType.IN
     if situation.mode is Mode.OUT:
         return EventType.OUT
     return _direction(situation, rules)
+
+
+def _switch(situation: Situation, rules: Rules) -> EventType:
+    """Close one activity and open the next at the same instant (rule 22).
+
+    Who has nothing open, as far as the card can tell, enters instead; where the card cannot tell,
+    it is a SWITCH and the server decides from all events.
+    """
+    kind = _effective_kind(situation)
+    entered = kind in (0, EventType.OUT) and not _repeats_elsewhere(situation, rules)
+    old = situation.clock_known and (situation.utc_s - situation.hint.utc_s >= rules.open_in_max_s)
+    return EventType.IN if entered or old else EventType.SWITCH
 
 
 def _direction(situation: Situation, rules: Rules) -> EventType:
@@ -336,11 +378,15 @@ def _direction(situation: Situation, rules: Rules) -> EventType:
 
 
 def _effective_kind(situation: Situation) -> int:
-    """Return the last tap's type, turned round when key 2 has undone it here."""
+    """Return the last tap's type, turned round when key 2 has undone it here.
+
+    An undone SWITCH leaves the volunteer in the activity before: still entered.
+    """
     hint, last = situation.hint, situation.last
     ours = hint.psam_no == situation.own_psam_no
     if ours and last is not None and last.psam_seq == hint.psam_seq and last.voided:
-        return EventType.IN if hint.kind == EventType.OUT else EventType.OUT
+        still_in = hint.kind in (EventType.OUT, EventType.SWITCH)
+        return EventType.IN if still_in else EventType.OUT
     return hint.kind
 
 

