@@ -13,7 +13,7 @@ import enum
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from keys.errors import KeysError
 from keys.suite import Suite, full_key, short_key
@@ -149,6 +149,13 @@ def body_size_fits(kind: int, size: int) -> bool:
     return FIXED_SIZES.get(kind) == size
 
 
+class ByteSource(Protocol):
+    """Anything that gives its next bytes; fewer than asked for only at its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes."""
+
+
 class FrameReader:
     """Iterate over the intact frames of a stream and stop at the first that is not.
 
@@ -156,7 +163,7 @@ class FrameReader:
     there (``None``: the file ends cleanly). A journal is cut at ``end`` to repair it.
     """
 
-    def __init__(self, stream: BinaryIO, offset: int = FILE_HEADER_SIZE) -> None:
+    def __init__(self, stream: ByteSource, offset: int = FILE_HEADER_SIZE) -> None:
         self._stream = stream
         self.end = offset
         self.damage: str | None = None

@@ -118,7 +118,6 @@ def _place(event: Event | None, station: Station) -> str:
 def _oldest_s(station: Station, now_s: int) -> int:
     state = station.journal.state
     for seq in range(state.covered + 1, state.last_seq + 1):
-        if state.kinds[seq - 1]:
-            oldest = Event.from_bytes(station.journal.event(seq))
-            return max(0, now_s - oldest.utc_s)
+        for raw in station.journal.events(seq, seq) if state.kinds[seq - 1] else ():
+            return max(0, now_s - Event.from_bytes(raw).utc_s)
     return 0

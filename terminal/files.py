@@ -13,6 +13,7 @@ from pathlib import Path
 from terminal.errors import AlreadyRunning, NotProvisioned
 
 JOURNAL = "journal.yika"
+CHECKPOINT = "journal.mark"
 IDENTITY = "identity.pem"
 PASSPORT = "terminal.json"
 NEXT_IDENTITY = "identity.next.pem"  # a key shown to the server, not in force yet

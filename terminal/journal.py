@@ -2,59 +2,58 @@
 """The journal: an append-only file of frames that is the truth; everything else is read from it.
 
 One thread writes. A record counts once `fdatasync` has returned; until then nothing may be shown
-as accepted. At the start the file is read through: what a power cut left of the last frame is cut
-off, and an INTENT without its event is reported as open.
+as accepted. At the start the file is read through, from its checkpoint on if there is one: what a
+power cut left of the last frame is cut off, damage in the middle is a hole with its numbers, and an
+INTENT without its event is reported as open.
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from swipe.errors import SwipeError
-from swipe.event import EVENT_SIGNED, EVENT_SIZE, Event, genesis_prev
-from swipe.frames import (
-    FILE_HEADER_SIZE,
-    FRAME_HEAD_SIZE,
-    FRAME_SIZE_MAX,
-    FileHeader,
-    FrameKind,
-    FrameReader,
-    frame,
-)
+from swipe.event import EVENT_SIZE, Event, genesis_prev
+from swipe.frames import FILE_HEADER_SIZE, FRAME_HEAD_SIZE, FileHeader, FrameKind, frame
 from swipe.kinds import JournalState
-from swipe.receipt import RECEIPT_SIZE
+from terminal import checkpoint
 from terminal.errors import JournalForeign, JournalMissing, NotSaved
-from terminal.files import JOURNAL
+from terminal.files import CHECKPOINT, JOURNAL
+from terminal.scan import EVENT_AT, PAGE_SIZE, Hole, Scan, frame_at, salvage_intent
 from terminal.state import State
 from terminal.storage import Disk, Folder, Storage
 
-# Frames are looked for again in this much after damage in the middle: a few erase blocks.
-RESYNC_WINDOW = 4 * 1024 * 1024
-EVENT_AT = FRAME_HEAD_SIZE + 1  # an event's bytes begin this far into its frame
+_EVENT_FRAME = EVENT_AT + EVENT_SIZE
+# A checkpoint is made at the start when this many frames had to be read: about half a second.
+CHECKPOINT_FRAMES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was found at the start: the state, how much was cut, and an INTENT cut in half."""
+    """What was found at the start: how much was cut, an INTENT cut in half, holes in the middle.
+
+    `frames` is how many had to be read.
+    """
 
     state: JournalState = JournalState.CLEAN
     cut_bytes: int = 0
     damaged_intent: Event | None = None
+    holes: tuple[Hole, ...] = ()
+    frames: int = 0
 
 
 class Journal:
     """Append frames, keep the state they make, and give events back by number."""
 
-    def __init__(self, storage: Storage, header: FileHeader) -> None:
+    def __init__(self, storage: Storage, header: FileHeader, mark: bytes | None = None) -> None:
         self._storage = storage
         self.header = header
         self._failed = False
         self.sync_ns = 0
         self.syncs = 0
-        self.state, self.repair = _read(storage, header)
+        self.state, self.repair = _read(storage, header, mark)
         # What was read may still be on its way to the disk since the program before was killed.
         storage.sync()
         self.durable_seq = self.state.last_seq
@@ -87,10 +86,19 @@ class Journal:
         except FileNotFoundError as exc:
             raise JournalMissing(str(exc.filename or exc)) from exc
         try:
-            return cls(storage, _header(storage.read_at(0, FILE_HEADER_SIZE), name))
+            header = _header(storage.read_at(0, FILE_HEADER_SIZE), name)
+            journal = cls(storage, header, disk.read(CHECKPOINT))
         except BaseException:
             storage.close()
             raise
+        if journal.repair.frames >= CHECKPOINT_FRAMES:
+            with contextlib.suppress(OSError):  # only the next start would have been quicker
+                disk.write_whole(CHECKPOINT, journal.checkpoint())
+        return journal
+
+    def checkpoint(self) -> bytes:
+        """Return what the journal says up to here, for a later start to go on from."""
+        return checkpoint.dump(self.header, self.state, self._storage.size)
 
     def add(self, *frames: tuple[FrameKind, bytes], durable: bool = True) -> None:
         """Append frames in one write; with `durable`, return only when they are on the disk.
@@ -147,12 +155,41 @@ class Journal:
         self._failed = False
         return self.repair
 
+    @property
+    def size(self) -> int:
+        """Return the file's length in bytes."""
+        return self._storage.size
+
     def event(self, seq: int) -> bytes:
-        """Return the 224 bytes of one event; raise KeyError for a number that was lost."""
+        """Return the 224 bytes of one event; raise KeyError for a number that was lost.
+
+        What has become unreadable, or has changed under its CRC, is lost too.
+        """
         offset = self.state.offsets[seq - 1] if 0 < seq <= len(self.state.offsets) else 0
         if not offset:
             raise KeyError(seq)
-        return self._storage.read_at(offset + EVENT_AT, EVENT_SIZE)
+        try:
+            found = frame_at(self._storage.read_at(offset, _EVENT_FRAME))
+        except OSError as exc:
+            raise KeyError(seq) from exc
+        if found is None or found.kind != FrameKind.EVENT:
+            raise KeyError(seq)
+        return found.body
+
+    def events(self, first: int, last: int) -> list[bytes]:
+        """Return the first unbroken run of events between two numbers that can be read.
+
+        Those before it and the one after it that cannot be read are lost from now on.
+        """
+        found: list[bytes] = []
+        for seq in range(first, last + 1):
+            try:
+                found.append(self.event(seq))
+            except KeyError:
+                self.state.lose(seq)
+                if found:
+                    break
+        return found
 
     def close(self) -> None:
         """Close the file."""
@@ -167,16 +204,24 @@ class Journal:
 
 def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
     """Read a journal that another process may be writing; nothing is repaired."""
-    if not path.exists():
-        raise JournalMissing(str(path))
-    with path.open("rb") as file:
-        header = _header(file.read(FILE_HEADER_SIZE), str(path))
-        state = _blank_state(header)
-        repair = _feed(FrameReader(file), state)
-    return header, state, repair
+    disk = Folder(path.parent)
+    try:
+        storage = disk.open(path.name)
+    except FileNotFoundError as exc:
+        raise JournalMissing(str(path)) from exc
+    try:
+        header = _header(storage.read_at(0, FILE_HEADER_SIZE), str(path))
+        state, scan, frames = _scan(storage, header, disk.read(CHECKPOINT))
+        behind = storage.size - scan.end
+    finally:
+        storage.close()
+    damaged = JournalState.TAIL_CUT if behind else JournalState.CLEAN
+    holes = tuple(scan.holes)
+    return header, state, Repair(JournalState.HOLE if holes else damaged, 0, None, holes, frames)
 
 
-def _blank_state(header: FileHeader) -> State:
+def blank_state(header: FileHeader) -> State:
+    """Return what an empty journal says."""
     head = genesis_prev(header.terminal_id, header.public_key)
     return State(head=head, public_keys=[header.public_key])
 
@@ -188,68 +233,38 @@ def _header(data: bytes, where: str) -> FileHeader:
         raise JournalForeign(where, str(exc)) from exc
 
 
-def _read(storage: Storage, header: FileHeader) -> tuple[State, Repair]:
-    """Read everything, cut the tail, and report."""
-    state = _blank_state(header)
-    with storage.stream() as stream:
-        stream.seek(FILE_HEADER_SIZE)
-        reader = FrameReader(stream)
-        repair = _feed(reader, state)
-        end = reader.end
-    while repair.state is not JournalState.CLEAN:
-        again = _find_frame(storage, end + 1)
-        if again is None:
-            break
-        with storage.stream() as stream:
-            stream.seek(again)
-            reader = FrameReader(stream, again)
-            later = _feed(reader, state)
-            end = reader.end
-        if later.state is JournalState.CLEAN:
-            return state, Repair(JournalState.TAIL_CUT)  # damage in the middle: a hole remains
-        repair = later
-    if repair.state is JournalState.CLEAN:
-        return state, repair
-    tail = storage.read_at(end, FRAME_SIZE_MAX)
-    cut = storage.size - end
-    storage.truncate(end)
-    return state, Repair(JournalState.TAIL_CUT, cut, _salvage(tail, state, header))
-
-
-def _feed(reader: FrameReader, state: State) -> Repair:
-    for item in reader:
+def _scan(storage: Storage, header: FileHeader, mark: bytes | None) -> tuple[State, Scan, int]:
+    """Read everything, or what follows a checkpoint that fits this journal."""
+    known = checkpoint.load(mark, header, storage) if mark else None
+    state, start = known or (blank_state(header), FILE_HEADER_SIZE)
+    scan = Scan(storage, start)
+    frames = 0
+    for frames, item in enumerate(scan, 1):  # noqa: B007 - the count is wanted afterwards
         state.apply(item.kind, item.body, item.offset)
-    return Repair(JournalState.TAIL_CUT if reader.damage else JournalState.CLEAN)
+    return state, scan, frames
 
 
-def _find_frame(storage: Storage, start: int) -> int | None:
-    """Find the next intact frame after damage: its head must name a size that its CRC confirms."""
-    window = storage.read_at(start, RESYNC_WINDOW)
-    places = (_find_size(window, size) for size in (EVENT_SIZE, EVENT_SIGNED, RECEIPT_SIZE))
-    found = [at for at in places if at is not None]
-    return start + min(found) if found else None
+def _read(storage: Storage, header: FileHeader, mark: bytes | None = None) -> tuple[State, Repair]:
+    """Read everything, cut the tail, and report."""
+    state, scan, frames = _scan(storage, header, mark)
+    holes = tuple(scan.holes)
+    found = JournalState.HOLE if holes else JournalState.CLEAN
+    cut = storage.size - scan.end
+    if not cut:
+        return state, Repair(found, 0, None, holes, frames)
+    if scan.tail_unreadable:  # it may come back: write on behind it, where a page begins
+        tail = Hole(scan.end, cut, unreadable=True)
+        storage.skip(-(-storage.size // PAGE_SIZE) * PAGE_SIZE)
+        state.last_seq += cut // _EVENT_FRAME + 1  # whatever numbers it holds are not used again
+        return state, Repair(JournalState.HOLE, 0, None, (*holes, tail), frames)
+    lost = _ours(salvage_intent(storage, scan.end), state, header)
+    storage.truncate(scan.end)
+    found = JournalState.HOLE if holes else JournalState.TAIL_CUT
+    return state, Repair(found, cut, lost, holes, frames)
 
 
-def _find_size(window: bytes, size: int) -> int | None:
-    length = (size + 1).to_bytes(4)
-    at = window.find(length)
-    while at >= 0:
-        piece = io.BytesIO(window[at : at + EVENT_AT + size])
-        if next(iter(FrameReader(piece, 0)), None) is not None:
-            return at
-        at = window.find(length, at + 1)
-    return None
-
-
-def _salvage(tail: bytes, state: State, header: FileHeader) -> Event | None:
-    """Read an INTENT whose CRC is wrong, if it can only be ours: right terminal, next number.
-
-    It tells which card was there and which PSAM number is used up; nothing of it is proof.
-    """
-    body = tail[EVENT_AT : EVENT_AT + EVENT_SIGNED]
-    head = (EVENT_SIGNED + 1).to_bytes(4)
-    if len(body) < EVENT_SIGNED or tail[:4] != head or tail[FRAME_HEAD_SIZE] != FrameKind.INTENT:
+def _ours(intent: Event | None, state: State, header: FileHeader) -> Event | None:
+    """Return a damaged INTENT only if it can be this journal's next event."""
+    if intent is None or intent.terminal_id != header.terminal_id:
         return None
-    event = Event.from_signed_bytes(body)
-    ours = event.terminal_id == header.terminal_id and event.seq == state.next_seq
-    return event if ours else None
+    return intent if intent.seq == state.next_seq else None

@@ -9,8 +9,9 @@ from swipe.event import EVENT_SIZE, Event
 from swipe.kinds import PROVEN_TYPES, EventType
 from terminal.config import Config
 from terminal.files import JOURNAL
-from terminal.journal import EVENT_AT, Repair, read_only
+from terminal.journal import Repair, read_only
 from terminal.passport import Passport
+from terminal.scan import EVENT_AT
 from terminal.state import State
 
 Report = dict[str, Any]

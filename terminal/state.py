@@ -89,8 +89,8 @@ class State:
     device_clock_good: bool = False
     kinds: bytearray = field(default_factory=bytearray)
     offsets: array[int] = field(default_factory=lambda: array("Q"))
-    _heads: bytearray = field(default_factory=bytearray)
-    _stepped_boot: int = 0
+    heads: bytearray = field(default_factory=bytearray)
+    stepped_boot: int = 0
 
     @property
     def suite(self) -> Suite:
@@ -129,12 +129,28 @@ class State:
 
     def seq_of_head(self, head: bytes) -> int:
         """Return the number of the event with this hash, or 0; the newest are looked at first."""
-        prefix, end = head[:HEAD_PREFIX], len(self._heads)
-        while (at := self._heads.rfind(prefix, 0, end)) >= 0:
+        prefix, end = head[:HEAD_PREFIX], len(self.heads)
+        while (at := self.heads.rfind(prefix, 0, end)) >= 0:
             if at % HEAD_PREFIX == 0:
                 return at // HEAD_PREFIX + 1
             end = at + HEAD_PREFIX - 1
         return 0
+
+    def lose(self, seq: int) -> None:
+        """Forget an event that can no longer be read: it will not be sent."""
+        if seq <= len(self.kinds):
+            self.kinds[seq - 1] = 0
+
+    def lost(self) -> list[tuple[int, int]]:
+        """Return the numbers that were used and are no longer here, as (first, last) of runs."""
+        runs, start = [], self.kinds.find(0)
+        while start >= 0:
+            end = start
+            while end < len(self.kinds) and not self.kinds[end]:
+                end += 1
+            runs.append((start + 1, end))
+            start = self.kinds.find(0, end)
+        return runs
 
     def trace(self, asn: bytes) -> CardTrace:
         """Return what is known of a card; an empty trace if nothing is."""
@@ -177,7 +193,7 @@ class State:
     def _note(self, kind: int, offset: int, head: bytes) -> None:
         self.kinds.append(kind)
         self.offsets.append(offset)
-        self._heads += head[:HEAD_PREFIX]
+        self.heads += head[:HEAD_PREFIX]
 
     def _count(self, event: Event) -> None:
         n_in, n_out = tap_counts(event)
@@ -244,9 +260,9 @@ class State:
         """Learn from a correction whether the device's clock can be believed at the next start."""
         if event.type == EventType.TIME_SET:
             step = abs(values["new_utc_ms"] - values["old_utc_ms"])
-            self._stepped_boot = event.boot if step >= STEP_MIN_MS else self._stepped_boot
+            self.stepped_boot = event.boot if step >= STEP_MIN_MS else self.stepped_boot
         else:
-            self.device_clock_good = event.boot != self._stepped_boot
+            self.device_clock_good = event.boot != self.stepped_boot
 
     def _receipt(self, receipt: Receipt) -> None:
         self.receipts += 1

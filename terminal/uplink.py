@@ -18,7 +18,7 @@ from swipe import batch
 from swipe import receipt as receipts
 from swipe.batch import HEADER_SIZE, BatchHeader, BatchStamp, build_batch, events_max
 from swipe.errors import SwipeError
-from swipe.event import EVENT_SIZE
+from swipe.event import EVENT_LAYOUT, EVENT_SIZE
 from swipe.frames import FrameKind
 from swipe.kinds import BatchFlag, BatchKind, EventType, Flag, TimeSource
 from swipe.receipt import Receipt
@@ -38,6 +38,7 @@ BATCH_EVENTS_MIN = 1
 SAME_BYTES_MAX = 3
 # The same gap asked for this often cannot be filled by sending.
 SAME_GAP_MAX = 3
+_SEQ = slice(*EVENT_LAYOUT.span("seq"))
 CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
 
 
@@ -110,8 +111,11 @@ class Uplink:
         if missing is not None and first in missing:
             kind, last = BatchKind.RESEND, min(last, missing.stop - 1)
         last = _run_end(state.kinds, first, last)
-        stamp = self._stamp(kind, more=last < durable)
-        body = build_batch(stamp, self._events(first, last), self._chain.identity)
+        events = self._journal.events(first, last)
+        if not events:  # lost to a bad sector since the start
+            return self.plan(kind)
+        more = int.from_bytes(events[-1][_SEQ]) < durable
+        body = build_batch(self._stamp(kind, more=more), events, self._chain.identity)
         header = BatchHeader.from_bytes(body[:HEADER_SIZE])
         try:
             self._disk.write_whole(OUTBOX, body[:HEADER_SIZE])
