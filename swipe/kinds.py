@@ -128,7 +128,6 @@ class JournalState(enum.IntEnum):
     TAIL_CUT = 1
     ROLLED_BACK = 2
     HOLE = 3
-    HOLE = 3
 
 
 class TimeSource(enum.IntEnum):
