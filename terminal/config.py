@@ -28,7 +28,15 @@ from terminal.config_sections import (
 from terminal.errors import ConfigError
 from terminal.toml_lines import line_of
 
-__all__ = ["CONFIG_SIZE_MAX", "NO_POSITION", "Config", "TerminalSection", "load"]
+__all__ = [
+    "CONFIG_SIZE_MAX",
+    "NO_POSITION",
+    "Config",
+    "DisplaySection",
+    "PrinterSection",
+    "TerminalSection",
+    "load",
+]
 
 CONFIG_SIZE_MAX = 65_536  # a configuration is a page of text; anything larger is another file
 
