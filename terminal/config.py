@@ -24,6 +24,7 @@ from terminal.config_sections import (
     SiteSection,
     SounderSection,
     TerminalSection,
+    UpdateSection,
 )
 from terminal.errors import ConfigError
 from terminal.toml_lines import line_of
@@ -57,11 +58,17 @@ class Config:
     face: FaceSection = field(default_factory=FaceSection)
     site: SiteSection = field(default_factory=SiteSection)
     clock: ClockSection = field(default_factory=ClockSection)
+    update: UpdateSection = field(default_factory=UpdateSection)
 
     @property
     def data_dir(self) -> Path:
         """Return the folder of journal, identity and notices."""
         return Path(self.terminal.data_dir)
+
+    @property
+    def update_dir(self) -> Path:
+        """Return the folder of the releases and of what is believed about them."""
+        return Path(self.update.dir)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,12 @@ def _program_rules(config: Config) -> tuple[tuple[str, str, bool, str], ...]:
             0 < config.clock.drift_ppm <= DRIFT_PPM_MAX,
             "drift_ppm must be 1 to 1000",
         ),
+        (
+            "update",
+            "status_s",
+            60 <= config.update.status_s <= 86_400,
+            "status_s must be 60 to 86400",
+        ),
     )
 
 

@@ -109,3 +109,11 @@ class ClockSection:
     """The declared drift of the device: 50 ppm for a crystal, 5 for a compensated one."""
 
     drift_ppm: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSection:
+    """Where the releases lie; how often the server is told how this terminal is doing."""
+
+    dir: str = "/var/lib/yika-releases"
+    status_s: int = 900
