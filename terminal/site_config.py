@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from swipe.errors import FieldError
 from swipe.notices import RULE_BOUNDS, SERIAL_SIZE, Config
+from swipe.operator_pin import TEXT_MAX as PIN_MAX
+from swipe.operator_pin import PinVerifier
 from terminal.errors import NoticeRefused
 from terminal.policy import Rules
 
@@ -59,11 +62,15 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Somebody who may sign on: the last 8 bytes of the card's serial, a name to show, a role."""
+    """Somebody who may sign on: the last 8 bytes of the card's serial, a name to show, a role.
+
+    Without `pin`, the verifier of the PIN, there is nothing to sign on with.
+    """
 
     asn8: bytes
     name: str
     role: Role = "operator"
+    pin: PinVerifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +190,15 @@ def _operator(item: dict[str, Any]) -> Operator:
         asn8 = b""
     if len(asn8) != SERIAL_SIZE:
         raise NoticeRefused("config", f"asn8 must be {SERIAL_SIZE} bytes in hex")
-    return Operator(asn8, _text(item, "name"), _one_of(item, "role", _ROLES, "operator"))
+    role = _one_of(item, "role", _ROLES, "operator")
+    return Operator(asn8, _text(item, "name"), role, _pin(_text(item, "pin", PIN_MAX, "")))
+
+
+def _pin(text: str) -> PinVerifier | None:
+    try:
+        return PinVerifier.parse(text) if text else None
+    except FieldError as exc:
+        raise NoticeRefused("config", str(exc)) from exc
 
 
 def _message(item: dict[str, Any]) -> Message:

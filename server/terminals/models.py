@@ -45,7 +45,10 @@ class Activity(Base):
 
 
 class SiteOperator(Base):
-    """Somebody who may sign on at a site's terminals, by a card."""
+    """Somebody who may sign on at a site's terminals, by a card and a PIN.
+
+    `pin` is the verifier the terminals compare with; the PIN itself is nowhere.
+    """
 
     __tablename__ = "site_operator"
     __table_args__ = (sa.CheckConstraint("role in ('operator', 'supervisor')", "role"),)
@@ -54,6 +57,7 @@ class SiteOperator(Base):
     asn: Mapped[str] = mapped_column(sa.CHAR(20), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(64))
     role: Mapped[str] = mapped_column(sa.String(16))
+    pin: Mapped[str] = mapped_column(sa.String(128), default="")
 
 
 class SiteMessage(Base):

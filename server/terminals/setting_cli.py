@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -13,6 +14,8 @@ from server.people.cli import instant_ms
 from server.people.services import require_staff
 from server.terminals import site_settings
 from server.terminals.site_settings import CHOICES, ROLES, NewMessage, NewOperator
+
+PIN_VARIABLE = "YIKA_OPERATOR_PIN"
 
 staff_option = click.option("--by", "actor", required=True, help="staff user who does it")
 site_option = click.option("--site", "site_id", type=int, required=True, help="number of the site")
@@ -44,6 +47,24 @@ def operator_add(
         require_staff(session, actor)
         new = NewOperator(site_id, asn, name, role)
         site_settings.add_operator(session, new, actor, console.clock.utc_ms())
+
+
+@operator.command(
+    "pin",
+    epilog=example("yika-server terminal operator pin 59490000000000000017 --site 1 --by li"),
+)
+@click.argument("asn")
+@site_option
+@staff_option
+@click.pass_obj
+def operator_pin(console: Console, asn: str, site_id: int, actor: str) -> None:
+    """设置密码 Set an operator's PIN: from $YIKA_OPERATOR_PIN, or asked for without being shown."""
+    pin = os.environ.get(PIN_VARIABLE) or click.prompt(
+        "操作员密码 · operator's PIN", hide_input=True, confirmation_prompt=True, err=True
+    )
+    with console.writing() as session:
+        require_staff(session, actor)
+        site_settings.set_pin(session, (site_id, asn), pin, actor, console.clock.utc_ms())
 
 
 @operator.command(
@@ -177,8 +198,9 @@ def site_rules(
     with console.writing() as session:
         require_staff(session, actor)
         site = site_settings.set_rules(session, site_id, rules, actor, console.clock.utc_ms())
-        document = {"site": site_id, "rules": dict(site.rules)}
-    shown = " ".join(f"{name}={value}" for name, value in sorted(document["rules"].items()))
+        set_now = dict(site.rules)
+        document = {"site": site_id, "rules": set_now}
+    shown = " ".join(f"{name}={value}" for name, value in sorted(set_now.items()))
     show(document, shown, as_json=as_json)
 
 

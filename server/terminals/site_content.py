@@ -85,7 +85,7 @@ def _families(session: Session, site_id: int) -> dict[str, int]:
 
 def _operator(operator: SiteOperator) -> dict[str, Any]:
     asn8 = operator.asn[ASN8_FROM_DIGIT:]
-    return {"asn8": asn8, "name": operator.name, "role": operator.role}
+    return {"asn8": asn8, "name": operator.name, "role": operator.role, "pin": operator.pin}
 
 
 def _message(message: SiteMessage) -> dict[str, Any]:

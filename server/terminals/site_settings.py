@@ -19,6 +19,13 @@ from server.people.policy import is_card_serial
 from server.terminals.models import Activity, Site, SiteMessage, SiteOperator, Terminal
 from server.terminals.services import CONFIG, find_site, find_terminal
 from swipe.notices import RULE_BOUNDS, RULE_SWITCHES
+from swipe.operator_pin import (
+    PIN_DIGITS_MAX,
+    PIN_DIGITS_MIN,
+    SERIAL_SIZE,
+    PinVerifier,
+    is_pin,
+)
 
 OPERATORS_MAX = 100  # who may sign on at one site; the terminal takes no more
 MESSAGES_MAX = 20  # nobody reads more on four lines; the terminal takes no more
@@ -70,6 +77,23 @@ def add_operator(session: Session, new: NewOperator, actor: str, now_ms: int) ->
         session, now_ms, actor, "operator.added", f"card:{new.asn}", site=site.id, role=new.role
     )
     return known
+
+
+def set_pin(session: Session, which: tuple[int, str], pin: str, actor: str, now_ms: int) -> None:
+    """Give an operator, by site and card, a PIN; only what proves it is kept and sent."""
+    site_id, asn = which
+    known = session.get(SiteOperator, which)
+    if known is None:
+        raise Refused("unknown-operator", "没有这个操作员", f"card {asn} is no operator here")
+    if not is_pin(pin):
+        raise Refused(
+            "operator-pin",
+            f"密码须为 {PIN_DIGITS_MIN} 至 {PIN_DIGITS_MAX} 位数字",
+            f"a PIN has {PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits",
+        )
+    _changing(session, site_id)
+    known.pin = str(PinVerifier.make(pin, bytes.fromhex(asn[-2 * SERIAL_SIZE :])))
+    audit.record(session, now_ms, actor, "operator.pin", f"card:{asn}", site=site_id)
 
 
 def remove_operator(session: Session, site_id: int, asn: str, actor: str, now_ms: int) -> None:

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("asn", sa.CHAR(20), nullable=False),
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("pin", sa.String(128), nullable=False, server_default=""),
         sa.CheckConstraint(
             "role in ('operator', 'supervisor')", name=op.f("ck_site_operator_role")
         ),

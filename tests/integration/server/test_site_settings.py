@@ -72,6 +72,27 @@ class Staff:
         return parse_config(self.notice(client))
 
 
+def test_a_pin_reaches_the_terminal_as_its_proof(
+    staff: Staff, sqlite_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal can tell the right PIN from a wrong one, and nobody was told the PIN itself."""
+    by = ("--site", SITE, "--by", "li")
+    staff.run("terminal", "operator", "add", OPERATOR, "李", *by)
+    monkeypatch.setenv("YIKA_OPERATOR_PIN", "60 24")
+    refused = staff.call("terminal", "operator", "pin", OPERATOR, *by)
+    monkeypatch.setenv("YIKA_OPERATOR_PIN", "602417")
+    staff.run("terminal", "operator", "pin", OPERATOR, *by)
+    (operator,) = staff.config(sqlite_client).operators
+    shown = staff.run("terminal", "operator", "list", "--site", SITE, "--json")
+
+    assert refused.exit_code == 1
+    assert operator.pin is not None
+    assert operator.pin.accepts("602417", operator.asn8)
+    assert not operator.pin.accepts("602418", operator.asn8)
+    assert b"602417" not in staff.notice(sqlite_client).json
+    assert "602417" not in shown
+
+
 def test_operators_reach_the_terminal(staff: Staff, sqlite_client: FlaskClient) -> None:
     """A card that may sign on stands in the next configuration, and no more once removed."""
     before = staff.config(sqlite_client)
