@@ -33,6 +33,11 @@ class Notices:
         self.hotlist = Hotlist(0, 0, ())
         self.config = SiteConfig()
 
+    @property
+    def server_key(self) -> ServerKey:
+        """Return the pinned key that notices and phone tokens are signed with."""
+        return self._key
+
     def load(self, cfg_floor: int, hot_floor: int) -> list[NoticeRefused]:
         """Read the files of an earlier start; return what had to be left aside, and why."""
         complaints = []

@@ -73,6 +73,9 @@ class Say(enum.Enum):
     EXPORTED = enum.auto()
     EXPORT_FAILED = enum.auto()
     VOLUME = enum.auto()
+    CODE_FOREIGN = enum.auto()
+    CODE_STALE = enum.auto()
+    CODE_USED = enum.auto()
     ASK_OFFICE = enum.auto()
 
 

@@ -136,6 +136,15 @@ SHEETS = {
     ),
     Say.BAD_ENTRY: Sheet("输入有误", "BAD ENTRY", "请重新输入", "TYPE IT AGAIN", "a", "a", "E26"),
     Say.NO_PRINTER: Sheet("打印机不可用", "NO PRINTER", "刷卡照常", "TAPS GO ON", "a", "a", "E27"),
+    Say.CODE_FOREIGN: Sheet(
+        "不是本系统的二维码", "NOT OUR CODE", "请打开电子义工证", "OPEN YOUR PAGE", "r", "x", "E31"
+    ),
+    Say.CODE_STALE: Sheet(
+        "二维码已过期", "CODE EXPIRED", "请刷新手机页面", "RELOAD THE PAGE", "R", "a", "E32"
+    ),
+    Say.CODE_USED: Sheet(
+        "二维码已用过", "CODE ALREADY USED", "请刷新手机页面", "RELOAD THE PAGE", "r", "x", "E33"
+    ),
     Say.EXPORT_FAILED: Sheet(
         "导出失败", "EXPORT FAILED", "请检查U盘", "CHECK THE STICK", "a", "a", "E28"
     ),
