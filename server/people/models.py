@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of people: volunteers, their cards, users of the pages, the audit trail.
 
-Personal data is sealed by the key store; only the number and the masked name are readable.
+Personal data is sealed under a key of the person's own, which the key store seals; only the number
+and the masked name are readable.
 """
 
 from __future__ import annotations
@@ -43,6 +44,19 @@ class Volunteer(Base):
     created_ms: Mapped[Millis]
     secret_hash: Mapped[str] = mapped_column(sa.String(255))
     secret_kind: Mapped[str] = mapped_column(sa.String(8))
+    erased_ms: Mapped[Millis | None]
+
+
+class SealedPersonKey(Base):
+    """The key of one person's data, sealed by the key store; without the row the data is gone."""
+
+    __tablename__ = "person_key"
+
+    volunteer_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("volunteer.id"), primary_key=True, autoincrement=False
+    )
+    sealed: Mapped[bytes]
+    made_ms: Mapped[Millis]
 
 
 class Card(Base):
@@ -91,6 +105,26 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(sa.String(64), index=True)
     subject: Mapped[str] = mapped_column(sa.String(64), index=True)
     detail: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+
+
+class AuditLink(Base):
+    """One link of the chain over the audit trail: its hash stands for all lines up to it."""
+
+    __tablename__ = "audit_link"
+
+    number: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    audit_id: Mapped[int] = mapped_column(BigInt, unique=True)
+    hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+
+
+class AuditHead(Base):
+    """The end of that chain; exactly one row, id 1, locked by whoever adds a link."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[Id]
+    number: Mapped[int] = mapped_column(sa.BigInteger)
+    hash: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
 
 
 class DirtyPerson(Base):

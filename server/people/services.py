@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keys.custody import KeyStore
-from keys.usage import KeyUsage
 from server.db import to_millis
 from server.errors import Refused
-from server.people import audit, policy, sequences, sign_in
-from server.people.models import CODE, ROLES, Card, DirtyPerson, User, Volunteer
+from server.people import audit, personal, policy, sequences, sign_in
+from server.people.models import CODE, ROLES, Card, DirtyPerson, SealedPersonKey, User, Volunteer
 
 # Birthdays begin at midnight where the volunteers live.
 BIRTHDAY_ZONE = ZoneInfo("Asia/Shanghai")
@@ -50,10 +49,13 @@ def add_volunteer(
     guardian = find_volunteer(session, new.guardian_number) if new.guardian_number else None
     number = policy.volunteer_number(sequences.next_value(session, sequences.VOLUNTEER))
     code = sign_in.new_code()
+    sealed_key, sealed_name, sealed_birth = personal.seal_identity(
+        store, number, personal.Identity(name, new.birth)
+    )
     volunteer = Volunteer(
         number=number,
-        sealed_name=_seal(store, number, "name", name),
-        sealed_birth=_seal(store, number, "birth", new.birth.isoformat()),
+        sealed_name=sealed_name,
+        sealed_birth=sealed_birth,
         masked_name=policy.mask_name(name),
         minor_until_ms=_minor_until_ms(new.birth, now_ms),
         guardian_id=guardian.id if guardian else None,
@@ -63,6 +65,7 @@ def add_volunteer(
     )
     session.add(volunteer)
     session.flush()
+    session.add(SealedPersonKey(volunteer_id=volunteer.id, sealed=sealed_key, made_ms=now_ms))
     audit.record(session, now_ms, actor, "volunteer.added", f"volunteer:{number}")
     return volunteer, code
 
@@ -73,19 +76,6 @@ def find_volunteer(session: Session, number: str) -> Volunteer:
     if volunteer is None:
         raise Refused("unknown-volunteer", "没有这个义工号", f"no volunteer {number}")
     return volunteer
-
-
-def full_name(store: KeyStore, volunteer: Volunteer) -> str:
-    """Open the sealed name; who calls this records why in the audit trail."""
-    aad = _aad(volunteer.number, "name")
-    return store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_name, aad).decode()
-
-
-def birth_date(store: KeyStore, volunteer: Volunteer) -> dt.date:
-    """Open the sealed birth date; who calls this records why in the audit trail."""
-    aad = _aad(volunteer.number, "birth")
-    opened = store.open_sealed(KeyUsage.PERSONAL_DATA, volunteer.sealed_birth, aad)
-    return dt.date.fromisoformat(opened.decode())
 
 
 def link_guardian(
@@ -237,11 +227,3 @@ def mark_dirty(session: Session, volunteer_ids: Iterable[int]) -> None:
 def _minor_until_ms(birth: dt.date, now_ms: int) -> int | None:
     until_ms = to_millis(policy.minor_until(birth, BIRTHDAY_ZONE))
     return until_ms if until_ms > now_ms else None
-
-
-def _seal(store: KeyStore, number: str, field: str, text: str) -> bytes:
-    return store.seal(KeyUsage.PERSONAL_DATA, text.encode(), _aad(number, field))
-
-
-def _aad(number: str, field: str) -> bytes:
-    return f"volunteer/{number}/{field}".encode()

@@ -15,8 +15,17 @@ from keys.errors import BadSeal
 from keys.store import FileKeyStore
 from server.db import Database
 from server.errors import Refused
-from server.people import policy, services, sign_in
-from server.people.models import CODE, PASSWORD, Audit, Card, DirtyPerson, Volunteer
+from server.people import personal, policy, services, sign_in
+from server.people.models import (
+    CODE,
+    PASSWORD,
+    Audit,
+    Card,
+    DirtyPerson,
+    SealedPersonKey,
+    Volunteer,
+)
+from server.people.personal import Reader
 from server.people.services import CardReport, NewUser, NewVolunteer
 from tests.integration.server.rig import NOW_MS, Rig, volunteer
 
@@ -24,6 +33,7 @@ ADULT = dt.date(1990, 5, 17)
 CHILD = dt.date(2014, 5, 5)
 FOURTEENTH_MS = 1_841_068_800_000  # 2028-05-05 00:00 in Shanghai
 ASN = "59490000000000000007"
+READER = Reader("li", "certificate", NOW_MS)
 
 
 def add(session: Session, store: FileKeyStore, **changes: Any) -> tuple[Volunteer, str]:
@@ -41,8 +51,8 @@ def test_personal_data_is_sealed(database: Database, key_store: FileKeyStore) ->
         assert "王小明".encode() not in sealed
         assert b"1990" not in sealed
         assert added.masked_name == "王**"
-        assert services.full_name(key_store, added) == "王小明"
-        assert services.birth_date(key_store, added) == ADULT
+        known = personal.identity(session, key_store, added, READER)
+        assert known == personal.Identity("王小明", ADULT)
 
 
 def test_sealed_data_does_not_open_for_somebody_else(
@@ -55,7 +65,31 @@ def test_sealed_data_does_not_open_for_somebody_else(
         second.sealed_name = first.sealed_name
 
         with pytest.raises(BadSeal):
-            services.full_name(key_store, second)
+            personal.identity(session, key_store, second, READER)
+
+
+def test_reading_a_name_leaves_a_trace(sqlite_database: Database, key_store: FileKeyStore) -> None:
+    """Who opened a person's data and why stands in the audit trail, without the data."""
+    with sqlite_database.writing() as session:
+        added, _ = add(session, key_store)
+        personal.identity(session, key_store, added, READER)
+        line = session.scalars(sa.select(Audit).where(Audit.action == "volunteer.read")).one()
+
+        assert (line.actor, line.subject) == ("li", f"volunteer:{added.number}")
+        assert line.detail == {"fields": ["name", "birth"], "why": "certificate"}
+        with pytest.raises(Refused, match="say why"):
+            personal.identity(session, key_store, added, Reader("li", " ", NOW_MS))
+
+
+def test_each_person_has_a_key(sqlite_database: Database, key_store: FileKeyStore) -> None:
+    """A person's key opens nothing of another, and does not open in another's place."""
+    with sqlite_database.writing() as session:
+        first, second = add(session, key_store)[0], add(session, key_store)[0]
+        kept = session.get_one(SealedPersonKey, first.id)
+        session.get_one(SealedPersonKey, second.id).sealed = kept.sealed
+
+        with pytest.raises(BadSeal):
+            personal.identity(session, key_store, second, READER)
 
 
 def test_numbers_rise_and_are_valid(database: Database, key_store: FileKeyStore) -> None:
