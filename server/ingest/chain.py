@@ -42,6 +42,11 @@ class Place:
     forks: Rows
     resigned: Rows
 
+    @property
+    def gaps(self) -> bool:
+        """Say whether something was missing before this upload."""
+        return bool(ranges.prefix(self.stored).missing)
+
 
 def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) -> Place:
     """Compare an upload with the stored events it overlaps or touches.

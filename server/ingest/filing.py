@@ -17,7 +17,7 @@ from server import evidence
 from server.db import insert_new
 from server.errors import Problem
 from server.evidence import Checkpoint
-from server.ingest import affected, chain, policy, psam_order, ranges, storage
+from server.ingest import affected, chain, policy, psam_order, ranges, settlement, storage
 from server.ingest.chain import Place
 from server.ingest.checks import Opened
 from server.ingest.models import Batch, ChainState, RefusedBatch
@@ -117,6 +117,10 @@ class Filing:
         key_change.note_changes(
             session, self.terminal.id, opened.events[rows], verdict[rows] == Verdict.SYSTEM
         )
+        settlement.note(
+            session, opened, place.fresh & (verdict == Verdict.SYSTEM), place.gaps,
+            self.upload.now_ms,
+        )  # fmt: skip
         counted = Counter(Verdict(value) for value in verdict[rows].tolist())
         self._watch(counted[Verdict.BAD_PROOF], findings)
         run = ranges.merge(place.near, place.run)
@@ -172,6 +176,7 @@ class Filing:
             receipt=receipt.to_bytes(),
             anchor=receipt.anchor,
             answer=receipt.status,
+            log_size=checkpoint.size,
         )
         session.add(batch)
         session.flush()

@@ -74,6 +74,8 @@ class Batch(Base):
     receipt: Mapped[bytes] = mapped_column(sa.LargeBinary(192))
     anchor: Mapped[bytes] = mapped_column(sa.LargeBinary(8))
     answer: Mapped[int] = mapped_column(sa.SmallInteger)
+    # Leaves of the log with this batch in it, as its receipt says: how a leaf is found again.
+    log_size: Mapped[int] = mapped_column(sa.BigInteger, index=True, default=0)
 
 
 class EventFork(Base):
@@ -121,3 +123,19 @@ class ChainState(Base):
     terminal_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
     last_receipt: Mapped[bytes | None] = mapped_column(sa.LargeBinary(192))
     forked_from: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+
+class Settlement(Base):
+    """How the totals of one CLOSE compared with what is stored, when it was last looked at."""
+
+    __tablename__ = "settlement"
+    __table_args__ = (
+        sa.CheckConstraint("state in ('equal', 'unequal', 'incomplete')", "state"),
+        sa.Index("ix_settlement_state", "state"),
+    )
+
+    terminal_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    close_seq: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    day: Mapped[int] = mapped_column(sa.BigInteger)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    checked_ms: Mapped[Millis]

@@ -14,10 +14,12 @@ from pydantic import BaseModel, Field
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from server.errors import Problem
+from server.ingest import settlement
 from server.ingest.checks import too_large
 from server.ingest.services import Answer, Intake, Upload, accept_batch
 from server.runtime import Runtime, current_runtime
 from server.telemetry import Metrics
+from server.terminals import requests
 from server.terminals.views import BINARY, NOTICE_TYPE, PROBLEM, signer_of, unsent_header
 from swipe.batch import MAX_BATCH_SIZE
 
@@ -34,6 +36,35 @@ class BatchPath(BaseModel):
 
     terminal: Annotated[int, Field(ge=1, le=2**63 - 1)]
     number: Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class SettlementPath(BaseModel):
+    """Terminal and the number of its CLOSE in the path."""
+
+    terminal: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    close_seq: Annotated[int, Field(ge=1, le=2**32 - 1)]
+
+
+class SaidTotals(BaseModel):
+    """The totals in the CLOSE, null while it is not stored."""
+
+    n_in: int | None
+    n_out: int | None
+    n_rej: int | None
+
+
+class SettlementAnswer(BaseModel):
+    """How a CLOSE compares with what is stored; spans are [first, last]."""
+
+    state: str
+    equal: bool
+    day: int
+    n_in: int
+    n_out: int
+    n_rej: int
+    said: SaidTotals
+    missing: list[list[int]]
+    unequal: list[list[int]]
 
 
 @blueprint.put(
@@ -61,6 +92,23 @@ def put_batch(path: BatchPath) -> Response:
     if answer.problem is not None:
         raise answer.problem
     return Response(answer.body, content_type=NOTICE_TYPE)
+
+
+@blueprint.get(
+    "/<int:terminal>/settlements/<int:close_seq>",
+    summary="Compare the totals of a CLOSE with what is stored",
+    responses={200: SettlementAnswer, 401: PROBLEM},
+)
+def get_settlement(path: SettlementPath) -> dict[str, Any]:
+    """Tell the terminal that signed the request whether its totals and the server's are equal."""
+    runtime = current_runtime()
+    now_ms = runtime.clock.utc_ms()
+    signed = requests.SignedRequest(
+        request.method, request.path, request.headers.get("Authorization")
+    )
+    with runtime.database.writing() as session:
+        requests.authenticate(session, path.terminal, signed, now_ms)
+        return settlement.check(session, path.terminal, path.close_seq, now_ms).as_json()
 
 
 def _body() -> bytes:
