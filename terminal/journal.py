@@ -15,9 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swipe.errors import SwipeError
-from swipe.event import EVENT_SIZE, Event, genesis_prev
-from swipe.frames import FILE_HEADER_SIZE, FRAME_HEAD_SIZE, FileHeader, FrameKind, frame
+from swipe.event import EVENT_LAYOUT, EVENT_SIZE, Event, genesis_prev, verify_event
+from swipe.frames import (
+    FILE_HEADER_SIZE,
+    FRAME_HEAD_SIZE,
+    FileHeader,
+    Frame,
+    FrameKind,
+    frame,
+)
 from swipe.kinds import JournalState
+from swipe.receipt import Receipt
 from terminal import checkpoint
 from terminal.errors import JournalForeign, JournalMissing, NotSaved
 from terminal.files import CHECKPOINT, JOURNAL
@@ -25,6 +33,7 @@ from terminal.scan import EVENT_AT, PAGE_SIZE, Hole, Scan, frame_at, salvage_int
 from terminal.state import State
 from terminal.storage import Disk, Folder, Storage
 
+_PREV = slice(*EVENT_LAYOUT.span("prev"))
 _EVENT_FRAME = EVENT_AT + EVENT_SIZE
 # A checkpoint is made at the start when this many frames had to be read: about half a second.
 CHECKPOINT_FRAMES = 20_000
@@ -239,9 +248,30 @@ def _scan(storage: Storage, header: FileHeader, mark: bytes | None) -> tuple[Sta
     state, start = known or (blank_state(header), FILE_HEADER_SIZE)
     scan = Scan(storage, start)
     frames = 0
-    for frames, item in enumerate(scan, 1):  # noqa: B007 - the count is wanted afterwards
-        state.apply(item.kind, item.body, item.offset)
+    for item in scan:
+        frames += 1
+        if _follows(item, state, header, damaged=bool(scan.holes)):
+            state.apply(item.kind, item.body, item.offset)
     return state, scan, frames
+
+
+def _follows(item: Frame, state: State, header: FileHeader, *, damaged: bool) -> bool:
+    """Say whether a frame is this journal's: old blocks of a disk may hold another's frames.
+
+    An event that links to the one before is. Behind lost frames none does; there the terminal's
+    signature tells, and other kinds of frames must fit what was read so far.
+    """
+    if item.kind == FrameKind.EVENT:
+        if item.body[_PREV] == state.head:
+            return True
+        event = Event.from_bytes(item.body)
+        ours = event.terminal_id == header.terminal_id and event.seq > state.last_seq
+        return ours and verify_event(event, state.public_keys[-1])
+    if item.kind == FrameKind.RECEIPT:
+        return not damaged or Receipt.from_bytes(item.body).batch_no > state.batch_no
+    if item.kind == FrameKind.INTENT:
+        return not damaged or item.body[_PREV] == state.head
+    return not damaged or state.intent is not None
 
 
 def _read(storage: Storage, header: FileHeader, mark: bytes | None = None) -> tuple[State, Repair]:

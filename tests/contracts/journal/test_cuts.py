@@ -3,70 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import BinaryIO
-
 import pytest
 
-from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
-from swipe.kinds import EventType
-from tests.contracts.journal.disks import SimulatedDisk, garbage_page, truncated, zero_page
-from tests.contracts.journal.frames import (
-    HEADER,
-    add_note,
-    add_tap,
-    chain_holds,
-    open_on,
-    receipt_for,
-)
-
-Damage = Callable[[bytes, int], bytes]
+from swipe.frames import FILE_HEADER_SIZE
+from tests.contracts.journal.cuts import TAILS, cut_everywhere, lose_sectors, sample
+from tests.contracts.journal.disks import SimulatedDisk
+from tests.contracts.journal.frames import add_tap, chain_holds, open_on
 
 
-def _journal() -> bytes:
-    """A journal with every kind of frame and several pages."""
-    disk = SimulatedDisk(HEADER.to_bytes())
-    journal = open_on(disk)
-    for _ in range(3):
-        add_tap(journal)
-        add_note(journal, EventType.OPEN, mode=1)
-        journal.add((FrameKind.RECEIPT, receipt_for(journal)))
-    add_tap(journal)
-    journal.add((FrameKind.ABANDON, bytes(4)))
-    add_tap(journal)
-    return bytes(disk.content)
+@pytest.mark.parametrize("tail", TAILS)
+def test_cut_at_every_byte(tail: str) -> None:
+    """Whatever stands behind a cut: every whole frame before it is read, nothing else is.
+
+    Also the next tap can be written, and reading the file again gives the same state.
+    """
+    content = sample(3)
+    report = cut_everywhere(content, [tail])
+
+    assert report.violations == ()
+    assert report.cases == len(content) - FILE_HEADER_SIZE + 1
 
 
-@pytest.mark.parametrize("damage", [truncated, zero_page, garbage_page])
-def test_cut_at_every_byte(damage: Damage) -> None:
-    """Whatever the last page holds after a cut: every whole frame before it is read, no other."""
-    content = _journal()
-    ends = [FILE_HEADER_SIZE, *(item.end for item in FrameReader(_stream(content)))]
-    for cut in range(FILE_HEADER_SIZE, len(content) + 1):
-        left = damage(content, cut)
-        disk = SimulatedDisk(left)
-        journal = open_on(disk)
-        # Zeros may happen to be what was cut off.
-        whole = max(end for end in ends if left[:end] == content[:end])
+def test_every_sector_may_go_bad() -> None:
+    """One page that cannot be read costs the events that touch it, and no others."""
+    report = lose_sectors(sample(40))
 
-        assert bytes(disk.content) == content[:whole], cut
-        if cut in ends:
-            assert chain_holds(journal)
+    assert report.violations == ()
+    assert report.cases == 5
 
 
 def test_cut_journal_takes_new_taps() -> None:
     """After a cut inside the last frame the next tap has the number of the one that was lost."""
-    content = _journal()
-    disk = SimulatedDisk(content[:-1])
+    disk = SimulatedDisk(sample(4)[:-1])
     journal = open_on(disk)
     before = journal.state.last_seq
     add_tap(journal)
 
     assert journal.state.last_seq == before + 1
     assert chain_holds(open_on(disk))
-
-
-def _stream(content: bytes) -> BinaryIO:
-    stream = SimulatedDisk(content).stream()
-    stream.seek(FILE_HEADER_SIZE)
-    return stream
