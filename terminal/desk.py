@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,7 @@ from terminal.chain import Chain
 from terminal.clock import Reading
 from terminal.notices import Activity, Notices
 from terminal.policy import CardView, Hint, Rules, Situation
+from terminal.timing import Ticks
 
 # The guardian's key waits this long for a card, then it was pressed by mistake.
 GUARDIAN_KEY_S = 60
@@ -36,6 +38,7 @@ class Desk:
     guardian_key_ms: int | None = None
     guardian_ms: int | None = None
     psam_seen: int | None = None
+    ticks: Ticks = time.perf_counter_ns
     _later: list[Callable[[], Event]] = field(default_factory=list)
     _outages: dict[OutageKind, int] = field(default_factory=dict)
 

@@ -77,7 +77,7 @@ def present(desk: Desk, connection: Connection) -> Outcome:
     Raises:
         ReaderError: The reader or its service is gone.
     """
-    watch = Stopwatch(desk.chain.journal)
+    watch = Stopwatch(desk.chain.journal, desk.ticks)
     steps = _Presentation(desk, watch.connection(connection), watch)
     try:
         outcome = steps.run()

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from card.operation import Connection
 from keys.psam import Psam, PurchaseGrant, PurchaseRequest
 from terminal.journal import Journal
+
+# Nanoseconds of a clock that only goes forward.
+Ticks = Callable[[], int]
 
 
 @dataclass(slots=True)
@@ -34,15 +37,16 @@ class Timings:
 class Stopwatch:
     """Time one presentation: wrap card and PSAM, name the phases, read the journal's counters."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, ticks: Ticks = time.perf_counter_ns) -> None:
         self.timings = Timings()
         self._journal = journal
+        self._ticks = ticks
         self._sync_ns, self._syncs = journal.sync_ns, journal.syncs
-        self._start = self._mark = time.perf_counter_ns()
+        self._start = self._mark = ticks()
 
     def phase(self, name: str) -> None:
         """End the phase that began with the last call, and give it this name."""
-        now = time.perf_counter_ns()
+        now = self._ticks()
         phases = self.timings.phases
         phases[name] = phases.get(name, 0) + now - self._mark
         self._mark = now
@@ -50,39 +54,41 @@ class Stopwatch:
     def stop(self) -> Timings:
         """Return the timings up to now."""
         timings = self.timings
-        timings.total_ns = time.perf_counter_ns() - self._start
+        timings.total_ns = self._ticks() - self._start
         timings.sync_ns = self._journal.sync_ns - self._sync_ns
         timings.syncs = self._journal.syncs - self._syncs
         return timings
 
     def connection(self, connection: Connection) -> Connection:
         """Return the connection with its time counted."""
-        return _TimedConnection(connection, self.timings)
+        return _TimedConnection(connection, self.timings, self._ticks)
 
     def psam(self, psam: Psam) -> Psam:
         """Return the PSAM with its time counted."""
-        return _TimedPsam(psam, self.timings)
+        return _TimedPsam(psam, self.timings, self._ticks)
 
 
 class _TimedConnection:
-    def __init__(self, connection: Connection, timings: Timings) -> None:
+    def __init__(self, connection: Connection, timings: Timings, ticks: Ticks) -> None:
         self._connection = connection
         self._timings = timings
+        self._ticks = ticks
 
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         """Send a command and count it."""
         self._timings.commands += 1
-        start = time.perf_counter_ns()
+        start = self._ticks()
         try:
             return self._connection.transmit(apdu)
         finally:
-            self._timings.card_ns += time.perf_counter_ns() - start
+            self._timings.card_ns += self._ticks() - start
 
 
 class _TimedPsam:
-    def __init__(self, psam: Psam, timings: Timings) -> None:
+    def __init__(self, psam: Psam, timings: Timings, ticks: Ticks) -> None:
         self._psam = psam
         self._timings = timings
+        self._ticks = ticks
         self.number = psam.number
         self.key_index = psam.key_index
         self.hardware = psam.hardware
@@ -99,8 +105,8 @@ class _TimedPsam:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        start = time.perf_counter_ns()
+        start = self._ticks()
         try:
             yield
         finally:
-            self._timings.psam_ns += time.perf_counter_ns() - start
+            self._timings.psam_ns += self._ticks() - start
