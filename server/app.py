@@ -31,13 +31,15 @@ FEATURES = (
     "server.terminals",
     "server.updates",
     "server.ingest",
+    "server.fleet",
     "server.reconciliation",
     "server.timebank",
+    "server.privacy",
     "server.portal",
 )
 
 # Under these paths errors are problem documents, elsewhere pages.
-FOR_MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
+FOR_MACHINES = ("/api/", "/releases/", "/healthz", "/readyz", "/metrics")
 # A feature that shows pages stores here a function Problem -> Response for its errors.
 PAGE_ERROR = "yika.page_error"
 

@@ -16,6 +16,7 @@ from terminal.cli.enrolment import COMMANDS as ENROLMENT
 from terminal.cli.journal import COMMANDS as JOURNAL
 from terminal.cli.running import COMMANDS as RUNNING
 from terminal.cli.session import CONFIG_VARIABLE, PASSPHRASE_VARIABLE, TOKEN_VARIABLE, Session
+from terminal.cli.updating import COMMANDS as UPDATING
 from terminal.clock import Clock, SystemClock
 from terminal.errors import TerminalError
 
@@ -40,7 +41,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = Session(config_path, clock)
 
 
-for _command in (*ENROLMENT, *RUNNING, *JOURNAL):
+for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *UPDATING):
     cli.add_command(_command)
 
 
