@@ -13,6 +13,7 @@ import click
 
 from swipe.errors import SwipeError
 from swipe.findings import Report
+from swipe.log_cli import prove, verify_proof
 from swipe.verify import Pins, verify_stream
 
 # Below this a check is over before a bar could be read.
@@ -89,6 +90,10 @@ def verify(
         rows = [report.as_json() for report in reports if report is not None]
         click.echo(json.dumps({"clean": clean, "files": rows}, ensure_ascii=False))
     ctx.exit(0 if clean else 1)
+
+
+cli.add_command(prove)
+cli.add_command(verify_proof)
 
 
 def _check(path: Path, pins: Pins, *, quiet: bool) -> Report | None:

@@ -9,6 +9,8 @@ SwipeError
 ├── FieldError          a field that cannot hold the value
 ├── PayloadError        a payload and an event type that do not belong together
 ├── WrongEvents         events that do not make a batch
+├── BadNote             text that is no signed note, checkpoint, key or proof
+├── BadLog              tiles that are missing, or do not give the root they should
 └── BadSignature        (from keys) a notice whose signature does not verify
 """
 
@@ -17,6 +19,8 @@ from __future__ import annotations
 from keys.errors import BadSignature
 
 __all__ = [
+    "BadLog",
+    "BadNote",
     "BadSignature",
     "FieldError",
     "PayloadError",
@@ -116,3 +120,27 @@ class WrongEvents(SwipeError):
 
     def __str__(self) -> str:
         return f"these events make no batch: {self.detail}"
+
+
+class BadNote(SwipeError):
+    """Report text that is not the note, checkpoint, verifier key or proof it should be."""
+
+    def __init__(self, what: str, detail: str) -> None:
+        self.what = what
+        self.detail = detail
+        super().__init__(what, detail)
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.detail}"
+
+
+class BadLog(SwipeError):
+    """Report tiles of a log that are missing or contradict its checkpoint."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path = path
+        self.detail = detail
+        super().__init__(path, detail)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
