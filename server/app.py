@@ -29,6 +29,7 @@ from server.runtime import EXTENSION, Runtime, current_runtime, open_runtime
 FEATURES = (
     "server.people",
     "server.terminals",
+    "server.phone_cards",
     "server.updates",
     "server.ingest",
     "server.fleet",

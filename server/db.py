@@ -141,6 +141,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "synchronous = FULL",  # an answered upload survives a power cut, not only a crash
         "foreign_keys = ON",
         "recursive_triggers = ON",  # INSERT OR REPLACE must meet the append-only triggers
+        "secure_delete = ON",  # an erased person's key must not linger in a free page
     ):
         connection.execute(f"PRAGMA {pragma}")
 

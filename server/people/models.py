@@ -44,6 +44,7 @@ class Volunteer(Base):
     created_ms: Mapped[Millis]
     secret_hash: Mapped[str] = mapped_column(sa.String(255))
     secret_kind: Mapped[str] = mapped_column(sa.String(8))
+    code_ms: Mapped[Millis | None]  # when the one-time code was given, while it serves
     erased_ms: Mapped[Millis | None]
 
 

@@ -62,6 +62,7 @@ def add_volunteer(
         created_ms=now_ms,
         secret_hash=sign_in.hash_secret(code),
         secret_kind=CODE,
+        code_ms=now_ms,
     )
     session.add(volunteer)
     session.flush()

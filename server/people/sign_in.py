@@ -92,6 +92,7 @@ def set_volunteer_password(session: Session, volunteer_id: int, password: str, n
     volunteer = session.get_one(Volunteer, volunteer_id)
     volunteer.secret_hash = hash_secret(password)
     volunteer.secret_kind = PASSWORD
+    volunteer.code_ms = None
     subject = f"volunteer:{volunteer.number}"
     audit.record(session, now_ms, subject, "volunteer.password-set", subject)
 
@@ -101,9 +102,12 @@ def renew_code(session: Session, number: str, actor: str, now_ms: int) -> str:
     volunteer = session.scalar(sa.select(Volunteer).where(Volunteer.number == number))
     if volunteer is None:
         raise Refused("unknown-volunteer", "没有这个义工号", f"no volunteer {number}")
+    if volunteer.erased_ms is not None:
+        raise Refused("erased", "此人的个人信息已删除", f"the data of {number} is erased")
     code = new_code()
     volunteer.secret_hash = hash_secret(code)
     volunteer.secret_kind = CODE
+    volunteer.code_ms = now_ms
     audit.record(session, now_ms, actor, "volunteer.code-renewed", f"volunteer:{number}")
     return code
 

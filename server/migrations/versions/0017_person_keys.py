@@ -33,10 +33,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("volunteer_id", name=op.f("pk_person_key")),
     )
+    op.add_column("volunteer", sa.Column("code_ms", sa.BigInteger(), nullable=True))
     op.add_column("volunteer", sa.Column("erased_ms", sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop it."""
     op.drop_column("volunteer", "erased_ms")
+    op.drop_column("volunteer", "code_ms")
     op.drop_table("person_key")
