@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the keys do: choose the mode, undo, announce a guardian, settle."""
+"""What the keys do to the journal: open, choose the mode, undo, sign on, enter a sheet, settle."""
 
 from __future__ import annotations
 
-from swipe.event import event_hash
-from swipe.kinds import EventType
+from swipe.event import Event, event_hash
+from swipe.kinds import EventType, RejectReason
 from terminal.chain import Chain
 from terminal.desk import Desk, local_date
 from terminal.keypad import Key
+from terminal.modes.sheet_policy import Sheet
+from terminal.opening import open_period
 from terminal.policy import Mode, Say, may_void
 
 MODES = {Key.AUTO: Mode.AUTO, Key.IN: Mode.IN, Key.OUT: Mode.OUT}
 
 
 def press(desk: Desk, key: Key) -> Say:
-    """Do what a key stands for and return what to say.
+    """Do what a key stands for in service and return what to say.
+
+    Keys that ask for more, a card or digits, are the panel's (`terminal.modes.console`); here they
+    do nothing.
 
     Raises:
         NotSaved: The journal refused; nothing was done.
@@ -27,16 +32,57 @@ def press(desk: Desk, key: Key) -> Say:
     if key is Key.GUARDIAN:
         desk.guardian_key_ms = desk.chain.time.uptime_ms()
         return Say.GUARDIAN_KEY
-    close_period(desk.chain)
-    return Say.SETTLING
+    if key is Key.SETTLE:
+        close_period(desk.chain)
+        return Say.SETTLING
+    return Say.LEFT
 
 
 def set_mode(desk: Desk, mode: Mode) -> None:
     """Open the service in this mode; pressing the key of the mode in force changes nothing."""
     state = desk.chain.journal.state
     if not state.service_open or state.mode is not mode:
-        cfg_ver = desk.chain.around.cfg_ver
-        desk.chain.record(EventType.OPEN, mode=mode, cfg_ver=cfg_ver)
+        open_period(desk.chain, mode=mode)
+
+
+def sign_on(desk: Desk, asn: bytes) -> None:
+    """Record that the holder of an operator's card has signed on (签到)."""
+    open_period(desk.chain, operator=asn)
+
+
+def refuse_pin(desk: Desk, asn: bytes) -> int:
+    """Record a wrong PIN; return how many there were in a row. The PIN itself is nowhere.
+
+    Raises:
+        NotSaved: It is not counted, so no other may be tried.
+    """
+    desk.chain.record(EventType.REJECTED, {"card_asn": asn}, reason=RejectReason.WRONG_PIN)
+    return desk.chain.journal.state.wrong_pins[asn][0]
+
+
+def choose_activity(desk: Desk, code: str) -> Say:
+    """Take the activity with this code for the taps from now on."""
+    activity = desk.notices.config.activity_by_code(code)
+    if activity is None:
+        return Say.NO_SUCH_CODE
+    if desk.chain.journal.state.activity != activity.id:
+        open_period(desk.chain, activity=activity.id)
+    return Say.ACTIVITY_CHOSEN
+
+
+def enter_sheet(desk: Desk, sheet: Sheet) -> Event:
+    """Record a paper sheet in the name of the operator who is signed on."""
+    activity = desk.activity(desk.chain.time.now())
+    core = {"card_asn": sheet.asn, "activity": 0 if activity is None else activity.id}
+    return desk.chain.record(
+        EventType.MANUAL,
+        core,
+        entered_by=desk.chain.journal.state.operator,
+        planned_min=sheet.planned_min,
+        start=sheet.start_s,
+        end=sheet.end_s,
+        sheet=sheet.number,
+    )
 
 
 def void_last(desk: Desk) -> Say:
@@ -55,7 +101,7 @@ def void_last(desk: Desk) -> Say:
 
 
 def close_period(chain: Chain) -> None:
-    """Close the service period with its totals, for both sides to compare."""
+    """Close the service period with its totals, for both sides to compare; sign off (签退)."""
     state, period = chain.journal.state, chain.journal.state.period
     day = local_date(chain.time.now().utc_s, chain.around.tz_q)
     chain.record(

@@ -16,12 +16,12 @@ from swipe.event import Event
 from swipe.kinds import EventType, Flag, OutageKind
 from terminal.chain import Chain
 from terminal.clock import Reading
+from terminal.modes.policy import GROUP_MAX_S, GUARDIAN_S
 from terminal.notices import Activity, Notices
-from terminal.policy import CardView, Hint, Rules, Situation
+from terminal.policy import CardView, Hint, Mode, Rules, Situation
+from terminal.site_config import is_near
 from terminal.timing import Ticks
 
-# The guardian's key waits this long for a card, then it was pressed by mistake.
-GUARDIAN_KEY_S = 60
 MINOR_FLAG = 0x01  # bit 0 of the card's flags
 SOFTWARE_PSAM = 0x80  # bit 7 of dpk_idx
 
@@ -37,6 +37,8 @@ class Desk:
     training: bool = False
     guardian_key_ms: int | None = None
     guardian_ms: int | None = None
+    guardian_first_ms: int = 0
+    switch_key: bool = False
     psam_seen: int | None = None
     ticks: Ticks = time.perf_counter_ns
     _later: list[Callable[[], Event]] = field(default_factory=list)
@@ -46,7 +48,8 @@ class Desk:
     def rules(self) -> Rules:
         """Return the rules of the configuration in use."""
         rules = self.notices.config.rules
-        return rules if not self.training else _training(rules)
+        training = self.training or self.chain.journal.state.mode is Mode.TRAINING
+        return replace(rules, training=True) if training else rules
 
     @property
     def dpk_idx(self) -> int:
@@ -54,8 +57,25 @@ class Desk:
         return dpk_idx(self.psam)
 
     def activity(self, reading: Reading) -> Activity | None:
-        """Return the activity of this moment; with an unknown clock there is none."""
-        return self.notices.config.activity_at(reading.utc_s) if reading.known else None
+        """Return the activity of this moment: fixed, chosen by code, or by the schedule.
+
+        A chosen one counts as long as it may still be served; with an unknown clock the schedule
+        tells nothing.
+        """
+        config = self.notices.config
+        if config.activity_choice == "fixed":
+            return config.activity_by_id(config.fixed_activity)
+        chosen = config.activity_by_id(self.chain.journal.state.activity)
+        if chosen is not None and (not reading.known or is_near(chosen, reading.utc_s)):
+            return chosen
+        by_schedule = config.activity_choice == "schedule" and reading.known
+        return config.activity_at(reading.utc_s) if by_schedule else None
+
+    @property
+    def operator_missing(self) -> bool:
+        """Say whether an operator has to sign on before anybody may tap."""
+        signed_on = bool(self.chain.journal.state.operator)
+        return self.notices.config.require_sign_on and not signed_on
 
     def situation(self, face: CardFace, composite: Composite, reading: Reading) -> Situation:
         """Gather what the decision looks at."""
@@ -76,19 +96,33 @@ class Desk:
             guardian_key=self.guardian_key_pressed(reading.uptime_ms),
             guardian_age_s=_seconds_since(self.guardian_ms, reading.uptime_ms),
             offline=not self.online(),
+            switch_key=self.switch_key,
+            operator_missing=self.operator_missing,
         )
 
     def guardian_key_pressed(self, uptime_ms: int) -> bool:
         """Say whether the next tap is a guardian's."""
         age = _seconds_since(self.guardian_key_ms, uptime_ms)
-        return age is not None and age < GUARDIAN_KEY_S
+        return age is not None and age < GUARDIAN_S
 
     def tapped(self, kind: EventType, flags: int, reading: Reading) -> None:
-        """Remember what an accepted tap means for the next ones."""
+        """Remember what an accepted tap means for the next ones.
+
+        A guardian's word holds for one minor after the other, as long as they come without a
+        pause, but no longer than the server will look for it.
+        """
+        now_ms = reading.uptime_ms
         if kind is EventType.GUARDIAN:
             self.guardian_key_ms = None
             if not flags & (Flag.MINOR | Flag.HOTLISTED | Flag.EXPIRED):
-                self.guardian_ms = reading.uptime_ms
+                self.guardian_ms = self.guardian_first_ms = now_ms
+        elif flags & Flag.GUARDIAN_PRESENT:
+            self.guardian_ms = min(now_ms, self.guardian_first_ms + self._group_ms)
+
+    @property
+    def _group_ms(self) -> int:
+        """Return how long after the guardian's tap a minor's may still renew the word."""
+        return max(0, GROUP_MAX_S - self.rules.guardian_s) * 1000
 
     def note_later(self, kind: EventType, /, **payload: int | bytes) -> None:
         """Keep an event of the terminal itself until no tap needs its place in the chain."""
@@ -119,6 +153,10 @@ class Desk:
         started = self._outages.pop(kind, None)
         if started is not None:
             self.note_later(EventType.OUTAGE, kind=kind, started=started, ended=utc_s)
+
+    def is_out(self, kind: OutageKind) -> bool:
+        """Say whether a part has failed and is not back."""
+        return kind in self._outages
 
     def psam_hole(self, psam_seq: int) -> tuple[int, int] | None:
         """Return (expected, found) if the PSAM's number is not the next one we know of."""
@@ -171,7 +209,3 @@ def local_date(utc_s: int, tz_q: int) -> date:
 
 def _seconds_since(moment_ms: int | None, uptime_ms: int) -> float | None:
     return None if moment_ms is None else (uptime_ms - moment_ms) / 1000
-
-
-def _training(rules: Rules) -> Rules:
-    return replace(rules, training=True)

@@ -8,16 +8,34 @@ from typing import Protocol
 
 from terminal.serial_line import SerialLine
 
+KEYS_MAX = 64  # nobody presses faster than the program looks; the rest of a burst is dropped
+
 
 class Key(enum.Enum):
-    """The keys that do something, by their byte."""
+    """The keys by their byte, named after what they do in service; ✓ is CR, ✗ is ESC."""
 
     AUTO = b"0"
     IN = b"1"
     UNDO = b"2"
     OUT = b"3"
     GUARDIAN = b"4"
+    SWITCH = b"5"
+    QUERY = b"6"
+    OPERATOR = b"7"
+    SHEET = b"8"
     SETTLE = b"9"
+    CONFIRM = b"\r"
+    CANCEL = b"\x1b"
+
+    @property
+    def digit(self) -> str:
+        """Return the digit on the key; ✓ and ✗ have none.
+
+        >>> Key.SETTLE.digit, Key.CONFIRM.digit
+        ('9', '')
+        """
+        digit = self.value.decode()
+        return digit if digit.isdigit() else ""
 
 
 class Keypad(Protocol):
@@ -57,13 +75,13 @@ class SerialKeypad:
 
 
 def keys_of(data: bytes) -> list[Key]:
-    """Return the keys among some bytes.
+    """Return the keys among some bytes; more than `KEYS_MAX` at once is noise on the line.
 
     >>> keys_of(b"3x9")
     [<Key.OUT: b'3'>, <Key.SETTLE: b'9'>]
     """
     known = {key.value: key for key in Key}
-    found = (data[i : i + 1] for i in range(len(data)))
+    found = (data[i : i + 1] for i in range(len(data[:KEYS_MAX])))
     return [known[byte] for byte in found if byte in known]
 
 

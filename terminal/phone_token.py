@@ -18,6 +18,7 @@ from swipe.phone_token import LIFE_MAX_S, SEEN_LAYOUT, PhoneToken, payload_of, r
 from terminal.clock import Reading
 from terminal.desk import Desk
 from terminal.errors import NotSaved
+from terminal.opening import open_period
 from terminal.policy import Decision, Mode, Say, decide
 from terminal.tap import Outcome
 
@@ -157,10 +158,8 @@ class _Showing:
 
     def _open_service(self) -> None:
         """Begin a service period with the first tap, as a card does."""
-        state = self._chain.journal.state
-        if not state.service_open:
-            cfg_ver = self._chain.around.cfg_ver
-            self._chain.record(EventType.OPEN, durable=False, mode=state.mode, cfg_ver=cfg_ver)
+        if not self._chain.journal.state.service_open:
+            open_period(self._chain, durable=False)
 
 
 def is_fresh(token: PhoneToken, reading: Reading) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from swipe.errors import FieldError
-from swipe.notices import RULE_BOUNDS, SERIAL_SIZE, Config
+from swipe.notices import RULE_BOUNDS, Config
+from swipe.operator_pin import SERIAL_SIZE, PinVerifier
 from swipe.operator_pin import TEXT_MAX as PIN_MAX
-from swipe.operator_pin import PinVerifier
 from terminal.errors import NoticeRefused
 from terminal.policy import Rules
 
@@ -102,10 +102,11 @@ class SiteConfig:
     expires_s: int | None = None
     require_sign_on: bool = False
     psam_soft_ok: bool = True
+    built_ms: int = 0
 
     def activity_at(self, utc_s: int) -> Activity | None:
         """Return the activity of this moment: running ones first, then the one nearest by."""
-        near = [a for a in self.activities if a.start_s - EARLY_S <= utc_s < a.end_s + LATE_S]
+        near = [a for a in self.activities if is_near(a, utc_s)]
         return min(near, key=lambda a: _distance(a, utc_s), default=None)
 
     def activity_by_code(self, code: str) -> Activity | None:
@@ -129,6 +130,11 @@ class SiteConfig:
     def messages_at(self, utc_s: int) -> tuple[Message, ...]:
         """Return the messages to be shown at this second."""
         return tuple(m for m in self.messages if m.from_s <= utc_s < m.until_s)
+
+
+def is_near(activity: Activity, utc_s: int) -> bool:
+    """Say whether somebody may come to an activity, be there or leave it at this second."""
+    return activity.start_s - EARLY_S <= utc_s < activity.end_s + LATE_S
 
 
 def _distance(activity: Activity, utc_s: int) -> tuple[int, int, int]:
@@ -165,6 +171,7 @@ def parse_config(notice: Config) -> SiteConfig:
         expires_s=_expiry(document),
         require_sign_on=_truth(params, "require_sign_on", default=False),
         psam_soft_ok=_truth(params, "psam_soft_ok", default=True),
+        built_ms=notice.built_ms,
     )
 
 

@@ -15,7 +15,7 @@ from keys.identity import Suite, full_key
 from swipe import payloads
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
-from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, Result
+from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result
 from swipe.receipt import NO_RECEIPT, Receipt
 from terminal.clock import STEP_MIN_MS
 from terminal.policy import LastTap, Mode
@@ -91,6 +91,12 @@ class State:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     heads: bytearray = field(default_factory=bytearray)
     stepped_boot: int = 0
+    operator: bytes = b""  # card of who signed on for the period under way
+    activity: int = 0  # chosen by code for the period under way
+    # Per operator's card: wrong PINs in a row, and boot, uptime and second of the last one.
+    wrong_pins: dict[bytes, tuple[int, int, int, int]] = field(default_factory=dict)
+    # The last CLOSE: its number, and n_in, n_out and n_rej of its period.
+    closed: tuple[int, int, int, int] | None = None
 
     @property
     def suite(self) -> Suite:
@@ -233,6 +239,7 @@ class State:
 
     def _system(self, event: Event) -> None:
         if event.type == EventType.REJECTED:
+            self._rejected(event)
             return
         values: dict[str, Any] = payloads.parse(event.type, event.payload)
         if event.type == EventType.VOID_LAST:
@@ -240,15 +247,33 @@ class State:
             if trace is not None and trace.seq == values["voided_seq"]:
                 trace.voided = True
         elif event.type == EventType.OPEN:
-            self.service_open, self.mode = True, Mode(values["mode"])
+            self._open(event, values)
         elif event.type == EventType.CLOSE:
             self.service_open, self.period = False, Period(first_seq=event.seq + 1)
+            self.operator, self.activity = b"", 0
+            if self.mode is Mode.TRAINING:  # nobody's next day shall count for nothing
+                self.mode = Mode.AUTO
+            self.closed = (event.seq, values["n_in"], values["n_out"], values["n_rej"])
         elif event.type == EventType.CONFIG:
             self._config(values)
         elif event.type == EventType.KEY_ROTATE:
             self.public_keys.append(full_key(values["public_key"], self.suite))
         elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR):
             self._time(event, values)
+
+    def _open(self, event: Event, values: dict[str, Any]) -> None:
+        self.service_open, self.mode = True, Mode(values["mode"])
+        self.activity = event.activity
+        self.operator = values["operator_asn"] if any(values["operator_asn"]) else b""
+        self.wrong_pins.pop(self.operator, None)
+
+    def _rejected(self, event: Event) -> None:
+        if payloads.parse(event.type, event.payload)["reason"] != RejectReason.WRONG_PIN:
+            return
+        count = self.wrong_pins.get(event.card_asn, (0, 0, 0, 0))[0]
+        self.wrong_pins[event.card_asn] = (
+            count + 1, event.boot, event.up_total_ms, event.utc_s,
+        )  # fmt: skip
 
     def _config(self, values: dict[str, Any]) -> None:
         if values["kind"] == ConfigKind.PSAM and values["psam_no"] != self.own_psam_no:

@@ -27,6 +27,7 @@ from swipe.kinds import CardKind, EventType, RejectReason, Result
 from terminal.clock import Reading
 from terminal.desk import Desk, hint
 from terminal.errors import NotSaved
+from terminal.opening import open_period
 from terminal.policy import (
     Decision,
     Say,
@@ -86,12 +87,12 @@ def present(desk: Desk, connection: Connection) -> Outcome:
     except ReaderError:
         raise
     except CardError as exc:
-        outcome = _card_failed(exc, steps.face)
+        outcome = card_failed(exc, steps.face)
     outcome.timings = watch.stop()
     return outcome
 
 
-def _card_failed(error: CardError, face: CardFace | None) -> Outcome:
+def card_failed(error: CardError, face: CardFace | None = None) -> Outcome:
     """Answer a card that failed before anything was promised."""
     for kind, say in _FAILED:
         if isinstance(error, kind):
@@ -214,10 +215,8 @@ class _Presentation:
 
     def _open_service(self) -> None:
         """Begin a service period with the first tap, if nobody pressed a key for it."""
-        state = self._chain.journal.state
-        if not state.service_open:
-            cfg_ver = self._chain.around.cfg_ver
-            self._chain.record(EventType.OPEN, durable=False, mode=state.mode, cfg_ver=cfg_ver)
+        if not self._chain.journal.state.service_open:
+            open_period(self._chain, durable=False)
 
 
 def _stay_s(composite: Composite, event: Event, reading: Reading) -> int | None:
