@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from card.attempts import AttemptGuard
@@ -221,6 +222,39 @@ def read_log(
             break
         records.append(LOG_RECORD.parse(data))
     return records
+
+
+def read_log_entries(
+    keys: DeskKeys, guard: AttemptGuard, counters: Collection[int]
+) -> Operation[list[tuple[int, bytes]]]:
+    """Read the entries of some taps from the card's own log, with MACs; as `read_log`.
+
+    Args:
+        keys: The card's desk keys.
+        guard: Where attempts left are remembered.
+        counters: The taps' counters (before the increment); those beyond the log are left out.
+
+    Returns:
+        Place in the log (1 is the newest) and the 23 bytes of each entry found, newest first.
+    """
+    yield from authenticate_desk(keys, guard)
+    found: list[tuple[int, bytes]] = []
+    try:
+        first = yield from read_maced(read_record(_LOG.sfi, 1), keys.maintenance)
+    except RecordNotFound:
+        return found
+    newest = LOG_RECORD.parse(first).card_ctr
+    for counter in sorted(counters, reverse=True):
+        place = newest - counter + 1
+        if not 1 <= place <= LOG_RECORDS:
+            continue
+        try:
+            data = yield from read_maced(read_record(_LOG.sfi, place), keys.maintenance)
+        except RecordNotFound:
+            break
+        if LOG_RECORD.parse(data).card_ctr == counter:
+            found.append((place, data))
+    return found
 
 
 class VolunteerCard:

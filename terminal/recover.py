@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from card.layouts import Composite
 from card.tap import DebitAnswer
-from card.volunteer import CardFace
+from card.volunteer import LOG_RECORDS, CardFace
 from swipe.event import NO_POSITION, Event
 from swipe.frames import FrameKind
 from swipe.kinds import (
@@ -26,6 +27,7 @@ from terminal.journal import Repair
 
 # Boot numbers skipped when the journal has lost events: none of those may be used twice.
 BOOT_SKIP = 1_000
+LOG_RECORD_SIZE = 23
 UINT16_MAX = 0xFFFF
 
 
@@ -153,6 +155,30 @@ def resolved_event(
         key_ver=face.key_version,
         result=Result.RESOLVED,
     )
+
+
+def write_recovered(chain: Chain, asn: bytes, entries: list[dict[str, Any]]) -> list[Event]:
+    """Record entries of a card's log that the server has read through this terminal.
+
+    They are taps that never reached the server, mostly of a terminal that is no more. No cryptogram
+    goes with them: they are evidence for people to decide on.
+
+    Raises:
+        NotSaved: They are not durable.
+        ValueError, KeyError, TypeError: An entry is none.
+    """
+    records = [(int(entry["index"]), bytes.fromhex(entry["record"])) for entry in entries]
+    for index, record in records:
+        if not 1 <= index <= LOG_RECORDS or len(record) != LOG_RECORD_SIZE:
+            raise ValueError(f"entry {index} of {len(record)} bytes")
+    core = {"card_kind": CardKind.PBOC_PURSE, "card_asn": asn}
+    written = [
+        chain.record(EventType.RECOVERED, core, durable=False, log_record=record, index=index)
+        for index, record in sorted(records, reverse=True)
+    ]
+    if written:
+        chain.journal.add()
+    return written
 
 
 def _original_time(chain: Chain, asn: bytes, composite: Composite) -> tuple[int, int] | None:

@@ -22,8 +22,9 @@ from swipe import arrays
 from swipe.batch import HEADER_SIZE
 from swipe.kinds import SYSTEM_FROM
 from terminal.chain import Chain
-from terminal.errors import BadAnswer, ServerError
+from terminal.errors import BadAnswer, NotSaved, ServerError
 from terminal.fetch import authorization
+from terminal.recover import write_recovered
 from terminal.transport import Request, Transport
 
 _LOG = logging.getLogger(__name__)
@@ -93,7 +94,14 @@ class UpdateCarrier:
         """
         try:
             answer = self._post(BEGIN_PATH.format(self._terminal, asn.hex()), {})
-            done = self._exchange(connection, answer)
+            told = self._exchange(connection, answer)
+            if told is None:
+                return False
+            write_recovered(self._chain, asn, told.get("log", []))
+            done = str(told["state"]) != "waiting"
+        except NotSaved as exc:
+            _LOG.error("%s", exc)  # the server finds the taps missing, and asks again
+            return False
         except (ServerError, CardError, KeyError, TypeError, ValueError) as exc:
             _LOG.info("update of a card: %s", exc)
             return False
@@ -101,20 +109,21 @@ class UpdateCarrier:
             self._waiting.pop(asn.hex(), None)
         return done
 
-    def _exchange(self, connection: Connection, answer: dict[str, Any]) -> bool:
+    def _exchange(self, connection: Connection, answer: dict[str, Any]) -> dict[str, Any] | None:
+        """Carry commands and answers; return the server's last word, None if it was not heard."""
         end = self._clock() + CARRY_S
         path = SESSION_PATH.format(self._terminal, answer["session"])
         for step in range(STEPS_MAX):
             if answer["command"] is None:
                 _LOG.info("update of a card: %s", answer["text_en"])
-                return str(answer["state"]) != "waiting"
+                return answer
             if self._clock() > end:
                 _LOG.info("update of a card: not done within %.0f s", CARRY_S)
-                return False
+                return None
             data, sw = connection.transmit(bytes.fromhex(answer["command"]))
             told = (data + sw.to_bytes(2)).hex()
             answer = self._post(path, {"step": step, "answer": told})
-        return False
+        return None
 
     @property
     def _terminal(self) -> int:

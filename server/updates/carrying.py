@@ -26,13 +26,22 @@ from card.updates import (
     plan_update,
     read_contents,
 )
-from card.volunteer import DeskKeys, select_public
+from card.volunteer import DeskKeys, read_log_entries, select_public
 
 # An update takes about 25 commands; a carrier that wants more is not carrying an update.
 COMMANDS_MAX = 60
+# Entries of a card's log in one session: two commands each, and the first to find the place.
+LOG_ENTRIES_MAX = 24
 # Status word and the longest answer of a short APDU.
 ANSWER_BYTES_MAX = 258
 _DATES = ("valid_to", "totals_date")
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """Entries of a card's log, read with MACs: place (1 is the newest) and 23 bytes of each."""
+
+    entries: tuple[tuple[int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class Step:
     """The next command, or how the update ended: a result, or an error of the card."""
 
     command: bytes | None = None
-    result: UpdateResult | None = None
+    result: UpdateResult | LogRead | None = None
     error: CardError | None = None
     script: UpdateScript | None = None  # once it has been worked out from what the card says
 
@@ -66,12 +75,13 @@ class Job:
     keys: DeskKeys
     today: dt.date
     script: UpdateScript | None = None
+    log: tuple[int, ...] = ()  # instead of a change: the taps whose log entries are wanted
 
 
 def step(job: Job, answers: list[bytes]) -> Step:
     """Return what follows after these answers (data ‖ status word each)."""
     planned: list[UpdateScript] = []
-    operation = _update(job, planned)
+    operation = _read(job) if job.log else _update(job, planned)
     try:
         command = next(operation)
         for answer in answers:
@@ -86,7 +96,16 @@ def step(job: Job, answers: list[bytes]) -> Step:
     return Step(command=command.to_bytes(), script=planned[0] if planned else None)
 
 
-def _update(job: Job, planned: list[UpdateScript]) -> Operation[UpdateResult]:
+def _read(job: Job) -> Operation[UpdateResult | LogRead]:
+    """Read what is wanted of the card's log."""
+    public = yield from select_public()
+    if public.asn != job.asn:
+        raise WrongCard(job.asn, public.asn)
+    wanted = job.log[:LOG_ENTRIES_MAX]
+    return LogRead(tuple((yield from read_log_entries(job.keys, AttemptGuard(), wanted))))
+
+
+def _update(job: Job, planned: list[UpdateScript]) -> Operation[UpdateResult | LogRead]:
     """Apply the script there is, or read, plan and apply one."""
     guard = AttemptGuard()
     if job.script is not None:
@@ -131,4 +150,3 @@ def wanted_from_json(data: bytes) -> Wanted:
 def wanted_fields(wanted: Wanted) -> list[str]:
     """Name the fields that are to change."""
     return [name for name in Wanted.__slots__ if getattr(wanted, name) is not None]
-

@@ -12,13 +12,14 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from card.errors import AuthenticationFailed, Blocked, GuardRefused, KeyNotFound
-from card.updates import UpdateOutOfOrder, UpdateScript, Wanted
+from card.updates import UpdateOutOfOrder, UpdateResult, UpdateScript, Wanted
 from card.volunteer import DeskKeys
 from keys.custody import KeyStore
 from keys.usage import KeyUsage
@@ -26,7 +27,7 @@ from server.errors import Problem, Refused
 from server.people import audit
 from server.people.models import Card
 from server.updates import carrying
-from server.updates.carrying import ANSWER_BYTES_MAX, COMMANDS_MAX, Job, Step
+from server.updates.carrying import ANSWER_BYTES_MAX, COMMANDS_MAX, Job, LogRead, Step
 from server.updates.models import CardUpdate, CarrySession
 
 # A card lies on a reader for seconds; a session that stands longer is dead.
@@ -35,6 +36,8 @@ SESSION_MS = 120_000
 ATTEMPTS_MAX = 20
 # As many cards as a batch has events.
 ASKED_MAX = 1_000
+# Stands in `fields` where a card's log is to be read and nothing changed.
+LOG = "log"
 OUTCOME_MAX = 400
 # Trying again would use up the card's attempts, or finds the same.
 HOPELESS = (AuthenticationFailed, Blocked, GuardRefused, KeyNotFound)
@@ -58,6 +61,7 @@ class Answered:
     state: str | None = None
     text_zh: str = ""
     text_en: str = ""
+    log: list[dict[str, Any]] = field(default_factory=list)  # entries read: index, record (hex)
 
 
 def queue(
@@ -98,6 +102,42 @@ def queue(
     subject = f"card:{asn}"
     audit.record(
         session, bench.now_ms, actor, "card.update-queued", subject, fields=fields, reason=reason
+    )
+    return update
+
+
+def queue_log(
+    session: Session, bench: Bench, asn: str, counters: Sequence[int], why: tuple[str, str]
+) -> CardUpdate | None:
+    """Let entries of a card's log be read at its next tap; None if something waits already.
+
+    `counters` are the taps wanted; `why` is the person and the reason. A change that waits comes
+    first, and is never displaced by a reading.
+
+    Raises:
+        Refused: No such card.
+    """
+    actor, reason = why
+    if session.scalars(sa.select(Card).where(Card.asn == asn)).one_or_none() is None:
+        raise Refused("unknown-card", "没有这张卡", f"no card {asn}")
+    if waiting(session, [asn]):
+        return None
+    reference = secrets.token_hex(16)
+    wanted = json.dumps({LOG: sorted(counters, reverse=True)}).encode()
+    update = CardUpdate(
+        reference=reference,
+        asn=asn,
+        wanted=bench.store.seal(KeyUsage.PERSONAL_DATA, wanted, _aad("update", reference)),
+        fields=LOG,
+        state="waiting",
+        reason=reason,
+        created_by=actor,
+        created_ms=bench.now_ms,
+    )
+    session.add(update)
+    session.flush()
+    audit.record(
+        session, bench.now_ms, actor, "card.log-asked", f"card:{asn}", entries=len(counters)
     )
     return update
 
@@ -198,7 +238,13 @@ def _finish(
     session: Session, bench: Bench, carry: CarrySession, update: CardUpdate, found: Step
 ) -> Answered:
     """Write down how it ended; an attempt that failed waits for the next tap, within limits."""
-    if found.result is not None:
+    entries: list[dict[str, Any]] = []
+    if isinstance(found.result, LogRead):
+        entries = [{"index": at, "record": raw.hex()} for at, raw in found.result.entries]
+        zh = f"已读取卡内记录 {len(entries)} 条"
+        en = f"{len(entries)} entries of the card's log were read"
+        update.state = "done" if update.state == "waiting" else update.state
+    elif found.result is not None:
         told = ", ".join(found.result.fields) or "–"
         zh, en = f"卡片已更新：{told}", f"the card was updated: {told}"
         if update.state == "waiting":
@@ -221,9 +267,9 @@ def _finish(
         f"card:{update.asn}",
         state=update.state,
         done=found.result is not None,
-        writes=0 if found.result is None else found.result.writes,
+        writes=found.result.writes if isinstance(found.result, UpdateResult) else 0,
     )
-    return Answered(carry.id, carry.step, None, update.state, zh, en)
+    return Answered(carry.id, carry.step, None, update.state, zh, en, entries)
 
 
 def _job(session: Session, bench: Bench, update: CardUpdate, *, fresh: bool) -> Job:
@@ -238,6 +284,8 @@ def _job(session: Session, bench: Bench, update: CardUpdate, *, fresh: bool) -> 
     wanted = store.open_sealed(
         KeyUsage.PERSONAL_DATA, update.wanted, _aad("update", update.reference)
     )
+    if update.fields == LOG:
+        return Job(asn, Wanted(), keys, dt.date.min, log=tuple(json.loads(wanted)[LOG]))
     today = dt.datetime.fromtimestamp(update.created_ms / 1000, dt.UTC).date()
     script = None
     if update.script is not None and not fresh:

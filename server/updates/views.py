@@ -54,6 +54,13 @@ class AnswerBody(BaseModel):
     answer: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2}){2,300}$")]
 
 
+class LogEntry(BaseModel):
+    """One entry of a card's log, read with MACs: its place (1 is the newest) and its bytes."""
+
+    index: int
+    record: str
+
+
 class CarryAnswer(BaseModel):
     """The next command in hex; without one the session is over."""
 
@@ -63,6 +70,7 @@ class CarryAnswer(BaseModel):
     state: str | None
     text_zh: str
     text_en: str
+    log: list[LogEntry] = []
 
 
 @blueprint.post(
