@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.modes.policy import Stage
+from terminal.modes.sheet_policy import Slot
 from terminal.policy import Mode, Say
 
 
@@ -174,4 +176,69 @@ SHEETS = {
     ),
     Say.GUARDIAN_KEY: Sheet("请监护人刷卡", "GUARDIAN, TAP NOW", "", "", "b", "n"),
     Say.SETTLING: Sheet("正在结算上传", "SETTLING", "请勿断电", "KEEP POWER ON", "b", "n"),
+}
+
+RED, GREEN, ENDING = "红键退出 RED=EXIT", "绿键确认 GREEN=OK", "红键结束 RED=END"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a stage asks for: in Chinese, in English, and which key ends it.
+
+    `{}` stands for what was typed, or for a count; the third line is for the stage's own.
+    """
+
+    zh: str
+    en: str
+    third: str
+    last: str
+    led: str = "b"
+
+
+# Every stage but service, whose screen is the idle one, and sheet, which has its slots below.
+PROMPTS = {
+    Stage.SWITCH: Prompt("切换活动 请刷卡", "SWITCH - TAP CARD", "", RED),
+    Stage.QUERY: Prompt("查询 请放卡", "QUERY - SHOW CARD", "不计刷卡 NOT A TAP", RED),
+    Stage.GUARDIAN: Prompt("请监护人刷卡", "GUARDIAN, TAP NOW", "", RED),
+    Stage.GROUP: Prompt(
+        "请孩子逐个刷卡", "CHILDREN, TAP NOW", "已刷 TAPPED {}", "红键结束 RED=END"
+    ),
+    Stage.CODE: Prompt("输入活动代码", "ACTIVITY CODE", "{}", GREEN),
+    Stage.SIGN_ON: Prompt("请放操作员卡", "OPERATOR CARD PLEASE", "", RED),
+    Stage.PIN: Prompt("请输入密码", "ENTER THE PIN", "{}", GREEN),
+    Stage.MENU: Prompt("1结算 2培训 3留言", "4状态 5音量 6导出", "7打印 8签退 9停用", "0=ENGLISH"),
+    Stage.SETTLED: Prompt("结算 {}", "SETTLEMENT", "", ""),
+    Stage.STATUS: Prompt("状态 STATUS", "", "", ""),
+    Stage.MESSAGES: Prompt("没有留言", "NO MESSAGES", "", RED),
+    Stage.VOLUME: Prompt("音量 1安静 2正常", "VOLUME 1 QUIET 2 ON", "", RED),
+    Stage.RETIRE: Prompt("停用本终端?", "RETIRE TERMINAL?", "绿键说明 GREEN=HOW", RED),
+}
+MENU_ENGLISH = ("1SETTLE 2TRAIN 3MSG", "4STATUS 5VOL 6EXPORT", "7PRINT 8OFF 9RETIRE", "0=中文")
+
+SLOTS = {
+    Slot.CARD: Prompt("补录1/6 放卡或卡号", "CARD OR ITS NUMBER", "{}", GREEN),
+    Slot.DATE: Prompt("补录2/6 月日四位", "DATE MMDD, OK=TODAY", "{}", GREEN),
+    Slot.START: Prompt("补录3/6 开始时分", "START HHMM", "{}", GREEN),
+    Slot.END: Prompt("补录4/6 结束时分", "END HHMM", "{}", GREEN),
+    Slot.PLANNED: Prompt("补录5/6 计划分钟", "PLANNED MINUTES", "{}", GREEN),
+    Slot.NUMBER: Prompt("补录6/6 单号", "SHEET NUMBER", "{}", GREEN),
+    Slot.CHECK: Prompt("补录 核对后按绿键", "CHECK, THEN GREEN", "", ""),
+}
+
+# The server's comparison, and before it there is one.
+VERDICTS = {
+    "equal": ("平", "EQUAL"),
+    "unequal": ("不平", "UNEQUAL"),
+    "incomplete": ("待传", "WAITING"),
+    "": ("待传", "WAITING"),
+}
+
+# The parts of the self-test, and what is said of each.
+PARTS = {
+    "journal": ("流水", "JOURNAL"),
+    "reader": ("读卡器", "READER"),
+    "psam": ("密钥模块", "KEY MODULE"),
+    "clock": ("时钟", "CLOCK"),
+    "display": ("显示屏", "DISPLAY"),
+    "printer": ("打印机", "PRINTER"),
 }
