@@ -24,8 +24,9 @@ from server.ingest.models import Batch, ChainState, RefusedBatch
 from server.ingest.proofs import Weighed
 from server.ingest.psam_order import PsamFinding
 from server.ingest.ranges import Prefix
-from server.ingest.verdicts import Verdict
+from server.ingest.verdicts import Proof, Verdict
 from server.people import audit, queue
+from server.phone_cards import proofs as phone_cards
 from server.terminals import key_change, notices
 from server.terminals import policy as terminal_policy
 from server.terminals import services as terminals
@@ -100,20 +101,22 @@ class Filing:
         session, opened = self.session, self.opened
         card_known = affected.known_cards(session, opened.events["card_asn"])
         state = self._chain_state()
-        verdict, findings = self._verdicts(place, card_known, state.forked_from)
+        tokens = phone_cards.weigh(session, opened.events)
+        verdict, findings = self._verdicts(place, (card_known, tokens), state.forked_from)
         rows = np.flatnonzero(place.fresh)
         ranges.save(session, self.terminal.id, place.near, place.run)
         leaves = [row.tobytes() for row in opened.event_hashes[rows]]
         checkpoint = evidence.append(session, leaves)
         batch = self._answer_with_receipt(state, checkpoint, place)
         added = storage.Stored(
-            proof=self.weighed.bits,
+            proof=self.weighed.bits + (Proof.TOKEN * tokens).astype(np.int16),
             verdict=verdict,
             batch_id=batch.id,
             received_ms=self.upload.now_ms,
             first_leaf=checkpoint.first_index,
         )
         storage.insert_events(session, opened, rows, added)
+        phone_cards.note_uses(session, opened.events, tokens & place.fresh)
         key_change.note_changes(
             session, self.terminal.id, opened.events[rows], verdict[rows] == Verdict.SYSTEM
         )
@@ -129,9 +132,13 @@ class Filing:
         return Answer(200, batch.receipt, stored=counted, log_size=checkpoint.size)
 
     def _verdicts(
-        self, place: Place, card_known: NDArray[np.bool_], forked_from: int | None
+        self,
+        place: Place,
+        cards: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+        forked_from: int | None,
     ) -> tuple[NDArray[np.int16], list[PsamFinding]]:
         weighed, events = self.weighed, self.opened.events
+        card_known, tokens = cards  # a token is its own proof, and uses no PSAM
         in_order, findings = psam_order.examine(self.session, self.opened, weighed, place)
         after_fork = np.zeros(len(events), dtype=np.bool_)
         if forked_from is not None:
@@ -142,8 +149,8 @@ class Filing:
             after_fork=after_fork,
             proven=weighed.proven,
             card_known=card_known,
-            sound=weighed.sound,
-            psam_known=weighed.psam_known,
+            sound=weighed.sound | tokens,
+            psam_known=weighed.psam_known | tokens,
             in_order=in_order,
         )
         return policy.verdicts(found), findings

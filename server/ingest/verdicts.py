@@ -14,6 +14,7 @@ class Proof(enum.IntFlag):
     MAC2 = 4
     CG2 = 8
     HARDWARE = 16
+    TOKEN = 32  # a phone token that this server had signed, seen whole
 
 
 class Verdict(enum.IntEnum):
