@@ -15,7 +15,7 @@ from keys.identity import Suite, full_key
 from swipe import payloads
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
-from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result
+from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result, TamperKind
 from swipe.receipt import NO_RECEIPT, Receipt
 from terminal.clock import STEP_MIN_MS
 from terminal.policy import LastTap, Mode
@@ -260,6 +260,9 @@ class State:
             self.public_keys.append(full_key(values["public_key"], self.suite))
         elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR):
             self._time(event, values)
+        elif event.type == EventType.TAMPER and values["kind"] == TamperKind.CLOCK:
+            # Somebody set the device's clock: the next start may not believe it.
+            self._stepped_boot, self.device_clock_good = event.boot, False
 
     def _open(self, event: Event, values: dict[str, Any]) -> None:
         self.service_open, self.mode = True, Mode(values["mode"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from keys.identity import Identity
@@ -150,6 +151,7 @@ def _surroundings(
     return replace(around, psam_no=psam.number, dpk_idx=dpk_idx(psam))
 
 
+@cache
 def firmware_hash() -> bytes:
     """Return SHA-256 over this program's own source files, left 8: what runs, not what it says."""
     digest = hashlib.sha256()
