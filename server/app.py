@@ -35,12 +35,14 @@ FEATURES = (
     "server.fleet",
     "server.reconciliation",
     "server.timebank",
+    "server.transparency",
     "server.privacy",
+    "server.operations",
     "server.portal",
 )
 
 # Under these paths errors are problem documents, elsewhere pages.
-FOR_MACHINES = ("/api/", "/releases/", "/healthz", "/readyz", "/metrics")
+FOR_MACHINES = ("/api/", "/log/", "/releases/", "/healthz", "/readyz", "/metrics")
 # A feature that shows pages stores here a function Problem -> Response for its errors.
 PAGE_ERROR = "yika.page_error"
 

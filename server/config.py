@@ -80,6 +80,20 @@ class WorkerSection:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceSection:
+    """The published log: folder (inside the data folder), name, pace, witnesses.
+
+    `witnesses` holds address and verifier key in turn, parted by blanks.
+    """
+
+    enabled: bool = True
+    dir: str = "log"
+    origin: str = ""
+    publish_ms: int = 2000
+    witnesses: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """Log level and form."""
 
@@ -97,6 +111,7 @@ class Config:
     keys: KeysSection = field(default_factory=KeysSection)
     identity: IdentitySection = field(default_factory=IdentitySection)
     worker: WorkerSection = field(default_factory=WorkerSection)
+    evidence: EvidenceSection = field(default_factory=EvidenceSection)
     log: LogSection = field(default_factory=LogSection)
 
     @property

@@ -38,6 +38,7 @@ class LogRecord(Base):
     """A leaf that is not an event: what was enrolled, by whom, approved by whom."""
 
     __tablename__ = "log_record"
+    __table_args__ = (sa.Index("ix_log_record_kind", "kind", "leaf_index"),)
 
     leaf_index: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
     at_ms: Mapped[Millis]
@@ -77,8 +78,13 @@ def append_record(session: Session, at_ms: int, kind: str, record: Mapping[str, 
     b'{"a":"x","b":1,"kind":"psam"}'
     """
     body = canonical(kind, record)
-    checkpoint = append(session, [hashlib.sha256(RECORD_CONTEXT + body).digest()])
+    checkpoint = append(session, [record_leaf(body)])
     session.add(LogRecord(leaf_index=checkpoint.first_index, at_ms=at_ms, kind=kind, body=body))
+
+
+def record_leaf(body: bytes) -> bytes:
+    """Return the leaf that stands for a record."""
+    return hashlib.sha256(RECORD_CONTEXT + body).digest()
 
 
 def canonical(kind: str, record: Mapping[str, Any]) -> bytes:

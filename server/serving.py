@@ -17,6 +17,7 @@ from server.app import build_app
 from server.clock import Clock
 from server.config import Config
 from server.runtime import EXTENSION, Runtime, open_runtime
+from server.transparency.publishing import Publisher
 from server.worker import Worker
 
 # Longer than the slowest batch under a busy database; a silent worker is replaced after it.
@@ -36,6 +37,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.config = config
         self.clock = clock
         self.worker: Worker | None = None
+        self.publisher: Publisher | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -67,10 +69,15 @@ class Server(BaseApplication):  # type: ignore[misc]
         if self.config.worker.enabled:
             self.worker = Worker(runtime)
             self.worker.start()
+        if self.config.evidence.enabled:
+            self.publisher = Publisher(runtime)
+            self.publisher.start()
 
     def _stop_worker(self, _arbiter: Any, process: Any) -> None:
         if self.worker is not None:
             self.worker.stop()
+        if self.publisher is not None:
+            self.publisher.stop()
         application = getattr(process, "wsgi", None)
         if application is not None:
             application.extensions[EXTENSION].close()

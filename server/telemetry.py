@@ -34,6 +34,21 @@ class Metrics:
             "yika_events", "Stored events by verdict.", ["verdict"], registry=self.registry
         )
         self.log_size = Gauge("yika_log_size", "Leaves of the public log.", registry=self.registry)
+        self.log_published = Gauge(
+            "yika_log_published_size", "Leaves under the last checkpoint.", registry=self.registry
+        )
+        self.log_failures = Counter(
+            "yika_log_failures", "Turns without a checkpoint.", ["reason"], registry=self.registry
+        )
+        self.witness_answers = Counter(
+            "yika_witness_answers", "Answers of witnesses.", ["outcome"], registry=self.registry
+        )
+        self.terminals = Gauge(
+            "yika_terminals_alarmed",
+            "Terminals that are silent, miss events, forked, or whose totals are not equal.",
+            ["alarm"],
+            registry=self.registry,
+        )
         self.worker_people = Counter(
             "yika_worker_people",
             "People derived in the background by outcome.",

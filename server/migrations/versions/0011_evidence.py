@@ -26,6 +26,7 @@ def upgrade() -> None:
         "batch", sa.Column("log_size", sa.BigInteger(), server_default="0", nullable=False)
     )
     _fill_log_sizes(dialect)
+    op.create_index("ix_log_record_kind", "log_record", ["kind", "leaf_index"], unique=False)
     op.create_index("ix_batch_log_size", "batch", ["log_size"], unique=False)
     op.create_table(
         "audit_link",
