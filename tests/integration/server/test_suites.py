@@ -85,10 +85,10 @@ class Post:
         """A configuration that points at the folder."""
         return Config(terminal=TerminalSection(name="pos-x", data_dir=str(self.folder)))
 
-    def enrol(self, suite: Suite) -> None:
+    def enrol(self, suite: Suite, name: str = "pos-x") -> None:
         """Order, provision and approve."""
         with self.rig.database.writing() as session:
-            terminal, code = enrolment.add_terminal(session, "pos-x", 1, "li", NOW_MS)
+            terminal, code = enrolment.add_terminal(session, name, 1, "li", NOW_MS)
             self.terminal_id = terminal.id
         provision(self.folder, self.psam, code, self.transport, suite)
         with self.rig.database.writing() as session:
