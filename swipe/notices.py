@@ -1,29 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server tells its terminals, signed: the hotlist and a terminal's configuration.
+"""What the server tells one terminal, signed: its configuration.
 
-Both begin with a magic of 8 bytes and end with a signature of 64 over all before. The magic names
-the kind and the format's version; each kind has its own signature context.
+It begins with a magic of 8 bytes and ends with a signature of 64 over all before. The magic names
+the kind and the format's version. The other notice, for all terminals, is `swipe.hotlist`.
 """
 
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 
 from keys.identity import Identity
 from keys.verify import SIGNATURE_SIZE, verify
-from swipe.errors import BadSignature, FieldError, TooMany, WrongLength, WrongMagic
+from swipe.errors import BadSignature, TooMany, WrongLength, WrongMagic
 
-HOTLIST_MAGIC = b"YIKAHOT1"
-HOTLIST_CONTEXT = b"yika/hotlist/1\0"
 CONFIG_MAGIC = b"YIKACFG1"
 CONFIG_CONTEXT = b"yika/config/1\0"
-SERIAL_SIZE = 8
-# 1.6 MB: one card in ten reported lost in a region of two million.
-MAX_HOTLIST = 200_000
 # A site has some dozens of activities; a terminal has little memory.
 MAX_CONFIG_SIZE = 256 * 1024
 
@@ -40,52 +33,8 @@ RULE_BOUNDS = MappingProxyType(
 )
 RULE_SWITCHES = ("require_activity", "require_open", "require_sign_on", "psam_soft_ok")
 
-# magic, version, server key id, built (ms since 1970 UTC), number of serials
-HOTLIST_HEAD = struct.Struct(">8sIIQI")
 # magic, version, server key id, built (ms since 1970 UTC), terminal, bytes of JSON
 CONFIG_HEAD = struct.Struct(">8sIIQQI")
-
-
-@dataclass(frozen=True, slots=True)
-class Hotlist:
-    """List the cards reported lost or revoked, by the last 8 bytes of their serial, sorted."""
-
-    version: int
-    built_ms: int
-    serials: tuple[bytes, ...]
-    key_id: int = 0
-
-    def __contains__(self, serial: bytes) -> bool:
-        """Say whether a card is listed, by its 8-byte serial."""
-        at = bisect_left(self.serials, serial)
-        return at < len(self.serials) and self.serials[at] == serial
-
-    def to_bytes(self, identity: Identity) -> bytes:
-        """Give the signed bytes."""
-        if len(self.serials) > MAX_HOTLIST:
-            raise TooMany("cards in a hotlist", MAX_HOTLIST, len(self.serials))
-        _sorted_serials(self.serials)
-        head = HOTLIST_HEAD.pack(
-            HOTLIST_MAGIC, self.version, self.key_id, self.built_ms, len(self.serials)
-        )
-        return _signed(identity, HOTLIST_CONTEXT, head + b"".join(self.serials))
-
-    @classmethod
-    def from_bytes(cls, data: bytes, server_public_key: bytes) -> Hotlist:
-        """Read and check; raise ``BadSignature``, ``WrongMagic``, ``WrongLength`` and others."""
-        body = _opened(data, HOTLIST_MAGIC, server_public_key, HOTLIST_CONTEXT)
-        if len(body) < HOTLIST_HEAD.size:
-            raise WrongLength("hotlist", HOTLIST_HEAD.size, len(body))
-        _, version, key_id, built_ms, count = HOTLIST_HEAD.unpack_from(body)
-        if count > MAX_HOTLIST:
-            raise TooMany("cards in a hotlist", MAX_HOTLIST, count)
-        expected = HOTLIST_HEAD.size + count * SERIAL_SIZE
-        if len(body) != expected:
-            raise WrongLength("hotlist", expected, len(body))
-        spans = range(HOTLIST_HEAD.size, expected, SERIAL_SIZE)
-        serials = tuple(body[at : at + SERIAL_SIZE] for at in spans)
-        _sorted_serials(serials)
-        return cls(version, built_ms, serials, key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +86,3 @@ def _opened(data: bytes, magic: bytes, public_key: bytes, context: bytes) -> byt
     if not verify(public_key, signature, context, body):
         raise BadSignature(magic.decode())
     return body
-
-
-def _sorted_serials(serials: tuple[bytes, ...]) -> None:
-    if any(len(serial) != SERIAL_SIZE for serial in serials):
-        raise FieldError("serials", f"each has {SERIAL_SIZE} bytes")
-    if any(a >= b for a, b in pairwise(serials)):
-        raise FieldError("serials", "not sorted, or one stands twice")

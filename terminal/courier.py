@@ -275,18 +275,16 @@ class Courier:
         except Refused as exc:
             ceiling = BACK_OFF_REFUSED_MAX_MS if exc.status in PEOPLE_NEEDED else BACK_OFF_MAX_MS
             self._wait(exc, ceiling, exc.retry_after_s)
-        except ServerError as exc:
+        except (ServerError, NoticeRefused) as exc:
             self._wait(exc, BACK_OFF_MAX_MS)
-        except (ReceiptRefused, NoticeRefused, NotSaved) as exc:
+        except (ReceiptRefused, NotSaved) as exc:
             self._wait(exc, BACK_OFF_REFUSED_MAX_MS)
         else:
             self._back_off.success()
             self._last_contact_ms = self._time.uptime_ms()
             self.standing = Standing(online=True)
 
-    def _wait(
-        self, error: TerminalError, ceiling_ms: int, asked_s: float | None = None
-    ) -> None:
+    def _wait(self, error: TerminalError, ceiling_ms: int, asked_s: float | None = None) -> None:
         wait = self._back_off.failure(ceiling_ms, asked_s)
         if str(error) != self.standing.problem:
             _LOG.warning("%s", error)

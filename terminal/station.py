@@ -112,10 +112,10 @@ def _assemble(
     clock, transport, psam = around
     passport, identity, journal = opened
     key, firmware = passport.server_key, firmware_hash()
-    notices = Notices(disk, key, passport.terminal_id)
+    time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
+    notices = Notices(disk, key, passport.terminal_id, time.now)
     for complaint in notices.load(journal.state.cfg_ver, journal.state.hot_ver):
         _LOG.warning("%s", complaint)
-    time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
     chain = Chain(journal, identity, time, journal.state.boot + 1)
     chain.changed_key_id = passport.key_id
     chain.around = _surroundings(config, passport, notices, journal.state, psam)

@@ -20,11 +20,12 @@ from server.people.services import LISTED_STATES
 from server.terminals import policy, site_content
 from server.terminals.models import ConfigNotice, HotlistIssue, Site, Terminal
 from server.terminals.services import CONFIG
+from swipe.errors import BadSignature
+from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.notices import Config as ConfigBody
-from swipe.notices import Hotlist
 
-# The first two of the ten bytes of a serial are the issuer's prefix; cards are told by the rest.
-SERIAL_FROM = 2
+# Hotlists that a terminal may hold and get a change of; who holds an older one gets everything.
+ISSUES_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,54 @@ def versions(session: Session, terminal: Terminal) -> tuple[int, int]:
     return int(found[0]), max(int(found[1]), terminal.config_version)
 
 
-def hotlist(session: Session, signer: Signer, now_ms: int) -> bytes:
-    """Return the current signed hotlist."""
+def hotlist(session: Session, signer: Signer, now_ms: int, held: int = 0) -> bytes:
+    """Return the current signed hotlist, for a terminal that holds the version `held` (0: none).
+
+    It is what changed since then if that version is still known here, and everything otherwise.
+    One past half its life is made anew.
+    """
     version = sequences.current_value(session, sequences.CARD_LISTING)
     issue = session.get(HotlistIssue, version)
+    if issue is not None and policy.wants_renewal(issue.built_ms, now_ms):
+        version = sequences.next_value(session, sequences.CARD_LISTING)
+        issue = None
     if issue is None:
-        asns = session.scalars(sa.select(Card.asn).where(Card.state.in_(LISTED_STATES)))
-        serials = tuple(sorted(bytes.fromhex(asn)[SERIAL_FROM:] for asn in asns))
-        body = Hotlist(version, now_ms, serials, signer.key_id).to_bytes(signer.identity)
+        body = _build_hotlist(session, signer, version, now_ms)
         insert_new(session, HotlistIssue, version=version, built_ms=now_ms, body=body)
+        _forget_old_issues(session)
         issue = session.get_one(HotlistIssue, version)
-    return issue.body
+    older = session.get(HotlistIssue, held) if held else None
+    return issue.body if older is None else _change(signer, older.body, issue.body)
+
+
+def _build_hotlist(session: Session, signer: Signer, version: int, now_ms: int) -> bytes:
+    asns = session.scalars(sa.select(Card.asn).where(Card.state.in_(LISTED_STATES)))
+    listed = HotlistBitmap(
+        version,
+        now_ms,
+        CardSet.of(bytes.fromhex(asn) for asn in asns),
+        now_ms + policy.NOTICE_LIFETIME_MS,
+        signer.key_id,
+    )
+    return listed.signed(signer.identity).to_bytes()
+
+
+def _change(signer: Signer, older: bytes, newest: bytes) -> bytes:
+    """Return the shorter way to the newest list; one signed by a former key is no way."""
+    public_key = signer.identity.public_key
+    try:
+        held = HotlistBitmap.from_bytes(older, public_key)
+    except BadSignature:
+        return newest
+    change = HotlistBitmap.from_bytes(newest, public_key).since(held)
+    return min(change, newest, key=len)
+
+
+def _forget_old_issues(session: Session) -> None:
+    kept = sa.select(HotlistIssue.version).order_by(HotlistIssue.version.desc())
+    oldest = session.scalars(kept.offset(ISSUES_KEPT).limit(1)).first()
+    if oldest is not None:
+        session.execute(sa.delete(HotlistIssue).where(HotlistIssue.version <= oldest))
 
 
 def config_notice(session: Session, signer: Signer, terminal: Terminal, now_ms: int) -> bytes:

@@ -41,6 +41,12 @@ class TerminalPath(BaseModel):
     terminal: Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
+class HeldPath(TerminalPath):
+    """A terminal and the version it holds."""
+
+    held: Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
 class EnrolBody(BaseModel):
     """What a terminal shows when it enrols."""
 
@@ -198,12 +204,26 @@ def config(path: TerminalPath) -> Response:
 )
 def hotlist(path: TerminalPath) -> Response:
     """Return the current hotlist to the terminal that signed the request."""
+    return _hotlist(path.terminal, 0)
+
+
+@blueprint.get(
+    "/<int:terminal>/hotlist/since/<int:held>",
+    summary="What changed in the hotlist since a version",
+    responses={200: BINARY, 401: PROBLEM},
+)
+def hotlist_since(path: HeldPath) -> Response:
+    """Return what changed since the version that the terminal holds, or everything."""
+    return _hotlist(path.terminal, path.held)
+
+
+def _hotlist(terminal_id: int, held: int) -> Response:
     runtime = current_runtime()
     now_ms = runtime.clock.utc_ms()
     with runtime.database.writing() as session:
-        terminal = requests.authenticate(session, path.terminal, _signed_request(), now_ms)
+        terminal = requests.authenticate(session, terminal_id, _signed_request(), now_ms)
         services.note_contact(terminal, now_ms, unsent_header())
-        body = notices.hotlist(session, signer_of(runtime), now_ms)
+        body = notices.hotlist(session, signer_of(runtime), now_ms, held)
     return Response(body, content_type=NOTICE_TYPE)
 
 

@@ -17,11 +17,15 @@ from werkzeug.test import TestResponse
 from keys.identity import Identity
 from keys.usage import DPK_INDEX_PSAM
 from server.db import Database
+from server.people import sequences
 from server.people.services import CardReport, report_card
-from server.terminals import enrolment
+from server.terminals import enrolment, notices
+from server.terminals.models import HotlistIssue
+from server.terminals.policy import NOTICE_LIFETIME_MS
 from server.terminals.services import NewActivity, add_activity
 from swipe.batch import MAX_BATCH_SIZE
-from swipe.notices import Config, Hotlist
+from swipe.hotlist import HotlistBitmap
+from swipe.notices import Config
 from swipe.requests import ENROL_CONTEXT, enrol_message
 from tests.factories import CARD_ASN, TERMINAL_ID
 from tests.integration.postgres import PostgresCluster
@@ -228,17 +232,64 @@ def test_hotlist_is_signed_and_lists_reported_cards(rig: Rig, client: FlaskClien
     path = f"/api/v1/terminals/{TERMINAL_ID}/hotlist"
     headers = signed(rig.terminal_identity, path)
     public_key = rig.server_identity.public_key
-    empty = Hotlist.from_bytes(client.get(path, headers=headers).data, public_key)
+    empty = HotlistBitmap.from_bytes(client.get(path, headers=headers).data, public_key)
     with rig.database.writing() as session:
         report = CardReport(CARD_ASN.hex(), NOW_MS, "lost on the bus")
         report_card(session, report, "li", NOW_MS)
 
-    listed = Hotlist.from_bytes(client.get(path, headers=headers).data, public_key)
+    raw = client.get(path, headers=headers).data
+    since = f"{path}/since/{empty.version}"
+    change = client.get(since, headers=signed(rig.terminal_identity, since)).data
+    listed = HotlistBitmap.from_bytes(raw, public_key)
 
-    assert empty.serials == ()
-    assert listed.serials == (CARD_ASN[2:],)
+    assert len(empty.cards) == 0
+    assert CARD_ASN in listed
+    assert len(listed.cards) == 1
     assert listed.version == empty.version + 1
+    assert HotlistBitmap.from_bytes(change, public_key, empty) == listed
     assert rig.receipt(rig.chain(1)).hot_ver == listed.version
+
+
+def test_a_hotlist_nobody_remembers_is_sent_whole(
+    sqlite_rig: Rig, sqlite_client: FlaskClient
+) -> None:
+    """Who holds a version that was never handed out, or long ago, gets the whole list."""
+    path = f"/api/v1/terminals/{TERMINAL_ID}/hotlist/since/77"
+    raw = sqlite_client.get(path, headers=signed(sqlite_rig.terminal_identity, path)).data
+
+    assert len(HotlistBitmap.from_bytes(raw, sqlite_rig.server_identity.public_key).cards) == 0
+
+
+def test_a_hotlist_past_half_its_life_is_made_anew(
+    sqlite_rig: Rig, sqlite_client: FlaskClient
+) -> None:
+    """The same cards under a higher version, so that no terminal on line holds a stale list."""
+    public_key = sqlite_rig.server_identity.public_key
+    path = f"/api/v1/terminals/{TERMINAL_ID}/hotlist"
+    lists = []
+    for _ in range(2):
+        headers = signed(sqlite_rig.terminal_identity, path, sqlite_rig.clock.now_ms)
+        raw = sqlite_client.get(path, headers=headers).data
+        lists.append(HotlistBitmap.from_bytes(raw, public_key))
+        sqlite_rig.clock.now_ms += NOTICE_LIFETIME_MS // 2
+    young, renewed = lists
+
+    assert renewed.version == young.version + 1
+    assert renewed.expires_ms == young.expires_ms + NOTICE_LIFETIME_MS // 2
+
+
+def test_old_hotlists_are_forgotten(sqlite_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the newest are kept; a terminal with an older one gets everything."""
+    monkeypatch.setattr(notices, "ISSUES_KEPT", 2)
+    signer = notices.Signer(sqlite_rig.server_identity, 1)
+    for _ in range(4):
+        with sqlite_rig.database.writing() as session:
+            sequences.next_value(session, sequences.CARD_LISTING)
+            notices.hotlist(session, signer, NOW_MS)
+    with sqlite_rig.database.reading() as session:
+        kept = session.scalars(sa.select(HotlistIssue.version)).all()
+
+    assert sorted(kept) == [3, 4]
 
 
 def test_configuration_is_signed_and_follows_the_plan(rig: Rig, client: FlaskClient) -> None:

@@ -15,16 +15,17 @@ from keys.identity import Identity
 from keys.suite import Suite
 from keys.verify import verify
 from swipe import arrays, batch, receipt
+from swipe.hotlist import HotlistBitmap
 from swipe.kinds import ReceiptStatus
 from swipe.merkle import CompactRange
-from swipe.notices import Config, Hotlist
+from swipe.notices import Config
 from swipe.receipt import Receipt, gap_length
 from terminal.clock import Clock
 from tests.factories import KEY_ID, make_identity
 from tests.integration.terminal.bench import SERVER_KEY_ID
 
 PUT_PATH = re.compile(r"/api/v1/terminals/(\d+)/batches/(\d+)")
-GET_PATH = re.compile(r"/api/v1/terminals/(\d+)/(config|hotlist)")
+GET_PATH = re.compile(r"/api/v1/terminals/(\d+)/(config|hotlist)(?:/since/(\d+))?")
 SITE_JSON = json.dumps(
     {"site": {"id": 3, "name_zh": "莲花山公园", "name_en": "Lianhua", "tz_q": 32}}
 ).encode()
@@ -60,7 +61,8 @@ class Office:
     lie: Callable[[Receipt], Receipt] = lambda honest: honest
     forge: Callable[[bytes], bytes] = lambda raw: raw
     lose_answer: bool = False
-    hotlist: Hotlist = field(default_factory=lambda: Hotlist(0, 0, ()))
+    hotlist: HotlistBitmap = field(default_factory=lambda: HotlistBitmap(0, 0))
+    hotlists: dict[int, HotlistBitmap] = field(default_factory=dict)
     config: Config = field(default_factory=lambda: Config(0, SITE_JSON))
     enrolled: list[dict[str, object]] = field(default_factory=list)
     log: CompactRange = field(default_factory=CompactRange)
@@ -150,8 +152,15 @@ class Office:
         context = b"yika/request/1\0"
         if not verify(self.terminal_key, bytes.fromhex(signature), context, message):
             return Refusal(401, "signature")
-        notice = self.config if name == "config" else self.hotlist
-        return notice.to_bytes(self.identity)
+        if name == "config":
+            return self.config.to_bytes(self.identity)
+        return self._hotlist(self.hotlists.get(int(path.partition("/since/")[2] or 0)))
+
+    def _hotlist(self, held: HotlistBitmap | None) -> bytes:
+        """Return the hotlist, as a change of the one that is held if it is known."""
+        newest = self.hotlist.signed(self.identity)
+        self.hotlists[newest.version] = newest
+        return newest.to_bytes() if held is None else newest.since(held)
 
     def post(self, body: bytes) -> bytes | Refusal:
         """Enrol a terminal."""
@@ -197,9 +206,7 @@ def _handler_of(office: Office) -> type[BaseHTTPRequestHandler]:
             found = GET_PATH.fullmatch(self.path)
             authorization = self.headers.get("Authorization", "")
             self._body()
-            self._answer(
-                office.get(self.path, found[2], authorization) if found else Refusal(404)
-            )
+            self._answer(office.get(self.path, found[2], authorization) if found else Refusal(404))
 
         def do_POST(self) -> None:
             """Enrol; of updates of cards this office knows nothing."""

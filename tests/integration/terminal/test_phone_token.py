@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swipe.event import verify_event
+from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import CardKind, CgType, EventType, Flag, RejectReason, Result
-from swipe.notices import Hotlist
 from swipe.payloads import parse
 from swipe.phone_token import MINOR, SEEN_LAYOUT, PhoneToken, seen_digest, token_code
 from terminal.actions import set_mode, void_last
@@ -144,7 +144,7 @@ def test_the_clock_s_own_uncertainty_counts(reading: Reading, *, fresh_now: bool
 
 def test_a_listed_phone_is_recorded_and_told(bench: Bench) -> None:
     """A lost phone's code makes an event with the flag, and the screen says whom to see."""
-    bench.desk.notices.hotlist = Hotlist(1, 0, (ASN[2:],))
+    bench.desk.notices.hotlist = HotlistBitmap(1, 0, CardSet.of([ASN]))
     outcome = show(bench)
 
     assert outcome.say is Say.HOTLISTED

@@ -16,9 +16,9 @@ from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe import payloads
+from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import BatchKind, EventType, OutageKind
 from swipe.notices import Config as ConfigNotice
-from swipe.notices import Hotlist
 from terminal.errors import AlreadyRunning, JournalForeign, NotProvisioned
 from terminal.files import CONFIG, HOTLIST, PASSPORT, sole_writer
 from terminal.keypad import Key
@@ -109,9 +109,7 @@ def test_morning_and_noon(running: Running, store: FileKeyStore) -> None:
 
     assert "离开请再刷" in entered
     assert "3:00" in left
-    assert {EventType.IN, EventType.OUT} <= {
-        raw[1] for raw in running.office.events.values()
-    }
+    assert {EventType.IN, EventType.OUT} <= {raw[1] for raw in running.office.events.values()}
 
 
 def test_light_and_tone_follow_the_direction(running: Running, store: FileKeyStore) -> None:
@@ -294,7 +292,7 @@ def test_refusing_server_is_named(bench: Bench) -> None:
 def test_notices_come_into_use(running: Running, store: FileKeyStore) -> None:
     """A newer hotlist and configuration are fetched after a receipt, used and recorded."""
     office = running.office
-    office.hotlist = Hotlist(7, 0, (asn(1)[2:],))
+    office.hotlist = HotlistBitmap(7, 0, CardSet.of([asn(1)]))
     document = json.loads(SITE_JSON)
     document["activities"] = [
         {"id": 31, "name_zh": "导览", "name_en": "Guide", "start": UTC_S, "end": UTC_S + 9999}
@@ -321,7 +319,7 @@ def test_older_notices_never_come_back(bench: Bench, name: str) -> None:
     server = make_identity("server")
     notices = bench.desk.notices
     old = {
-        HOTLIST: Hotlist(3, 0, ()).to_bytes(server),
+        HOTLIST: HotlistBitmap(3, 0).signed(server).to_bytes(),
         CONFIG: ConfigNotice(3, SITE_JSON).to_bytes(server),
     }[name]
     (bench.folder / name).write_bytes(old)
@@ -354,9 +352,7 @@ def test_bare_folder_is_refused(bench: Bench) -> None:
         running.program.run()
 
 
-def test_journal_of_another_terminal_is_refused(
-    tmp_path: Path, store: FileKeyStore
-) -> None:
+def test_journal_of_another_terminal_is_refused(tmp_path: Path, store: FileKeyStore) -> None:
     """A journal and an enrolment that do not belong together do not start."""
     one = Bench(tmp_path / "one", store, software_psam(tmp_path, store))
     other = Bench(tmp_path / "other", store, one.psam, terminal_id=8)

@@ -18,9 +18,9 @@ from keys.store import FileKeyStore
 from swipe import payloads
 from swipe.event import Event, verify_event
 from swipe.frames import FrameKind
+from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import CardKind, CgType, EventType, Flag, OutageKind, RejectReason, Result
 from swipe.notices import Config as ConfigNotice
-from swipe.notices import Hotlist
 from swipe.verify import verify_stream
 from terminal.actions import close_period, set_mode, void_last
 from terminal.policy import Mode, Say
@@ -239,7 +239,7 @@ def test_guardian_key_is_forgotten(bench: Bench, store: FileKeyStore) -> None:
 
 def test_reported_lost_card_is_recorded_in_red(bench: Bench, store: FileKeyStore) -> None:
     """A card on the hotlist makes a full tap that says so."""
-    bench.desk.notices.hotlist = Hotlist(7, 0, (asn(1)[2:],))
+    bench.desk.notices.hotlist = HotlistBitmap(7, 0, CardSet.of([asn(1)]))
     outcome = bench.tap(issue(store, 1))
     event = last_event(bench)
 
@@ -400,9 +400,9 @@ def test_failed_psam_is_an_outage(bench: Bench, store: FileKeyStore, error: Exce
 
     assert refused == [Say.PSAM_FAILED, Say.PSAM_FAILED]
     assert accepted.say is Say.IN
-    assert outages == [
-        {"kind": OutageKind.PSAM, "started": UTC_S, "ended": 0},
-        {"kind": OutageKind.PSAM, "started": UTC_S, "ended": UTC_S + 90},
+    assert [(outage["kind"], outage["started"], outage["ended"]) for outage in outages] == [
+        (OutageKind.PSAM, UTC_S, 0),
+        (OutageKind.PSAM, UTC_S, UTC_S + 90),
     ]
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
-from swipe import batch, event, frames, kinds, notices, payloads, receipt
+from swipe import batch, event, frames, hotlist, kinds, notices, payloads, receipt
 from swipe.findings import REMARKS, FindingKind
 from swipe.layout import Layout
 from terminal.policy import Mode
@@ -77,9 +76,13 @@ def test_payload_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "head"), [("hotlist", notices.HOTLIST_HEAD), ("config", notices.CONFIG_HEAD)]
+    ("name", "head", "magic"),
+    [
+        ("hotlist", hotlist.STATEMENT.size + 64 + hotlist.WAY.size, hotlist.HOTLIST_MAGIC),
+        ("config", notices.CONFIG_HEAD.size, notices.CONFIG_MAGIC),
+    ],
 )
-def test_notice_tables(name: str, head: Any) -> None:
+def test_notice_tables(name: str, head: int, magic: bytes) -> None:
     """The heads of the notices are as long as their tables, and their magics are named."""
     rows = _table(name)
     fixed, open_ended = rows[:-1], rows[-1]
@@ -87,8 +90,7 @@ def test_notice_tables(name: str, head: Any) -> None:
     assert [int(row[0]) for row in rows] == [
         sum(int(other[1]) for other in fixed[:i]) for i in range(len(rows))
     ]
-    assert int(open_ended[0]) == head.size
-    magic = {"hotlist": notices.HOTLIST_MAGIC, "config": notices.CONFIG_MAGIC}[name]
+    assert int(open_ended[0]) == head
     assert magic.decode() in rows[0][3]
 
 
@@ -151,7 +153,7 @@ def test_contexts() -> None:
         event.CHAIN_CONTEXT,
         batch.BATCH_CONTEXT,
         receipt.RECEIPT_CONTEXT,
-        notices.HOTLIST_CONTEXT,
+        hotlist.HOTLIST_CONTEXT,
         notices.CONFIG_CONTEXT,
     }
 
@@ -163,7 +165,8 @@ def test_frame_kinds_and_limits() -> None:
     assert rows == {(int(kind), kind.name) for kind in frames.FrameKind}
     assert frames.MAGIC.hex().upper() in TEXT
     assert batch.MAX_BATCH_EVENTS == 1000
-    assert f"{notices.MAX_HOTLIST:,}".replace(",", " ") in TEXT
+    assert f"{hotlist.MAX_RUNS:,}".replace(",", " ") in TEXT
+    assert f"{hotlist.MAX_FOREIGN:,}".replace(",", " ") in TEXT
     assert f"{notices.MAX_CONFIG_SIZE:,}".replace(",", " ") in TEXT
     assert receipt.GAP_LENGTH_MAX == 65535
     assert (DPK_INDEX_PSAM, DPK_INDEX_SOFT) == (0x01, 0x82)

@@ -14,7 +14,8 @@ import pytest
 
 from swipe import arrays, batch, errors, frames, receipt
 from swipe.event import Event, content_hash, core_digest, event_hash, genesis_prev, verify_event
-from swipe.notices import Config, Hotlist
+from swipe.hotlist import CardSet, HotlistBitmap
+from swipe.notices import Config
 from swipe.payloads import build, parse
 from swipe.receipt import Receipt
 from swipe.verify import Pins, verify_stream
@@ -26,6 +27,7 @@ KEYS = DATA["keys"]
 TERMINAL_KEY = bytes.fromhex(KEYS["terminal_public_key"])
 SERVER_KEY = bytes.fromhex(KEYS["server_public_key"])
 BODY = bytes.fromhex(DATA["batch"]["hex"])
+LOST = bytes.fromhex("59490000000000000017")
 
 
 def _name(vector: dict[str, Any]) -> str:
@@ -104,9 +106,13 @@ def test_receipts() -> None:
 
 def test_notices() -> None:
     """The example notices open with the server's key."""
-    hotlist, config = (bytes.fromhex(item["hex"]) for item in DATA["notices"])
+    whole, change, config = (bytes.fromhex(item["hex"]) for item in DATA["notices"])
+    newest = HotlistBitmap.from_bytes(whole, SERVER_KEY)
+    held = HotlistBitmap(11, 0, CardSet.of([LOST]))
 
-    assert len(Hotlist.from_bytes(hotlist, SERVER_KEY).serials) == 2
+    assert len(newest.cards) == 3
+    assert LOST in newest
+    assert HotlistBitmap.from_bytes(change, SERVER_KEY, held) == newest
     assert Config.from_bytes(config, SERVER_KEY).json == b'{"version":4}'
 
 
