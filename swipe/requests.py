@@ -9,6 +9,7 @@ from __future__ import annotations
 ENROL_CONTEXT = b"yika/enrol/1\0"
 ROTATE_CONTEXT = b"yika/rotate/1\0"
 REQUEST_CONTEXT = b"yika/request/1\0"
+STATUS_CONTEXT = b"yika/status/1\0"
 
 
 def enrol_message(token: str, psam_no: bytes, dpk_idx: int) -> bytes:
@@ -36,3 +37,12 @@ def request_message(method: str, path: str, utc_ms: int) -> bytes:
     b'GET\x00/api/v1/terminals/7/config\x001'
     """
     return f"{method}\0{path}\0{utc_ms}".encode()
+
+
+def status_message(terminal_id: int, status: bytes) -> bytes:
+    r"""Give what a terminal signs to say how it does: terminal (8) ‖ the status in JSON.
+
+    >>> status_message(7, b"{}")
+    b'\x00\x00\x00\x00\x00\x00\x00\x07{}'
+    """
+    return terminal_id.to_bytes(8) + status

@@ -77,6 +77,10 @@ class Desk:
         signed_on = bool(self.chain.journal.state.operator)
         return self.notices.config.require_sign_on and not signed_on
 
+    def today(self, reading: Reading) -> date:
+        """Return the date at the site."""
+        return local_date(reading.utc_s, self.chain.around.tz_q)
+
     def situation(self, face: CardFace, composite: Composite, reading: Reading) -> Situation:
         """Gather what the decision looks at."""
         state = self.chain.journal.state
@@ -85,7 +89,7 @@ class Desk:
             mode=state.mode,
             utc_s=reading.utc_s,
             clock_known=reading.known,
-            today=local_date(reading.utc_s, self.chain.around.tz_q),
+            today=self.today(reading),
             card=card_view(face),
             hint=hint(composite),
             own_psam_no=self.psam.number,

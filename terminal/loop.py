@@ -10,24 +10,35 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from card.errors import CardError, MuteCard, NoCard, NoService, ReaderError
 from card.readers import CardConnection, Reader
 from keys.psam import Psam
+from swipe.event import NO_POSITION
 from swipe.kinds import EventType, OutageKind, TamperKind
-from terminal.actions import press
-from terminal.announce import Announcer
+from terminal.announce import Announcer, note_of
 from terminal.courier import Mailbox, Standing
-from terminal.desk import Desk
+from terminal.desk import Desk, local_time
+from terminal.devices.absent import NoGps, NoPrinter, NoScanner, NoSounder
+from terminal.devices.protocols import DeviceState, Gps, Printer, Scanner, Sounder
 from terminal.display import Display, NoDisplay
 from terminal.errors import NotSaved
-from terminal.keypad import Key, Keypad, NoKeypad
+from terminal.inquiry import ask
+from terminal.keypad import Keypad, NoKeypad
+from terminal.modes.comparison import Comparison
+from terminal.modes.console import Console, Services
+from terminal.modes.enquiry import Enquiry
+from terminal.phone_token import present_token
 from terminal.policy import Say
 from terminal.recover import close_open_intent
+from terminal.screen import Screen
+from terminal.slips import slip_of, trial_slip
 from terminal.station import Station
-from terminal.tap import Outcome, present
+from terminal.tap import Outcome
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
 
@@ -37,6 +48,7 @@ _LOG = logging.getLogger(__name__)
 LOOK_S = 0.1
 # Reading the journal again takes a while when it is long.
 HEAL_EVERY_MS = 5_000
+CODES_MAX = 4  # of one turn; a scanner that shouts must not keep cards waiting
 
 
 @dataclass(slots=True)
@@ -49,6 +61,10 @@ class Parts:
     quick: Transport | None = None  # gives up soon: a card is held still meanwhile
     display: Display = field(default_factory=NoDisplay)
     keypad: Keypad = field(default_factory=NoKeypad)
+    printer: Printer = field(default_factory=NoPrinter)
+    scanner: Scanner = field(default_factory=NoScanner)
+    sounder: Sounder = field(default_factory=NoSounder)
+    gps: Gps = field(default_factory=NoGps)
     rng: random.Random = field(default_factory=random.SystemRandom)
 
 
@@ -71,6 +87,8 @@ class Around:
     mailbox: Mailbox
     carrier: UpdateCarrier
     announcer: Announcer
+    comparison: Comparison | None = None
+    export: Callable[[], bool] = lambda: False
 
 
 class Loop:
@@ -84,10 +102,12 @@ class Loop:
         self._mailbox = around.mailbox
         self._carrier = around.carrier
         self._announcer = around.announcer
+        self.console = Console(station, desk, around.announcer, self._services(around))
         self._lying = False
         self._reader_problem: Say | None = None
         self._complaint = ""
         self._heal_at_ms = 0
+        self._placed = False
 
     def turn(self) -> bool:
         """Take what was posted, do the chores, look for a card; return False without a reader."""
@@ -107,6 +127,20 @@ class Loop:
             return False
         return True
 
+    @property
+    def _placeless(self) -> bool:
+        return self._station.chain.around.lat == NO_POSITION
+
+    @property
+    def reader_problem(self) -> Say | None:
+        """Return what the screen says of the reader, None while it answers."""
+        return self._reader_problem
+
+    @property
+    def psam_failed(self) -> bool:
+        """Say whether the PSAM failed at the last tap."""
+        return self._desk.is_out(OutageKind.PSAM)
+
     def take_notes(self) -> None:
         """Write what happened besides taps; also the last thing before the program ends."""
         jump = self._desk.chain.time.jump()
@@ -124,9 +158,14 @@ class Loop:
         """Keys, clock, notes and the idle screen: none of it may end the program."""
         self._heal()
         for key in self._parts.keypad.pressed():
-            self._key(key)
+            self.console.key(key)
+        for code in self._parts.scanner.codes()[:CODES_MAX]:
+            self._code(code)
+        self._place()
         self.take_notes()
-        self._announcer.idle(self._station, self._link.standing, self._reader_problem)
+        standing = self._link.standing
+        stage = self.console.screen(standing)
+        self._announcer.idle(self._station, standing, self._reader_problem, stage)
 
     def _heal(self) -> None:
         """Bring the journal back after a failure, and close what it left open."""
@@ -148,16 +187,57 @@ class Loop:
             _LOG.error("%s", error)
         self._complaint = str(error)
 
-    def _key(self, key: Key) -> None:
-        try:
-            say = press(self._desk, key)
-        except NotSaved as exc:
-            self._complain(exc)
-            say = Say.NOT_SAVED
-        if key is Key.SETTLE and say is not Say.NOT_SAVED:
-            self._station.uplink.retry_gap()
-            self._link.hurry()
-        self._announcer.key(say, self._station)
+    def _services(self, around: Around) -> Services:
+        transport = self._parts.quick or self._parts.transport
+        return Services(
+            hurry=around.link.hurry,
+            export=around.export,
+            print_test=self._print_test,
+            parts=self._parts_states,
+            enquiry=Enquiry(self._desk, partial(ask, transport, self._station.chain)),
+            comparison=around.comparison,
+        )
+
+    def _parts_states(self) -> tuple[tuple[str, str], ...]:
+        """Return how the parts are; what is not configured is not named."""
+        reader = "ok" if self._reader_problem is None else "offline"
+        psam = "fault" if self.psam_failed else "ok"
+        printer = self._parts.printer.state
+        fitted = (("printer", str(printer)),) if printer is not DeviceState.NONE else ()
+        return (("reader", reader), ("psam", psam), *fitted)
+
+    def _print_test(self) -> bool:
+        now = local_time(self._station.chain.time.now().utc_s, self._station.chain.around.tz_q)
+        slip = trial_slip(self._station.site_name, now.date().isoformat(), f"{now:%H:%M}")
+        return self._parts.printer.print(slip)
+
+    def _code(self, code: bytes) -> None:
+        """Answer a code that the scanner read, as a card is answered."""
+        outcome = present_token(self._desk, code)
+        self.console.tapped(outcome)
+        self._answer(outcome)
+        _tell(outcome)
+
+    def _place(self) -> None:
+        """Take the place from the GPS where the configuration has none; its time sets nothing."""
+        fix = self._parts.gps.fix()
+        chain = self._station.chain
+        if fix is None or not (self._placeless or self._placed):
+            return
+        self._placed = True
+        chain.around = replace(chain.around, lat=fix.lat, lon=fix.lon)
+
+    def _answer(self, answer: Outcome | Screen) -> None:
+        """Show an answer; a slip is printed after it, and nobody waits for the printer."""
+        if isinstance(answer, Screen):
+            self._announcer.answer(answer, self._station)
+            return
+        self._announcer.outcome(answer, self._station)
+        note = note_of(answer, self._station)
+        day = self._desk.today(self._station.chain.time.now()).isoformat()
+        slip = slip_of(answer, note, self._station.site_name, day)
+        if slip is not None:
+            self._parts.printer.print(slip)
 
     def _card(self) -> None:
         """Answer one presentation; the connection is let go only after the answer."""
@@ -171,12 +251,14 @@ class Loop:
             self._announcer.outcome(Outcome(Say.AGAIN), self._station)
             return
         try:
-            outcome = self._present(connection)
-            self._update(connection, outcome)
-            self._announcer.outcome(outcome, self._station)
+            answer = self._present(connection)
+            if isinstance(answer, Outcome):
+                self._update(connection, answer)
+            self._answer(answer)
         finally:
             _let_go(connection)
-        _tell(outcome)
+        if isinstance(answer, Outcome):
+            _tell(answer)
 
     def _update(self, connection: CardConnection, outcome: Outcome) -> None:
         """Carry what waits for the card, while the screen still says to hold it.
@@ -190,9 +272,9 @@ class Loop:
         if self._link.standing.online:
             self._carrier.carry(connection, face.asn)
 
-    def _present(self, connection: CardConnection) -> Outcome:
+    def _present(self, connection: CardConnection) -> Outcome | Screen:
         try:
-            return present(self._desk, connection)
+            return self.console.present(connection)
         except ReaderError:
             raise
         except Exception:  # noqa: BLE001 - one strange card must not stop the terminal

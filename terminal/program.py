@@ -12,6 +12,7 @@ import sys
 import threading
 
 from terminal.announce import Announcer
+from terminal.care import Care
 from terminal.clock import Clock
 from terminal.config import Config
 from terminal.courier import Courier, Exchanger, Mailbox
@@ -91,12 +92,16 @@ class Program:
         desk.online = lambda: courier.standing.online
         around = Around(courier, self._mailbox, carrier, self._announcer)
         loop = Loop(self._parts, station, desk, around)
+        care = Care(self._config, station, loop, self._parts.transport)
         courier.start()
         try:
             while not self._stopped.is_set():
                 if not loop.turn():
                     self._stopped.wait(RETRY_S)
+                if not care.turn():
+                    break
             loop.take_notes()
         finally:
+            care.end()
             self._mailbox.close()
             courier.stop(COURIER_END_S)

@@ -1,8 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the fleet: releases."""
+"""Commands of the fleet: how the terminals do, releases."""
 
 from __future__ import annotations
 
-from server.fleet.release_cli import release
+from dataclasses import asdict
+from typing import Any
 
-COMMANDS = [release]
+import click
+
+from server.console import Console, example, json_option, show
+from server.db import from_millis
+from server.fleet import services
+from server.fleet.release_cli import release
+from server.fleet.services import Standing
+
+
+@click.group()
+def fleet() -> None:
+    """终端群 How the terminals are doing."""
+
+
+@fleet.command("list", epilog=example("yika-server fleet list --json"))
+@json_option
+@click.pass_obj
+def fleet_list(console: Console, as_json: bool) -> None:
+    """列出 Name every terminal: last heard, version, unsent, alarms."""
+    with console.reading() as session:
+        found = services.fleet(session, console.clock.utc_ms())
+    document = {"terminals": [asdict(one) for one in found]}
+    show(document, "\n".join(map(_line, found)), as_json=as_json)
+
+
+@fleet.command("show", epilog=example("yika-server fleet show 7 --json"))
+@click.argument("terminal_id", type=int)
+@click.option("--history", "lines", type=click.IntRange(0, services.HISTORY_MAX), default=0)
+@json_option
+@click.pass_obj
+def fleet_show(console: Console, terminal_id: int, lines: int, as_json: bool) -> None:
+    """显示 Tell everything one terminal said of itself, with --history what it said before."""
+    with console.reading() as session:
+        found = services.one(session, terminal_id, console.clock.utc_ms())
+        past = services.history(session, terminal_id, lines) if lines else []
+    document: dict[str, Any] = {**asdict(found), "history": past}
+    told = [f"{name:<22} {value}" for name, value in (found.status or {}).items()]
+    show(document, "\n".join([_line(found), *told]), as_json=as_json)
+
+
+def _line(found: Standing) -> str:
+    heard = "–"
+    if found.heard_ms is not None:
+        heard = from_millis(found.heard_ms).isoformat(timespec="seconds")
+    told = found.status or {}
+    alarms = ", ".join(f"{alarm.zh} {alarm.en}" for alarm in found.alarms) or "正常 well"
+    return (
+        f"{found.id} {found.name} {found.site_zh} {found.state} 最近 heard {heard} "
+        f"版本 version {told.get('version', '–')} 待传 unsent {told.get('unsent', '?')} · {alarms}"
+    )
+
+
+COMMANDS = [fleet, release]

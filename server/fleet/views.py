@@ -1,13 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP routes of the fleet: the release repository."""
+"""HTTP routes of the fleet: status of terminals, the release repository."""
 
 from __future__ import annotations
 
-from flask_openapi.openapi import OpenAPI
+from typing import Annotated
 
-from server.fleet import offering
+from flask import Response
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.openapi import OpenAPI
+from pydantic import BaseModel, Field
+
+from server.fleet import offering, services
+from server.fleet.services import STATUS_SIZE_MAX, Told
+from server.runtime import current_runtime
+from server.terminals.views import PROBLEM, SignatureHex, TerminalPath
+
+blueprint = APIBlueprint("fleet", __name__, url_prefix="/api/v1/terminals")
+
+
+class StatusBody(BaseModel):
+    """How a terminal does: the text it signed, and the signature."""
+
+    status: Annotated[str, Field(max_length=STATUS_SIZE_MAX)]
+    signature: SignatureHex
+
+
+class StatusAnswer(BaseModel):
+    """That it was heard."""
+
+    heard: bool
+
+
+@blueprint.post(
+    "/<int:terminal>/status",
+    summary="Tell how a terminal is doing",
+    responses={200: StatusAnswer, 401: PROBLEM, 422: PROBLEM},
+)
+def status(path: TerminalPath, body: StatusBody) -> Response | dict[str, bool]:
+    """Keep the newest status of the terminal that signed it."""
+    runtime = current_runtime()
+    told = Told(path.terminal, body.status, bytes.fromhex(body.signature))
+    with runtime.database.writing() as session:
+        services.take_status(session, told, runtime.clock.utc_ms())
+    return StatusAnswer(heard=True).model_dump()
 
 
 def register(app: OpenAPI) -> None:
     """Hang the routes of this feature on the application."""
+    app.register_api(blueprint)
     app.register_api(offering.blueprint)

@@ -16,6 +16,7 @@ from terminal.cli.enrolment import COMMANDS as ENROLMENT
 from terminal.cli.journal import COMMANDS as JOURNAL
 from terminal.cli.running import COMMANDS as RUNNING
 from terminal.cli.session import CONFIG_VARIABLE, PASSPHRASE_VARIABLE, TOKEN_VARIABLE, Session
+from terminal.cli.unit_files import COMMANDS as UNITS
 from terminal.cli.updating import COMMANDS as UPDATING
 from terminal.clock import Clock, SystemClock
 from terminal.errors import TerminalError
@@ -41,7 +42,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = Session(config_path, clock)
 
 
-for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *UPDATING):
+for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *UPDATING, *UNITS):
     cli.add_command(_command)
 
 
