@@ -43,10 +43,24 @@ class PostgresCluster:
             "initdb", "-D", data, "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8",
             "-U", "postgres",
         )  # fmt: skip
+        self.begin()
+
+    def begin(self, verb: str = "start") -> None:
+        """Start on a data folder that is there, and wait until the cluster answers."""
         options = f"-k {self.folder} {self.settings}"
         self._run(
-            "pg_ctl", "-D", data, "-w", "-s", "-l", self.folder / "log", "-o", options, "start"
-        )
+            "pg_ctl", "-D", self.folder / "data", "-w", "-s", "-m", "fast",
+            "-l", self.folder / "log", "-o", options, verb,
+        )  # fmt: skip
+
+    def restart(self) -> None:
+        """Stop and start, so that settings that need it count."""
+        self.begin("restart")
+
+    def run_sql(self, statement: str) -> None:
+        """Run one statement as the owner of the cluster."""
+        with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
 
     def stop(self) -> None:
         """Stop the cluster and remove its files."""
