@@ -9,14 +9,18 @@ from swipe.event import Event
 from swipe.kinds import EventType
 from terminal import courier, screen
 from terminal.desk import local_time
+from terminal.devices.absent import NoSounder
+from terminal.devices.protocols import Sounder
 from terminal.display import Display
 from terminal.policy import Mode, Say
-from terminal.screen import Note, Screen, Standing, Tone
+from terminal.screen import Led, Note, Screen, Standing, Tone
 from terminal.station import Station
 from terminal.tap import Outcome
 
 # An answer stays this long, unless the next card comes first.
 HOLD_MS = 3_000
+INQUIRY_MS = 8_000  # four lines to be read by somebody who asked for them
+CLICK_MS = 200  # the click of a key is over before the next frame
 _DIRECTIONS = {
     EventType.IN: Mode.IN,
     EventType.SWITCH: Mode.IN,
@@ -24,12 +28,31 @@ _DIRECTIONS = {
 }
 
 
+class Signalled:
+    """A display with a light and a sounder beside it."""
+
+    def __init__(self, display: Display, sounder: Sounder) -> None:
+        self._display = display
+        self._sounder = sounder
+        self._led: Led | None = None
+
+    def show(self, shown: Screen) -> None:
+        """Show a screen; its light stays, its tone is begun."""
+        self._display.show(shown)
+        if shown.led is not self._led:
+            self._led = shown.led
+            self._sounder.light(shown.led)
+        if shown.tone is not Tone.NONE:
+            self._sounder.play(shown.tone)
+
+
 class Announcer:
     """Show one thing after the other; the idle screen when nothing else is to be said."""
 
-    def __init__(self, display: Display) -> None:
-        self._display = display
+    def __init__(self, display: Display, sounder: Sounder | None = None) -> None:
+        self._display = Signalled(display, sounder or NoSounder())
         self._held_until_ms: int | None = None
+        self.quiet = False  # no ticks and clicks; what answers a card is always heard
 
     def say(self, say: Say) -> None:
         """Show a message that needs no details."""
@@ -37,34 +60,60 @@ class Announcer:
 
     def reading(self) -> None:
         """Show that the card is at work."""
-        self._display.show(screen.reading())
+        self._display.show(self._heard(screen.reading()))
 
     def outcome(self, outcome: Outcome, station: Station) -> None:
         """Answer a presentation."""
         self._hold(screen.message(outcome.say, note_of(outcome, station)), station)
 
-    def key(self, say: Say, station: Station) -> None:
+    def key(self, say: Say, station: Station, place: str = "") -> None:
         """Answer a key."""
         if say is Say.MODE:
             self._hold(screen.mode_changed(station.journal.state.mode), station)
         else:
-            self._hold(screen.message(say, Note()), station)
+            self._hold(screen.message(say, Note(place=place)), station)
 
-    def idle(self, station: Station, link: courier.Standing, problem: Say | None) -> None:
-        """Show the idle screen or a standing problem, once the last answer has been read."""
+    def answer(self, shown: Screen, station: Station) -> None:
+        """Answer a card that was asked for and not tapped."""
+        self._hold(self._heard(replace(shown, tone=Tone.KEY)), station, INQUIRY_MS)
+
+    def prompt(self, shown: Screen | None, station: Station) -> None:
+        """Show where a key has led, with a click; None stands for the idle screen."""
+        if shown is None:
+            self._held_until_ms = None
+        else:
+            self._hold(self._heard(replace(shown, tone=Tone.KEY)), station, CLICK_MS)
+
+    def idle(
+        self,
+        station: Station,
+        link: courier.Standing,
+        problem: Say | None,
+        stage: Screen | None = None,
+    ) -> None:
+        """Show the stage's screen, a standing problem or the idle screen.
+
+        Not before the last answer has been read.
+        """
         now_ms = station.chain.time.uptime_ms()
         if self._held_until_ms is not None and now_ms < self._held_until_ms:
             return
         self._held_until_ms = None
         if station.journal.failed:
             problem = Say.NOT_SAVED
-        if problem is None:
+        if stage is not None and problem is not Say.NOT_SAVED:
+            self._display.show(stage)
+        elif problem is None:
             self._display.show(screen.idle(standing_of(station, link)))
         else:  # it stands there until it is mended; the tone was for the moment it came
             self._display.show(replace(screen.message(problem, Note()), tone=Tone.NONE))
 
-    def _hold(self, shown: Screen, station: Station) -> None:
-        self._held_until_ms = station.chain.time.uptime_ms() + HOLD_MS
+    def _heard(self, shown: Screen) -> Screen:
+        """Leave out the soft sounds where they are off."""
+        return replace(shown, tone=Tone.NONE) if self.quiet else shown
+
+    def _hold(self, shown: Screen, station: Station, hold_ms: int = HOLD_MS) -> None:
+        self._held_until_ms = station.chain.time.uptime_ms() + hold_ms
         self._display.show(shown)
 
 
@@ -96,7 +145,7 @@ def standing_of(station: Station, link: courier.Standing) -> Standing:
         mode=state.mode,
         site=station.site_name,
         unsent=unsent,
-        oldest_s=_oldest_s(station, reading.utc_s) if unsent else 0,
+        oldest_s=oldest_s(station, reading.utc_s) if unsent else 0,
         online=link.online,
         problem=problem,
     )
@@ -115,7 +164,8 @@ def _place(event: Event | None, station: Station) -> str:
     return station.site_name
 
 
-def _oldest_s(station: Station, now_s: int) -> int:
+def oldest_s(station: Station, now_s: int) -> int:
+    """Return the age of the oldest event that no receipt covers."""
     state = station.journal.state
     for seq in range(state.covered + 1, state.last_seq + 1):
         for raw in station.journal.events(seq, seq) if state.kinds[seq - 1] else ():

@@ -262,7 +262,7 @@ class State:
             self._time(event, values)
         elif event.type == EventType.TAMPER and values["kind"] == TamperKind.CLOCK:
             # Somebody set the device's clock: the next start may not believe it.
-            self._stepped_boot, self.device_clock_good = event.boot, False
+            self.stepped_boot, self.device_clock_good = event.boot, False
 
     def _open(self, event: Event, values: dict[str, Any]) -> None:
         self.service_open, self.mode = True, Mode(values["mode"])

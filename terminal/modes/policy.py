@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from terminal.keypad import Key
 from terminal.modes.sheet_policy import FIELDS, Form, Slot
-from terminal.policy import Mode, Say
+from terminal.policy import CardView, Mode, Say
 
 EMPTY = Form()
 WISH_S = 30  # how long a key's wish, or half-typed digits, wait for what comes next
@@ -25,7 +26,9 @@ GUARDIAN_S = 60  # how long key 4 waits for the guardian's card
 READ_S = 60  # how long settlement, status and messages stay to be read
 GROUP_MAX_S = 600  # the server looks for a guardian's word within ten minutes of a minor's tap
 CODE_DIGITS_MAX = 16
-PIN_DIGITS_MIN, PIN_DIGITS_MAX = 4, 8
+PIN_DIGITS_MAX = 8
+PIN_TRIES_MAX = 3  # wrong PINs in a row before there is a wait between tries
+PIN_LOCK_S = 900  # with four digits and four tries an hour, a guess takes months
 
 
 class Stage(enum.Enum):
@@ -205,6 +208,24 @@ def recognised(asn: bytes, facts: Facts) -> Panel:
 def signed_on(*, supervisor: bool, facts: Facts) -> Panel:
     """Go on after a right PIN: the supervisor into the menu, anybody else into service."""
     return Panel(Stage.MENU, facts.now_ms) if supervisor else Panel()
+
+
+def is_locked(wrong: int, age_s: float) -> bool:
+    """Say whether a PIN may not be tried, so many wrong ones in a row, the last so long ago.
+
+    A clock that seems to have run back since tells nothing: the wait is not over.
+
+    >>> is_locked(2, 0), is_locked(3, 899), is_locked(3, 900), is_locked(4, -1)
+    (False, True, False, True)
+    """
+    return wrong >= PIN_TRIES_MAX and age_s < PIN_LOCK_S
+
+
+def may_sign_on(card: CardView, today: date) -> bool:
+    """Say whether a card is good enough to ask for its PIN."""
+    begun = card.valid_from is None or card.valid_from <= today
+    over = card.valid_to is not None and card.valid_to < today
+    return card.enabled and begun and not over
 
 
 def sheet_card(panel: Panel, asn: bytes, facts: Facts) -> Step:

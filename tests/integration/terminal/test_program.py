@@ -70,14 +70,16 @@ class Running:
         self._thread.join(JOIN_S)
         assert not self._thread.is_alive()
 
-    def tap(self, card: VirtualCard, text: str, *, seconds: float = 5) -> str:
+    def tap(
+        self, card: VirtualCard, text: str, *, seconds: float = 5, idle: str = "请刷卡"
+    ) -> str:
         """Lay a card down, wait for the answer, take it away, and let time pass."""
         before = self.display.count
         self.reader.lay(card)
         shown = str(self.display.wait_for(text, before))
         self.reader.take()
         self.bench.clock.advance(seconds)
-        self.display.wait_for("请刷卡", before)
+        self.display.wait_for(idle, before)
         return shown
 
     def press(self, key: Key, text: str) -> str:
@@ -164,7 +166,7 @@ def test_key_four_makes_a_guardian(running: Running, store: FileKeyStore) -> Non
     """After key 4 the next card attests."""
     running.press(Key.GUARDIAN, "请监护人刷卡")
 
-    assert "监护人 GUARDIAN" in running.tap(issue(store, 1), "监护人 GUARDIAN")
+    assert "监护人 GUARDIAN" in running.tap(issue(store, 1), "监护人 GUARDIAN", idle="请孩子")
 
 
 def test_settlement_sends_everything(running: Running, store: FileKeyStore) -> None:
