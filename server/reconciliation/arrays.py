@@ -14,13 +14,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from server.reconciliation.parameters import SCOPED
+
 Array = NDArray[np.void]
 
 # One stored event. System events take part too: they carry clock claims and anchors.
 TAP_DTYPE = np.dtype(
     [
         ("up_ms", "i8"),  # running time of the terminal since its boot
-        ("utc_ms", "i8"),  # wall clock the terminal claims; of the original tap if resolved
+        # Wall clock the terminal claims; of the original tap if resolved or recovered.
+        ("utc_ms", "i8"),
         ("terminal", "i4"),  # index of the terminal that signed the event
         ("seq", "i4"),
         ("boot", "i4"),
@@ -30,15 +33,20 @@ TAP_DTYPE = np.dtype(
         ("site", "i4"),  # site id; of a resolved tap the site of its PSAM's terminal
         ("activity", "i4"),  # index, -1 = none or not known
         ("card", "i4"),  # index, -1 = no card or a card that is not asked about
-        ("card_ctr", "i4"),  # the card's transaction counter before the tap
-        ("psam", "i4"),  # any number that is equal for equal PSAM numbers
-        ("ref", "i4"),  # psam_seq; of VOID_LAST and of a duplicate the seq of the tap it names
+        # The card's counter before the tap (of RECOVERED from the log); MANUAL: planned minutes.
+        ("card_ctr", "i4"),
+        # Any number that is equal for equal PSAM numbers; MANUAL, OUTAGE: begin, seconds UTC.
+        ("psam", "i4"),
+        # psam_seq; of VOID_LAST and of a duplicate the seq of the tap it names; MANUAL, OUTAGE:
+        # end, seconds UTC.
+        ("ref", "i4"),
         ("flags", "i2"),  # swipe.kinds.Flag
         ("type", "i1"),  # swipe.kinds.EventType
         ("result", "i1"),  # swipe.kinds.Result
-        ("proof", "i1"),  # bits of server.ingest.models.Proof
+        ("proof", "i1"),  # bits of server.ingest.models.Proof, and codes.PROOF_TOKEN
         ("verdict", "i1"),  # server.ingest.models.Verdict
-        ("hint", "i1"),  # TORN_RESOLVED: kind in the card's in/out record, else 0
+        # TORN_RESOLVED: kind in the card's in/out record; OUTAGE: the part that failed; else 0.
+        ("hint", "i1"),
         ("tz_q", "i1"),  # zone of the site, quarter hours
     ],
 )
@@ -55,6 +63,7 @@ TERMINAL_DTYPE = np.dtype(
     [
         ("id", "i8"),
         ("fork_ms", "i8"),  # when its first fork arrived, 0 = never forked
+        ("revoked_ms", "i8"),  # when it was revoked, 0 = never
         ("fork_seq", "i4"),  # first sequence number with two contents
         ("gap_seq", "i4"),  # first missing number below a stored one, 0 = no gap
     ],
@@ -84,6 +93,32 @@ ACTIVITY_DTYPE = np.dtype(
         ("id", "i8"),
         ("start_ms", "i8"),  # planned, 0 = no plan
         ("end_ms", "i8"),
+        ("site", "i4"),  # site id, 0 = none
+        ("family", "i4"),  # equal for activities of one family, 0 = none
+    ],
+)
+
+# Where a site lies, as a point of a sphere with the radius of the Earth, and its region.
+SITE_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("region", "i8"),  # 0 = none
+        ("x_m", "i4"),
+        ("y_m", "i4"),
+        ("z_m", "i4"),
+        ("located", "i4"),  # 0 = nobody knows where
+    ],
+)
+
+# What an activity, a site or a region has of its own, from an instant on; 0 = any, -1 = not set.
+PARAMETER_DTYPE = np.dtype(
+    [
+        ("id", "i8"),
+        ("from_ms", "i8"),
+        ("activity", "i8"),
+        ("site", "i8"),
+        ("region", "i8"),
+        *((name, "i8") for name in SCOPED),
     ],
 )
 
@@ -116,6 +151,7 @@ INTERVAL_DTYPE = np.dtype(
         ("in_row", "i4"),  # rows of the tap array, -1 = none
         ("out_row", "i4"),
         ("correction", "i4"),  # row of the correction that was applied, -1 = none
+        ("parameters", "i4"),  # which of `Result.sets` applied
         ("service_day", "i4"),  # days since 1970-01-01 in the zone of the site, of the IN
         ("minutes", "i4"),  # credited
         ("grade", "i1"),
@@ -170,14 +206,21 @@ class History:
     batches: Array
     activities: Array = field(default_factory=lambda: empty(ACTIVITY_DTYPE))
     corrections: Array = field(default_factory=lambda: empty(CORRECTION_DTYPE))
+    sites: Array = field(default_factory=lambda: empty(SITE_DTYPE))
+    parameters: Array = field(default_factory=lambda: empty(PARAMETER_DTYPE))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What reconciliation found, sorted by person, then by time."""
+    """What reconciliation found, sorted by person, then by time.
+
+    `sets` names, for each set of parameters that may have applied, the ids of the rows of
+    `History.parameters` it was made of; the first is empty: the policy alone.
+    """
 
     intervals: Array
     exceptions: Array
+    sets: tuple[tuple[int, ...], ...] = ((),)
 
 
 class Row(Protocol):
@@ -217,7 +260,7 @@ def records(array: Array) -> list[dict[str, int]]:
     """Return an array as a list of dicts.
 
     >>> records(empty(ACTIVITY_DTYPE, 1))
-    [{'id': 0, 'start_ms': 0, 'end_ms': 0}]
+    [{'id': 0, 'start_ms': 0, 'end_ms': 0, 'site': 0, 'family': 0}]
     """
     names = array.dtype.names or ()
     return [dict(zip(names, row, strict=True)) for row in array.tolist()]

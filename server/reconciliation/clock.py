@@ -17,10 +17,12 @@ import numpy as np
 
 from server.reconciliation.arrays import Numbers, Rows
 from server.reconciliation.codes import (
+    ELSEWHEN_TYPES,
     FLAG_CLOCK_UNKNOWN,
     FLAG_DUPLICATE,
+    OUTAGE,
+    PROOFLESS_PARTS,
     REJECTED,
-    TORN_RESOLVED,
     VOID_LAST,
 )
 from server.reconciliation.parameters import Policy
@@ -35,11 +37,13 @@ QUARANTINED = 32  # the claim is impossible and nothing bounds the truth yet (ru
 WIDE = 64  # the bounds lie far apart (rule 55)
 VOIDED = 128  # taken back by VOID_LAST
 DOUBLED = 256  # a suppressed duplicate names it (rule 5)
+ENCLOSED = 512  # made while the terminal could not ask for a proof, as it said itself (rule 32)
 
 NO_LOW = -(1 << 62)
 NO_HIGH = 1 << 62
 MAX_RADIUS_MS = (1 << 31) - 1
 PPM = 1_000_000
+SECOND_MS = 1_000
 # An undo or a duplicate names a tap of the last minute; a terminal makes fewer events in one.
 NAMED_REACH = 256
 
@@ -150,7 +154,8 @@ def bound_offsets(boot: Boot, ppm: int) -> Span:
         offset["high"] = high
         boot.clock[row]["note"] = DROPPED if tap["seq"] == last_seq else 0
         last_seq = tap["seq"]
-        naming = naming or tap["type"] in (TORN_RESOLVED, VOID_LAST, REJECTED)
+        kind = tap["type"]
+        naming = naming or kind in ELSEWHEN_TYPES or kind in (VOID_LAST, REJECTED, OUTAGE)
     tight_low = low
     tight_high = high
     for position in range(boot.stop - 1, boot.start - 1, -1):
@@ -184,7 +189,7 @@ def surest_claim(boot: Boot, possible: bool) -> int:
         unc = taps[row]["unc_ms"]
         if best >= 0 and unc >= best_unc:
             continue
-        if taps[row]["type"] == TORN_RESOLVED or taps[row]["flags"] & FLAG_CLOCK_UNKNOWN:
+        if taps[row]["type"] in ELSEWHEN_TYPES or taps[row]["flags"] & FLAG_CLOCK_UNKNOWN:
             continue
         claim = taps[row]["utc_ms"] - taps[row]["up_ms"]
         below = claim + unc < boot.offsets[position - boot.start]["low"]
@@ -268,10 +273,10 @@ def mark_wide(boot: Boot, width_ms: int) -> None:
 
 
 def place_resolved(boot: Boot, radius_ms: int) -> None:
-    """Take the time of a resolved torn tap from the card, but never later than its rescue."""
+    """Take the time of a resolved or recovered tap from the card, never later than its rescue."""
     for position in range(boot.start, boot.stop):
         row = boot.order[position]
-        if boot.taps[row]["type"] != TORN_RESOLVED:
+        if boot.taps[row]["type"] not in ELSEWHEN_TYPES:
             continue
         rescued = boot.clock[row]["when_ms"]
         claim = boot.taps[row]["utc_ms"]
@@ -296,6 +301,18 @@ def mark_named(boot: Boot, void_ms: int) -> None:
             named = named_tap(boot, position)
             if named >= 0:
                 boot.clock[named]["note"] |= DOUBLED
+        elif kind == OUTAGE and boot.taps[row]["hint"] in PROOFLESS_PARTS:
+            mark_enclosed(boot, position)
+
+
+def mark_enclosed(boot: Boot, position: int) -> None:
+    """Mark the taps before an OUTAGE whose wall clock lies within it: one clock told both."""
+    outage = boot.taps[boot.order[position]]
+    ended_ms = outage["ref"] * SECOND_MS if outage["ref"] > 0 else outage["utc_ms"]
+    for back in range(boot.start, position):
+        row = boot.order[back]
+        if outage["psam"] * SECOND_MS <= boot.taps[row]["utc_ms"] <= ended_ms:
+            boot.clock[row]["note"] |= ENCLOSED
 
 
 def named_tap(boot: Boot, position: int) -> int:
@@ -320,5 +337,6 @@ HELPERS = (
     mark_wide,
     place_resolved,
     mark_named,
+    mark_enclosed,
     named_tap,
 )

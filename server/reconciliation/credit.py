@@ -17,13 +17,14 @@ from server.reconciliation.arrays import (
     ZERO,
     Row,
 )
-from server.reconciliation.codes import GUARDIAN, IN
+from server.reconciliation.codes import GUARDIAN, IN, MANUAL, VERDICT_SYSTEM
 from server.reconciliation.desk import (
     ALL_RULES,
     CORRECTED,
     DRAFTS,
     ENTRIES,
     EXCEPTIONS,
+    EXCUSED,
     GUARDIAN_MISSING,
     INTERVALS,
     MISSING_OUT,
@@ -31,16 +32,27 @@ from server.reconciliation.desk import (
     NO_PLAN,
     ON_REQUEST,
     PERSON,
+    RESTED,
+    ROUNDED,
+    TOO_LITTLE,
+    TWO_SITES,
+    UNPROVEN,
     Desk,
+    apart_m2,
     decision_on,
     month_number,
     plan_length,
     propose,
     raise_exception,
     service_day,
+    set_at,
 )
+from server.reconciliation.judging import refusal_rule
 from server.reconciliation.pairing import FAULTS, blank_draft
 from server.reconciliation.parameters import MINUTE_MS
+
+SECOND_MS = 1_000
+MS_PER_HOUR_BY_KM = 3_600
 
 
 def hold_minor(desk: Desk, guardian: Desk) -> None:
@@ -58,7 +70,8 @@ def hold_minor(desk: Desk, guardian: Desk) -> None:
         if serving(guardian, site, when_ms):
             continue
         draft["rules"] |= GUARDIAN_MISSING
-        if draft["state"] == CREDITED:
+        draft["counts_ms"] = guarded_from(guardian, site, when_ms, draft["end_ms"])
+        if draft["state"] == CREDITED and draft["counts_ms"] == 0:
             draft["main"] = 52
             draft["state"] = HELD
             draft["from_ms"] = draft["start_ms"]
@@ -87,6 +100,24 @@ def serving(guardian: Desk, site: int, when_ms: int) -> bool:
         if draft["start_ms"] - near_ms <= when_ms <= draft["end_ms"] + near_ms:
             return True
     return False
+
+
+def guarded_from(guardian: Desk, site: int, start_ms: int, end_ms: int) -> int:
+    """Return when the guardian came or spoke during a minor's stay at a site, 0 if never."""
+    first_ms = end_ms
+    for entry in range(guardian.counts[ENTRIES]):
+        line = guardian.line[entry]
+        if line["kind"] != GUARDIAN or line["marks"] & FAULTS:
+            continue
+        if start_ms < line["when_ms"] and guardian.taps[line["row"]]["site"] == site:
+            first_ms = min(first_ms, line["when_ms"])
+    for number in range(guardian.counts[DRAFTS]):
+        draft = guardian.drafts[number]
+        if guardian.taps[draft["in_row"]]["site"] != site or at_fault(guardian, draft):
+            continue
+        if start_ms < draft["start_ms"]:
+            first_ms = min(first_ms, draft["start_ms"])
+    return first_ms if first_ms < end_ms else 0
 
 
 def at_fault(desk: Desk, draft: Row) -> bool:
@@ -206,7 +237,38 @@ def approvable(rule: int) -> bool:
     >>> [rule for rule in (3, 12, 29, 33, 34, 52, 59) if approvable(rule)]
     [12, 34, 52]
     """
-    return rule in (10, 11, 12, 13, 20, 27, 28, 31, 32, 34, 36, 52, 53)
+    if rule in (10, 11, 12, 13, 19, 20, 27, 28, 31, 32):
+        return True
+    return rule in (34, 36, 37, 42, 52, 53, 57)
+
+
+def list_sheets(desk: Desk) -> None:
+    """Put time entered by hand into the queue, within the plan that was entered (rule 42)."""
+    person = desk.persons[desk.counts[PERSON]]
+    for position in range(person["sheets"], person["sheets_stop"]):
+        row = desk.sheets[position]
+        tap = desk.taps[row]
+        if tap["verdict"] != VERDICT_SYSTEM:
+            raise_exception(desk, refusal_rule(tap), row, -1)
+            continue
+        raise_exception(desk, 42, row, -1)
+        start_ms = tap["psam"] * SECOND_MS
+        end_ms = sheet_end(desk, row)
+        if end_ms > start_ms:
+            propose(desk, start_ms, end_ms)
+
+
+def sheet_end(desk: Desk, row: int) -> int:
+    """Return the latest end that time entered by hand can have."""
+    tap = desk.taps[row]
+    start_ms = tap["psam"] * SECOND_MS
+    longest_ms = desk.policy.max_shift_ms
+    if tap["card_ctr"] > 0:
+        longest_ms = min(longest_ms, tap["card_ctr"] * MINUTE_MS)
+    planned_ms = plan_length(desk, tap["activity"])
+    if planned_ms > 0:
+        longest_ms = min(longest_ms, planned_ms)
+    return min(tap["ref"] * SECOND_MS, start_ms + longest_ms)
 
 
 def adopt_corrections(desk: Desk, first_exception: int) -> None:
@@ -216,7 +278,8 @@ def adopt_corrections(desk: Desk, first_exception: int) -> None:
         return
     for position in range(first_exception, desk.counts[EXCEPTIONS]):
         found = desk.exceptions[position]
-        if found["state"] == APPROVED and found["rule"] != 28 and approvable(found["rule"]):
+        settled = found["state"] == APPROVED and found["rule"] != 28
+        if settled and approvable(found["rule"]):
             decision = decision_on(desk, found["rule"], found["row"])
             adopt(desk, decision, found["row"], found["rule"])
     for position in range(person["decided"], person["decided_stop"]):
@@ -239,7 +302,12 @@ def adopt(desk: Desk, decision: int, row: int, rule: int) -> None:
     draft["main"] = rule
     draft["correction"] = decision
     activity = desk.taps[row]["activity"] if row >= 0 else decided["activity"]
+    draft["activity"] = activity
     draft["cap_ms"] = plan_length(desk, activity)
+    draft["set"] = set_at(desk, row, activity, decided["start_ms"])
+    if row >= 0 and desk.taps[row]["type"] == MANUAL:
+        draft["from_ms"] = desk.taps[row]["psam"] * SECOND_MS
+        draft["until_ms"] = max(sheet_end(desk, row), draft["from_ms"])
 
 
 def credit_minutes(desk: Desk) -> None:
@@ -253,14 +321,92 @@ def credit_minutes(desk: Desk) -> None:
             draft = desk.drafts[number]
             if draft["correction"] == position and draft["state"] != CREDITED:
                 credit_corrected(desk, draft, desk.corrections[position])
+    ask_share(desk)
+
+
+def counted_start(desk: Desk, draft: Row, start_ms: int) -> int:
+    """Return from when an interval counts: a guardian's word (52), the planned start (40)."""
+    start_ms = max(start_ms, draft["counts_ms"])
+    if not desk.sets[draft["set"]]["early_counts"] and draft["cap_ms"] > 0:
+        start_ms = max(start_ms, desk.activities[draft["activity"]]["start_ms"])
+    return start_ms
+
+
+def counted_end(desk: Desk, draft: Row, end_ms: int) -> int:
+    """Return until when an interval counts: at most the planned end, if so set (rule 40)."""
+    if not desk.sets[draft["set"]]["late_counts"] and draft["cap_ms"] > 0:
+        return min(end_ms, desk.activities[draft["activity"]]["end_ms"])
+    return end_ms
+
+
+def whole_minutes(desk: Desk, draft: Row, span_ms: int) -> int:
+    """Return the minutes of a span after the way (19), the break (39) and rounding (40)."""
+    settings = desk.sets[draft["set"]]
+    if not settings["travel_counts"] and draft["rules"] & TWO_SITES:
+        span_ms = max(0, span_ms - way_ms(desk, draft))
+    if 0 < settings["break_after_ms"] < span_ms:
+        span_ms = max(settings["break_after_ms"], span_ms - settings["break_ms"])
+        draft["rules"] |= RESTED
+    minutes = span_ms // MINUTE_MS
+    rest = minutes % settings["round_minutes"]
+    if rest > 0:
+        draft["rules"] |= ROUNDED
+    return minutes - rest
+
+
+def way_ms(desk: Desk, draft: Row) -> int:
+    """Return how long the way between the two sites of a draft takes."""
+    tap, out_tap = desk.taps[draft["in_row"]], desk.taps[draft["out_row"]]
+    way_m = whole_root(apart_m2(desk, tap["site"], out_tap["site"]))
+    return way_m * MS_PER_HOUR_BY_KM // desk.policy.pace_kmh
+
+
+def whole_root(square: int) -> int:
+    """Return the square root, rounded down, by Newton's way in whole numbers.
+
+    >>> [whole_root(square) for square in (0, 1, 8, 9, 10**12 - 1)]
+    [0, 1, 2, 3, 999999]
+    """
+    root = square
+    better = (root + 1) // 2
+    while better < root:
+        root = better
+        better = (root + square // root) // 2
+    return root
+
+
+def ask_share(desk: Desk) -> None:
+    """Take the minutes of those who were there for too small a part of the plan (rule 50)."""
+    for number in range(desk.counts[DRAFTS]):
+        draft = desk.drafts[number]
+        share = desk.sets[draft["set"]]["share_percent"]
+        if share == 0 or draft["cap_ms"] == 0 or draft["state"] != CREDITED:
+            continue
+        present_ms = 0
+        for other in range(desk.counts[DRAFTS]):
+            part = desk.drafts[other]
+            if part["state"] == CREDITED and part["activity"] == draft["activity"]:
+                present_ms += part["present_ms"]
+        if present_ms * 100 < draft["cap_ms"] * share:
+            draft["rules"] |= TOO_LITTLE
+    for number in range(desk.counts[DRAFTS]):
+        draft = desk.drafts[number]
+        if draft["rules"] & TOO_LITTLE:
+            draft["minutes"] = 0
+            draft["state"] = ZERO
 
 
 def credit_proven(desk: Desk, draft: Row) -> None:
     """Credit an interval between two taps, or less if a leader said so (rule 41)."""
-    span_ms = draft["end_ms"] - draft["start_ms"]
+    start_ms = counted_start(desk, draft, draft["start_ms"])
+    end_ms = counted_end(desk, draft, draft["end_ms"])
+    span_ms = max(0, end_ms - start_ms)
+    if span_ms < draft["end_ms"] - max(draft["start_ms"], draft["counts_ms"]):
+        draft["rules"] |= ROUNDED
     if draft["limit_ms"] > 0:
         span_ms = min(span_ms, draft["limit_ms"])
-    draft["minutes"] = span_ms // MINUTE_MS
+    draft["present_ms"] = span_ms
+    draft["minutes"] = whole_minutes(desk, draft, span_ms)
     decision = decision_on(desk, 41, draft["in_row"])
     if decision >= 0 and desk.corrections[decision]["decision"] == APPROVED:
         draft["minutes"] = min(draft["minutes"], desk.corrections[decision]["minutes"])
@@ -281,10 +427,15 @@ def credit_corrected(desk: Desk, draft: Row, decided: Row) -> None:
     end_ms = min(max(start_ms, end_ms), start_ms + desk.policy.max_shift_ms)
     if draft["cap_ms"] > 0:
         end_ms = min(end_ms, start_ms + draft["cap_ms"])
-    span_ms = free_ms(desk, start_ms, end_ms)
+    counted_from = counted_start(desk, draft, start_ms)
+    counted_to = counted_end(desk, draft, end_ms)
+    if counted_from > max(start_ms, draft["counts_ms"]) or counted_to < end_ms:
+        draft["rules"] |= ROUNDED
+    span_ms = free_ms(desk, counted_from, counted_to)
     draft["start_ms"] = start_ms
     draft["end_ms"] = end_ms
-    draft["minutes"] = max(0, min(decided["minutes"], span_ms // MINUTE_MS))
+    draft["present_ms"] = span_ms
+    draft["minutes"] = max(0, min(decided["minutes"], whole_minutes(desk, draft, span_ms)))
     draft["grade"] = max(draft["grade"], decided["grade"])
     draft["rules"] |= CORRECTED
     if draft["grade"] == GRADE_C:
@@ -331,6 +482,8 @@ def write_interval(desk: Desk, number: int, position: int) -> None:
         rules |= desk.line[draft["in_line"]]["marks"]
     if draft["out_line"] >= 0:
         rules |= desk.line[draft["out_line"]]["marks"]
+    if rules & EXCUSED:
+        rules |= UNPROVEN
     out = desk.intervals[position]
     out["start_ms"] = draft["start_ms"]
     out["end_ms"] = draft["end_ms"]
@@ -341,6 +494,7 @@ def write_interval(desk: Desk, number: int, position: int) -> None:
     out["correction"] = -1
     if draft["correction"] >= 0:
         out["correction"] = desk.corrections[draft["correction"]]["row"]
+    out["parameters"] = draft["set"]
     out["service_day"] = draft_day(desk, draft)
     out["minutes"] = draft["minutes"]
     out["grade"] = draft["grade"]
@@ -351,10 +505,19 @@ HOT = (
     starts_before,
     first_row,
     draft_day,
+    counted_start,
+    counted_end,
+    whole_minutes,
     credit_proven,
     write_interval,
 )
 HELPERS = (
+    way_ms,
+    whole_root,
+    ask_share,
+    list_sheets,
+    sheet_end,
+    guarded_from,
     hold_minor,
     attested,
     serving,

@@ -14,7 +14,7 @@ import numpy as np
 from server.reconciliation.arrays import CLOSED, WAITING, Numbers, Rows
 from server.reconciliation.parameters import DAY_MS, QUARTER_MS, Policy
 
-# Marks of a tap or an interval: bit n = rule n, and one bit beyond the rules.
+# Marks of a tap or an interval: bit n = rule n, and some bits beyond the rules.
 PAIRED = 1 << 1
 FORKED = 1 << 3
 PENDING = 1 << 4
@@ -28,6 +28,7 @@ ON_REQUEST = 1 << 14
 LATE_OUT = 1 << 15
 MIDNIGHT = 1 << 17
 TWO_SITES = 1 << 19
+TRAVELLED = 1 << 21
 SWITCHED = 1 << 22
 DRIFT = 1 << 24
 STEP = 1 << 25
@@ -39,16 +40,27 @@ HOTLISTED = 1 << 33
 REVOKED = 1 << 34
 RESCUED = 1 << 35
 TORN = 1 << 36
+LOGGED = 1 << 37
 LONG = 1 << 38
+RESTED = 1 << 39
+ROUNDED = 1 << 40
 CORRECTED = 1 << 41
 TWO_CARDS = 1 << 43
+GROUP = 1 << 45
+TOO_LITTLE = 1 << 50
+PHONE = 1 << 51
 GUARDIAN_MISSING = 1 << 52
 DISORDER = 1 << 53
 WIDE_BOUNDS = 1 << 55
 TWICE = 1 << 56
+AFTER_REVOCATION = 1 << 57
 EXPIRED = 1 << 59
 QUARANTINE = 1 << 60
 ALL_RULES = QUARANTINE - 1
+# Two sites and two families of activities: rule 19 as a fault.
+FOREIGN = 1 << 61
+# Without TAC, but inside an outage that the terminal declared: rule 32 without a fault.
+EXCUSED = 1 << 62
 
 NEVER = -(1 << 62)
 
@@ -67,6 +79,8 @@ PERSON_ROWS = np.dtype(
         ("cards_stop", "i8"),
         ("decided", "i8"),  # begin and end in `corrections`
         ("decided_stop", "i8"),
+        ("sheets", "i8"),  # begin and end in `sheets`
+        ("sheets_stop", "i8"),
     ]
 )
 
@@ -133,6 +147,10 @@ DRAFT_ROWS = np.dtype(
         ("limit_ms", "i8"),  # most that may be credited without a leader, 0 = no limit
         ("correction", "i8"),  # its position in `corrections`, -1 = none
         ("minutes", "i8"),
+        ("activity", "i8"),  # index, -1 = none
+        ("set", "i8"),  # which set of parameters applies
+        ("counts_ms", "i8"),  # what lies before it does not count (52), 0 = all counts
+        ("present_ms", "i8"),  # presence that counts towards the least share (50)
         ("sorted", "i8"),  # not of this draft: the draft that comes at this place in time
     ]
 )
@@ -154,6 +172,9 @@ class Desk(NamedTuple):
     terminals: Rows
     batches: Rows
     activities: Rows
+    sites: Rows  # the first is nowhere
+    sets: Rows
+    sheets: Numbers  # tap rows of time entered by hand, person by person
     corrections: Rows  # person by person, in order of decision
     line: Rows
     slots: Rows
@@ -194,6 +215,45 @@ def plan_length(desk: Desk, activity: int) -> int:
         return 0
     plan = desk.activities[activity]
     return max(0, plan["end_ms"] - plan["start_ms"])
+
+
+def set_at(desk: Desk, row: int, activity: int, when_ms: int) -> int:
+    """Return the set of parameters for an activity, or without one for the site of a tap."""
+    if activity >= 0:
+        found = desk.activities[activity]["first"]
+        stop = desk.activities[activity]["stop"]
+    else:
+        place = site_row(desk, desk.taps[row]["site"]) if row >= 0 else 0
+        found = desk.sites[place]["first"]
+        stop = desk.sites[place]["stop"]
+    for position in range(found + 1, stop):
+        if desk.sets[position]["from_ms"] <= when_ms:
+            found = position
+    return found
+
+
+def site_row(desk: Desk, site: int) -> int:
+    """Return the row of a site, 0 (nowhere) for an unknown one."""
+    low = 0
+    high = len(desk.sites)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if desk.sites[middle]["id"] <= site:
+            low = middle
+        else:
+            high = middle
+    return low if desk.sites[low]["id"] == site else 0
+
+
+def apart_m2(desk: Desk, one: int, other: int) -> int:
+    """Return the square of the way between two sites in metres, straight on; 0 if not known."""
+    here, there = desk.sites[site_row(desk, one)], desk.sites[site_row(desk, other)]
+    if not here["located"] or not there["located"]:
+        return 0
+    x = here["x_m"] - there["x_m"]
+    y = here["y_m"] - there["y_m"]
+    z = here["z_m"] - there["z_m"]
+    return x * x + y * y + z * z
 
 
 def decision_on(desk: Desk, rule: int, row: int) -> int:
@@ -244,8 +304,11 @@ HOT = (
     service_day,
     plan_length,
     decision_on,
+    set_at,
 )
 HELPERS = (
+    site_row,
+    apart_m2,
     month_number,
     raise_exception,
     propose,

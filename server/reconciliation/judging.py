@@ -7,14 +7,17 @@ from server.reconciliation import clock
 from server.reconciliation.arrays import GRADE_A, GRADE_B, GRADE_C, Row
 from server.reconciliation.codes import (
     AUTO,
+    ELSEWHEN_TYPES,
     FLAG_EXPIRED,
     FLAG_HOTLISTED,
+    FLAG_OVERRIDE,
     FLAG_TRAINING,
     PROOF_ANSWER,
     PROOF_CARD,
     PROOF_CG2,
     PROOF_HARDWARE,
     PROOF_TAC,
+    RECOVERED,
     RESULT_TORN,
     TORN_RESOLVED,
     TRAINING,
@@ -22,13 +25,16 @@ from server.reconciliation.codes import (
     VERDICT_FORKED,
     VERDICT_OK,
     VERDICT_PSAM_ORDER,
+    VERDICT_SYSTEM,
 )
 from server.reconciliation.desk import (
+    AFTER_REVOCATION,
     DOUBLE,
     DRIFT,
     EXPIRED,
     FORKED,
     FUTURE,
+    GROUP,
     HOTLISTED,
     NO_CLOCK,
     PENDING,
@@ -39,17 +45,20 @@ from server.reconciliation.desk import (
 )
 
 # What one event can stand for.
-REFUSED, FULL, HALF, RESCUE = 0, 1, 2, 3
+REFUSED, FULL, HALF, RESCUE, LISTED = 0, 1, 2, 3, 4
 
 
 def stance(tap: Row) -> int:
     """Tell what an event can stand for: a tap, half of a torn one, its rescue, or nothing.
 
+    A record of the card's log (LISTED) proves nothing and is a tap for a leader to judge.
     An event after a fork still stands if the card itself answered: it is then recorded under
     rule 3. One with a wrong proof never stands for a tap (rules 30, 31).
     """
     verdict = tap["verdict"]
     proof = tap["proof"]
+    if tap["type"] == RECOVERED:
+        return LISTED if verdict == VERDICT_SYSTEM else REFUSED
     if verdict not in (VERDICT_OK, VERDICT_FORKED):
         return REFUSED
     if tap["result"] == RESULT_TORN:
@@ -111,8 +120,8 @@ def kind_of(tap: Row) -> int:
 
 
 def grade_cap(kind: int, marks: int) -> int:
-    """Return the best grade left to a tap of this kind with these marks (rules 4, 55)."""
-    return GRADE_B if kind == AUTO or marks & (PENDING | WIDE_BOUNDS) else GRADE_A
+    """Return the best grade left to a tap of this kind with these marks (rules 4, 45, 55)."""
+    return GRADE_B if kind == AUTO or marks & (PENDING | WIDE_BOUNDS | GROUP) else GRADE_A
 
 
 def clock_marks(note: int) -> int:
@@ -136,7 +145,7 @@ def clock_marks(note: int) -> int:
 
 
 def terminal_marks(tap: Row, terminal: Row, received_ms: int) -> int:
-    """Return what the terminal's own chain says against an event (rules 3, 4)."""
+    """Return what the terminal's own history says against an event (rules 3, 4, 57)."""
     marks = 0
     if tap["verdict"] == VERDICT_FORKED:
         marks |= FORKED
@@ -145,21 +154,25 @@ def terminal_marks(tap: Row, terminal: Row, received_ms: int) -> int:
         marks |= FORKED
     if 0 < terminal["gap_seq"] < tap["seq"]:
         marks |= PENDING
+    if 0 < terminal["revoked_ms"] <= received_ms:
+        marks |= AFTER_REVOCATION
     return marks
 
 
 def card_marks(tap: Row, latest_ms: int, revoked_ms: int) -> int:
-    """Return what stands against the card at the time of the tap (rules 33, 34, expiry).
+    """Return what stands against the tap when it was made (rules 33, 34, 45, expiry).
 
     `latest_ms` is the latest instant at which the tap can have been made.
     """
     marks = 0
     # The flags of a rescue tell what was known then, not at the tap.
-    if tap["type"] != TORN_RESOLVED:
+    if tap["type"] not in ELSEWHEN_TYPES:
         if tap["flags"] & FLAG_HOTLISTED:
             marks |= HOTLISTED
         if tap["flags"] & FLAG_EXPIRED:
             marks |= EXPIRED
+        if tap["flags"] & FLAG_OVERRIDE:
+            marks |= GROUP
     if 0 < revoked_ms <= latest_ms and not marks & HOTLISTED:
         marks |= REVOKED
     return marks

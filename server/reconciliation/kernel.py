@@ -10,6 +10,7 @@ from server.reconciliation.credit import (
     credit_minutes,
     hold_minor,
     list_drafts,
+    list_sheets,
     mark_repeated,
     part_overlaps,
     sort_drafts,
@@ -18,7 +19,7 @@ from server.reconciliation.credit import (
 from server.reconciliation.desk import DRAFTS, ENTRIES, EXCEPTIONS, LOUD, PERSON, Desk
 from server.reconciliation.lines import build_line
 from server.reconciliation.ordering import sort_card
-from server.reconciliation.pairing import merge_lines, pair_line
+from server.reconciliation.pairing import judge_travel, merge_lines, pair_line
 
 
 def reconcile_persons(desk: Desk, other: Desk, first: int, stop: int) -> None:
@@ -41,6 +42,7 @@ def reconcile_person(desk: Desk, other: Desk) -> None:
         other.counts[PERSON] = desk.persons[desk.counts[PERSON]]["guardian"]
         pair_person(other)
         hold_minor(desk, other)
+    list_sheets(desk)
     adopt_corrections(desk, first_exception)
     sort_drafts(desk)
     mark_repeated(desk)
@@ -75,6 +77,7 @@ def pair_person(desk: Desk) -> None:
         build_line(desk, desk.person_cards[first + slot], slot)
         desk.slots[slot]["end"] = desk.counts[ENTRIES]
     merge_lines(desk, cards)
+    judge_travel(desk)
     pair_line(desk, cards)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from server.reconciliation import clock
-from server.reconciliation.arrays import GRADE_B, Numbers, Row, Rows
+from server.reconciliation.arrays import GRADE_B, GRADE_C, Numbers, Row, Rows
 from server.reconciliation.codes import (
     AUTO,
     GUARDIAN,
@@ -20,14 +20,19 @@ from server.reconciliation.codes import (
     PRESENCE,
     PROOF_ANSWER,
     PROOF_CARD,
+    PROOF_CG2,
     PROOF_TAC,
+    PROOF_TOKEN,
     SWITCH,
     VERDICT_FORKED,
 )
 from server.reconciliation.desk import (
     DISORDER,
     ENTRIES,
+    EXCUSED,
+    LOGGED,
     NEVER,
+    PHONE,
     QUARANTINE,
     RESCUED,
     TORN,
@@ -39,6 +44,7 @@ from server.reconciliation.desk import (
 from server.reconciliation.judging import (
     FULL,
     HALF,
+    LISTED,
     REFUSED,
     RESCUE,
     card_marks,
@@ -115,6 +121,8 @@ def judge_single(desk: Desk, place: Place, row: int) -> None:
         refuse(desk, row)
     elif kind == RESCUE:
         add_rescue(desk, place, row)
+    elif kind == LISTED:
+        add_listed(desk, place, row)
     else:
         add_half(desk, place, row)
 
@@ -130,7 +138,8 @@ def judge_group(desk: Desk, place: Place) -> None:
         elif kind == FULL:
             full += 1
     if full == 0:
-        judge_torn(desk, place)
+        if not judge_torn(desk, place):
+            add_listed(desk, place, first_of(desk, place, LISTED))
         return
     need = PROOF_CARD if proven_with(desk, place, PROOF_CARD) > 0 else PROOF_ANSWER
     proven = proven_with(desk, place, need)
@@ -180,7 +189,7 @@ def judge_against(desk: Desk, place: Place, winner: int) -> None:
     for position in range(place.start, place.stop):
         row = desk.order[position]
         kind = stance(desk.taps[row])
-        if row == winner or kind in (REFUSED, HALF):
+        if row == winner or kind in (REFUSED, HALF, LISTED):
             continue  # a half with the winner's counter is a try that the card never committed
         if kind == FULL:
             raise_exception(desk, 30, row, winner)
@@ -191,11 +200,16 @@ def judge_against(desk: Desk, place: Place, winner: int) -> None:
     add_full(desk, place, winner, marks)
 
 
-def judge_torn(desk: Desk, place: Place) -> None:
-    """Judge a counter that only torn taps and rescues speak of (rules 35, 36)."""
+def judge_torn(desk: Desk, place: Place) -> bool:
+    """Judge a counter that only torn taps and rescues speak of (rules 35, 36); tell if any do.
+
+    A record of the card's log says no more than they do.
+    """
     half, rescue = torn_pair(desk, place)
     if rescue < 0:
-        rescue = only_rescue(desk, place)
+        rescue = first_of(desk, place, RESCUE)
+    if rescue < 0 and first_of(desk, place, HALF) < 0:
+        return first_of(desk, place, LISTED) < 0
     strangers = 0
     for position in range(place.start, place.stop):
         row = desk.order[position]
@@ -210,6 +224,7 @@ def judge_torn(desk: Desk, place: Place) -> None:
         judge_halves(desk, place)
     elif strangers == 0:
         add_rescue(desk, place, rescue)
+    return True
 
 
 def torn_pair(desk: Desk, place: Place) -> tuple[int, int]:
@@ -226,10 +241,10 @@ def torn_pair(desk: Desk, place: Place) -> tuple[int, int]:
     return -1, -1
 
 
-def only_rescue(desk: Desk, place: Place) -> int:
-    """Return the row of the first rescue, -1 if there is none."""
+def first_of(desk: Desk, place: Place, wanted: int) -> int:
+    """Return the row of the first event that stands for something, -1 if there is none."""
     for position in range(place.start, place.stop):
-        if stance(desk.taps[desk.order[position]]) == RESCUE:
+        if stance(desk.taps[desk.order[position]]) == wanted:
             return desk.order[position]
     return -1
 
@@ -260,9 +275,38 @@ def add_full(desk: Desk, place: Place, row: int, marks: int) -> None:
         return
     tap = desk.taps[row]
     if not tap["proof"] & PROOF_TAC:
-        marks |= UNPROVEN
+        judge_unproven(desk, place, row, marks)
+        return
     entry = add_entry(desk, place, row, kind_of(tap), marks)
     grade_entry(desk.line[entry], tap["proof"])
+
+
+def judge_unproven(desk: Desk, place: Place, row: int, marks: int) -> None:
+    """Add a tap without TAC: by phone (51), in a declared outage, or for a leader (32)."""
+    tap = desk.taps[row]
+    revoked_ms = desk.terminals[tap["terminal"]]["revoked_ms"]
+    phone = tap["proof"] & PROOF_TOKEN != 0
+    if not phone and 0 < revoked_ms <= desk.batches[tap["batch"]]["received_ms"]:
+        raise_exception(desk, 30, row, -1)  # neither card nor terminal speaks for it (57)
+        return
+    excused = desk.clock[row]["note"] & clock.ENCLOSED != 0 and tap["proof"] & PROOF_CG2 != 0
+    if phone:
+        marks |= PHONE
+    else:
+        marks |= EXCUSED if excused else UNPROVEN
+    line = desk.line[add_entry(desk, place, row, kind_of(tap), marks)]
+    grade_entry(line, tap["proof"])
+    if phone:
+        line["grade"] = desk.policy.token_grade
+    elif excused:
+        line["grade"] = GRADE_B
+    line["grade"] = max(line["grade"], grade_cap(line["kind"], line["marks"]))
+
+
+def add_listed(desk: Desk, place: Place, row: int) -> None:
+    """Add a record of the card's log: direction by order, grade C, for a leader (rule 37)."""
+    line = desk.line[add_entry(desk, place, row, AUTO, LOGGED)]
+    line["grade"] = GRADE_C
 
 
 def add_pair(desk: Desk, place: Place, half: int, rescue: int) -> None:
@@ -300,7 +344,8 @@ def add_entry(desk: Desk, place: Place, row: int, kind: int, marks: int) -> int:
     tap, time = desk.taps[row], desk.clock[row]
     latest_ms = time["when_ms"] + time["radius_ms"]
     terminal = desk.terminals[tap["terminal"]]
-    if terminal["fork_ms"] > 0 or terminal["gap_seq"] > 0 or tap["verdict"] == VERDICT_FORKED:
+    told = terminal["fork_ms"] | terminal["gap_seq"] | terminal["revoked_ms"]
+    if told > 0 or tap["verdict"] == VERDICT_FORKED:
         received_ms = desk.batches[tap["batch"]]["received_ms"]
         marks |= terminal_marks(tap, terminal, received_ms)
     marks |= card_marks(tap, latest_ms, desk.cards[place.card]["revoked_ms"])
@@ -328,8 +373,8 @@ def settle_order(line: Rows, first: int, stop: int) -> None:
     before = -1
     for position in range(first, stop):
         entry = line[position]
-        if entry["marks"] & QUARANTINE:
-            continue
+        if entry["marks"] & (QUARANTINE | LOGGED):
+            continue  # what proves nothing contradicts nobody
         if before >= 0:
             earliest = line[before]["when_ms"] - line[before]["radius_ms"]
             if earliest > entry["when_ms"] + entry["radius_ms"]:
@@ -337,11 +382,35 @@ def settle_order(line: Rows, first: int, stop: int) -> None:
                 entry["marks"] |= DISORDER
         before = position
     reached = NEVER
+    listed = False
     for position in range(first, stop):
         entry = line[position]
+        if entry["marks"] & LOGGED:
+            listed = True
+            continue
         if not entry["marks"] & (QUARANTINE | DISORDER):
             reached = max(reached, entry["when_ms"])
             entry["when_ms"] = reached
+    if listed:
+        place_listed(line, first, stop)
+
+
+def place_listed(line: Rows, first: int, stop: int) -> None:
+    """Keep records of the log between the taps around them: the counter says where they belong."""
+    latest = -NEVER
+    for position in range(stop - 1, first - 1, -1):
+        entry = line[position]
+        if entry["marks"] & LOGGED:
+            entry["when_ms"] = min(entry["when_ms"], latest)
+        elif not entry["marks"] & (QUARANTINE | DISORDER):
+            latest = entry["when_ms"]
+    reached = NEVER
+    for position in range(first, stop):
+        entry = line[position]
+        if entry["marks"] & (QUARANTINE | DISORDER):
+            continue
+        reached = max(reached, entry["when_ms"])
+        entry["when_ms"] = reached
 
 
 HOT = (
@@ -360,11 +429,14 @@ HELPERS = (
     judge_against,
     judge_torn,
     torn_pair,
-    only_rescue,
+    first_of,
+    add_listed,
+    judge_unproven,
     judge_halves,
     refuse,
     add_pair,
     add_rescue,
     add_half,
     settle_order,
+    place_listed,
 )

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from server.ingest.models import Batch, EventFork, StoredEvent, StoredRange
-from server.ingest.verdicts import Verdict
+from server.ingest.verdicts import Proof, Verdict
 from server.people.models import Card, Volunteer
+from server.phone_cards.proofs import later_uses
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History
 from server.reconciliation.models import Correction
-from server.terminals.models import Activity, Psam, Site, Terminal
+from server.reconciliation.places import Places, load_activities, load_parameters
+from server.reconciliation.telling import SPOKEN_TYPES, tell
+from server.terminals.models import Terminal, TerminalKey
 from swipe.event import EVENT_LAYOUT
 from swipe.kinds import EventType
 
@@ -30,12 +33,6 @@ from swipe.kinds import EventType
 PIECE = 5_000
 FORK = "fork"
 _ACC = EVENT_LAYOUT.span("card_acc")[0]
-_PAYLOAD = EVENT_LAYOUT.span("card_ctr")[0]
-# Where a payload names an earlier event: voided_seq, and of_seq of a duplicate.
-_NAMED: dict[int, slice] = {
-    EventType.VOID_LAST: slice(_PAYLOAD, _PAYLOAD + 4),
-    EventType.REJECTED: slice(_PAYLOAD + 6, _PAYLOAD + 10),
-}
 _EVENT_COLUMNS = (
     StoredEvent.terminal_id,
     StoredEvent.seq,
@@ -60,12 +57,20 @@ _EVENT_COLUMNS = (
 )
 
 
+_ASN = _EVENT_COLUMNS.index(StoredEvent.card_asn)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A history and the numbers that its indices stand for."""
 
     history: History
     terminals: NDArray[np.int64]
+    sites: tuple[int | None, ...] = ()  # of time that was entered without a tap, by correction
+
+    def entered_at(self, correction: int) -> int | None:
+        """Return the site of time that was entered without a tap."""
+        return self.sites[correction] if 0 <= correction < len(self.sites) else None
 
     def event(self, row: int) -> tuple[int, int]:
         """Return terminal id and sequence number of a row of the taps."""
@@ -81,28 +86,28 @@ def load(session: Session, persons: Collection[int] | None) -> Loaded:
     card_of = {row[1]: number for number, row in enumerate(cards)}
     events = _events(session, None if persons is None else list(card_of))
     terminals = sorted({row[0] for row in events})
-    activities = session.execute(
-        sa.select(Activity.id, Activity.start_ms, Activity.end_ms).order_by(Activity.id)
-    ).all()
+    places = Places.read(session)
+    activities = load_activities(session)
     corrections = _corrections(session, person_of)
     terminals = sorted({*terminals, *(row.terminal for row in corrections if row.terminal)})
     terminal_of = _index(terminals)
-    activity_of = _index(row[0] for row in activities)
+    activity_of = _index(activities["id"].tolist())
     batches = _batches(session, terminals)
-    taps = _taps(session, events, batches, (terminal_of, card_of, activity_of))
+    taps = _taps(places, events, batches, (terminal_of, card_of, activity_of))
+    _count_tokens_once(session, taps, events)
     history = History(
         taps=taps,
         persons=_person_array(people, person_of, persons),
         cards=_card_array(cards, person_of),
         terminals=_terminal_array(session, terminals),
         batches=_batch_array(batches),
-        activities=_filled(arrays.ACTIVITY_DTYPE, activities, ("id", "start_ms", "end_ms")),
-        corrections=_correction_array(session, corrections, person_of, terminal_of),
+        activities=activities,
+        corrections=_correction_array(places, corrections, (person_of, terminal_of, activity_of)),
+        sites=places.rows,
+        parameters=load_parameters(session, places.regions),
     )
-    return Loaded(
-        history,
-        np.array(terminals, dtype=np.int64),
-    )
+    sites = tuple(row.site for row in corrections)
+    return Loaded(history, np.array(terminals, dtype=np.int64), sites)
 
 
 def _index(ids: Iterable[int]) -> dict[int, int]:
@@ -164,7 +169,7 @@ def _of_cards(asns: list[str]) -> sa.ColumnElement[bool]:
 
 
 def _taps(
-    session: Session,
+    places: Places,
     events: list[Sequence[Any]],
     batches: list[Sequence[Any]],
     places_of: tuple[dict[int, int], dict[str, int], dict[int, int]],
@@ -177,7 +182,6 @@ def _taps(
      psam_seq, flags, kind, result, proof, verdict, raw) = zip(*events, strict=True)  # fmt: skip
     batch_of = _index(row[0] for row in batches)
     receipts = {(row[1], bytes(row[2])): index for index, row in enumerate(batches)}
-    places = _places(session)
     for name, column in (
         ("seq", seq), ("boot", boot), ("up_ms", up), ("utc_ms", utc), ("card_ctr", ctr),
         ("flags", flags), ("type", kind), ("result", result),
@@ -198,23 +202,30 @@ def _taps(
         for number, name in zip(terminal, anchor, strict=True)
     ]
     taps["psam"] = np.unique([bytes(number or b"") for number in psam_no], return_inverse=True)[1]
-    taps["ref"] = _refs(kind, psam_seq, raw)
-    resolved = np.array(kind) == EventType.TORN_RESOLVED
-    taps["hint"] = np.where(resolved, [bytes(data)[_ACC] for data in raw], 0)
+    # Only held against each other: all 32 bits of a number that a damaged event may name.
+    taps["ref"] = np.array(psam_seq, np.int64).astype(np.int32)
     taps["site"] = [
         number or places.by_psam.get(bytes(psam or b""), 0)
         for number, psam in zip(site, psam_no, strict=True)
     ]
     taps["tz_q"] = [places.zones.get(int(number), 0) for number in taps["site"]]
+    for row in np.flatnonzero(np.isin(taps["type"], SPOKEN_TYPES)).tolist():
+        if kind[row] == EventType.TORN_RESOLVED:
+            taps["hint"][row] = bytes(raw[row])[_ACC]
+        elif verdict[row] != Verdict.MALFORMED:
+            tell(taps[row], bytes(raw[row]), places)
     return taps
 
 
-def _refs(kind: Sequence[int], psam_seq: Sequence[int], raw: Sequence[bytes]) -> list[int]:
-    """Return psam_seq, or for VOID_LAST and REJECTED the number of the event they name."""
-    return [
-        int.from_bytes(bytes(data)[_NAMED[which]]) if which in _NAMED else n
-        for which, n, data in zip(kind, psam_seq, raw, strict=True)
-    ]
+def _count_tokens_once(session: Session, taps: Array, events: list[Sequence[Any]]) -> None:
+    """Take the proof from every tap whose phone token had proven another one before."""
+    phone = np.flatnonzero(taps["proof"] & Proof.TOKEN).tolist()
+    if not phone:
+        return
+    later = later_uses(session, {events[row][_ASN] for row in phone})
+    for row in phone:
+        if tuple(events[row][:2]) in later:
+            taps["proof"][row] &= ~int(Proof.TOKEN)
 
 
 def _batches(session: Session, terminals: Collection[int]) -> list[Sequence[Any]]:
@@ -234,22 +245,6 @@ def _batch_array(batches: list[Sequence[Any]]) -> Array:
     rows["id"] = [row[0] for row in batches]
     rows["received_ms"] = rows["receipt_ms"] = [row[3] for row in batches]
     return rows
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Zone of each site; site of each PSAM."""
-
-    zones: dict[int, int]
-    by_psam: dict[bytes, int]
-
-
-def _places(session: Session) -> _Places:
-    zones = {number: zone for number, zone in session.execute(sa.select(Site.id, Site.tz_q))}  # noqa: C416 - a row is not a pair for mypy
-    statement = sa.select(Psam.number, Terminal.site_id).join(
-        Terminal, Terminal.id == Psam.terminal_id
-    )
-    return _Places(zones, {bytes(number): site for number, site in session.execute(statement)})
 
 
 def _person_array(
@@ -289,6 +284,15 @@ def _terminal_array(session: Session, terminals: list[int]) -> Array:
         if terminal_id in at:
             rows[at[terminal_id]]["fork_ms"] = at_ms
             rows[at[terminal_id]]["fork_seq"] = seq
+    revoked = (
+        sa.select(TerminalKey.terminal_id, sa.func.max(TerminalKey.revoked_ms))
+        .join(Terminal, Terminal.id == TerminalKey.terminal_id)
+        .where(Terminal.state == "revoked", TerminalKey.revoked_ms.is_not(None))
+        .group_by(TerminalKey.terminal_id)
+    )
+    for terminal_id, revoked_ms in session.execute(revoked):
+        if terminal_id in at:
+            rows[at[terminal_id]]["revoked_ms"] = revoked_ms
     for terminal_id, seq in _first_gaps(session):
         if terminal_id in at:
             rows[at[terminal_id]]["gap_seq"] = seq
@@ -318,29 +322,22 @@ def _corrections(session: Session, person_of: dict[int, int]) -> list[Correction
 
 
 def _correction_array(
-    session: Session,
+    places: Places,
     corrections: list[Correction],
-    person_of: dict[int, int],
-    terminal_of: dict[int, int],
+    places_of: tuple[dict[int, int], dict[int, int], dict[int, int]],
 ) -> Array:
+    person_of, terminal_of, activity_of = places_of
     rows = arrays.empty(arrays.CORRECTION_DTYPE, len(corrections))
-    zones = {row[0]: row[1] for row in session.execute(sa.select(Site.id, Site.tz_q))}
-    zone = min(zones.items())[1] if zones else 0
+    zone = min(places.zones.items())[1] if places.zones else 0
     for index, made in enumerate(corrections):
         row = rows[index]
         row["id"], row["at_ms"] = made.id, made.at_ms
         row["start_ms"], row["end_ms"] = made.start_ms or 0, made.end_ms or 0
         row["person"], row["rule"] = person_of[made.person], made.rule
         row["terminal"] = terminal_of[made.terminal] if made.terminal is not None else -1
-        row["seq"], row["minutes"], row["activity"] = made.seq or 0, made.minutes, -1
+        row["seq"], row["minutes"] = made.seq or 0, made.minutes
+        row["activity"] = activity_of.get(made.activity or 0, -1)
         row["grade"] = arrays.GRADE_NAMES.index(made.grade)
         row["decision"] = arrays.DECISION_NAMES.index(made.decision)
-        row["tz_q"] = zone
+        row["tz_q"] = places.zones.get(made.site or 0, zone)
     return rows
-
-
-def _filled(dtype: np.dtype[np.void], rows: Sequence[Any], names: tuple[str, ...]) -> Array:
-    filled = arrays.empty(dtype, len(rows))
-    for column, name in enumerate(names):
-        filled[name] = [row[column] or 0 for row in rows]
-    return filled

@@ -54,6 +54,8 @@ class ServiceInterval(Base):
     activity: Mapped[int | None] = mapped_column(sa.BigInteger)
     service_day: Mapped[dt.date]
     engine_version: Mapped[int]
+    # Ids of the parameters that applied beside the policy, with commas.
+    parameters: Mapped[str] = mapped_column(sa.String(200), default="", server_default="")
     made_ms: Mapped[Millis]
     current: Mapped[bool]
 
@@ -85,7 +87,10 @@ class ReconException(Base):
 
 
 class Correction(Base):
-    """A leader's decision; it refers to what it corrects and is never edited."""
+    """A leader's decision; it refers to what it corrects and is never edited.
+
+    `record` is what was decided in canonical form, signed by the server when it was written.
+    """
 
     __tablename__ = "correction"
 
@@ -103,4 +108,38 @@ class Correction(Base):
     leader: Mapped[str] = mapped_column(sa.String(64))
     approved_by: Mapped[str | None] = mapped_column(sa.String(64))
     at_ms: Mapped[Millis]
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    # Where and what for, if no tap says it.
+    site: Mapped[int | None] = mapped_column(sa.BigInteger)
+    activity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    record: Mapped[bytes | None]
+    signature: Mapped[bytes | None] = mapped_column(sa.LargeBinary(64))
+    key_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+
+
+class RuleParameter(Base):
+    """What an activity, a site, a region or everybody has of its own from an instant on."""
+
+    __tablename__ = "rule_parameter"
+
+    id: Mapped[Id]
+    from_ms: Mapped[Millis]
+    activity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    site: Mapped[int | None] = mapped_column(sa.BigInteger)
+    region: Mapped[str] = mapped_column(sa.String(12))
+    settings: Mapped[dict[str, int]] = mapped_column(sa.JSON)
+    actor: Mapped[str] = mapped_column(sa.String(64))
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    at_ms: Mapped[Millis]
+
+
+class LostTerminal(Base):
+    """A terminal that will never report again: nobody waits for its records."""
+
+    __tablename__ = "lost_terminal"
+
+    terminal_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    since_ms: Mapped[Millis]
+    at_ms: Mapped[Millis]
+    actor: Mapped[str] = mapped_column(sa.String(64))
     reason: Mapped[str] = mapped_column(sa.String(200))

@@ -19,17 +19,20 @@ from server.reconciliation.arrays import (
 )
 from server.reconciliation.codes import AUTO, GUARDIAN, IN, OUT, PRESENCE, SWITCH
 from server.reconciliation.desk import (
+    AFTER_REVOCATION,
     COUNTER_GAP,
     DISORDER,
     DOUBLE,
     DRAFTS,
     ENTRIES,
     EXPIRED,
+    FOREIGN,
     FORKED,
     HOTLISTED,
     IN_AGAIN,
     IN_NEXT_DAY,
     LATE_OUT,
+    LOGGED,
     LONG,
     MIDNIGHT,
     MISSING_OUT,
@@ -41,18 +44,35 @@ from server.reconciliation.desk import (
     REVOKED,
     SHORT,
     SWITCHED,
+    TRAVELLED,
     TWO_CARDS,
     TWO_SITES,
     UNPROVEN,
     Desk,
+    apart_m2,
     decision_on,
     plan_length,
     raise_exception,
     service_day,
+    set_at,
 )
 
 # What keeps a tap from being credited whatever its partner is.
-FAULTS = FORKED | UNPROVEN | HOTLISTED | REVOKED | DISORDER | EXPIRED | QUARANTINE
+FAULTS = (
+    FORKED | UNPROVEN | HOTLISTED | REVOKED | DISORDER | EXPIRED | QUARANTINE
+    | LOGGED | AFTER_REVOCATION
+)  # fmt: skip
+# What keeps an interval from being credited and no tap of it.
+SPAN_FAULTS = COUNTER_GAP | FOREIGN
+# Every fault with the rule it is listed under, the gravest first.
+GRAVITY = (
+    (FORKED, 3), (HOTLISTED, 33), (EXPIRED, 59), (REVOKED, 34), (AFTER_REVOCATION, 57),
+    (QUARANTINE, 27), (DISORDER, 53), (UNPROVEN, 32), (LOGGED, 37), (FOREIGN, 19),
+    (COUNTER_GAP, 28),
+)  # fmt: skip
+# Half way round the Earth: nobody is farther away than that.
+FARTHEST_M = 20_000_000
+MS_PER_HOUR_BY_KM = 3_600
 
 
 def merge_lines(desk: Desk, cards: int) -> None:
@@ -82,6 +102,37 @@ def earlier(desk: Desk, one: int, other: int) -> bool:
     if tap["terminal"] != other_tap["terminal"]:
         return tap["terminal"] < other_tap["terminal"]
     return tap["seq"] < other_tap["seq"]
+
+
+def judge_travel(desk: Desk) -> None:
+    """Mark taps at two sites that nobody can have made one after the other (rule 21)."""
+    before = -1
+    for place in range(desk.counts[ENTRIES]):
+        position = desk.line[place]["merged"]
+        entry = desk.line[position]
+        if entry["marks"] & (FAULTS | NO_CLOCK) or entry["kind"] not in (IN, OUT, AUTO, SWITCH):
+            continue
+        if (
+            before >= 0
+            and desk.taps[desk.line[before]["row"]]["site"] != (desk.taps[entry["row"]]["site"])
+        ):
+            judge_way(desk, before, position)
+        before = position
+
+
+def judge_way(desk: Desk, before: int, position: int) -> None:
+    """Hold the way between two taps against the time between them, as long as it can have been."""
+    first, last = desk.line[before], desk.line[position]
+    way_m2 = apart_m2(desk, desk.taps[first["row"]]["site"], desk.taps[last["row"]]["site"])
+    time_ms = last["when_ms"] + last["radius_ms"] - first["when_ms"] + first["radius_ms"]
+    reach_m = min(desk.policy.travel_kmh * max(0, time_ms) // MS_PER_HOUR_BY_KM, FARTHEST_M)
+    if way_m2 <= reach_m * reach_m:
+        return
+    raise_exception(desk, 21, last["row"], first["row"])
+    for number in (before, position):
+        entry = desk.line[number]
+        entry["marks"] |= TRAVELLED
+        entry["grade"] = max(entry["grade"], GRADE_B)
 
 
 def pair_line(desk: Desk, cards: int) -> None:
@@ -136,7 +187,12 @@ def note_presence(desk: Desk, slot: Row, entry: Row) -> None:
 
 
 def is_double(desk: Desk, last: Row, entry: Row) -> bool:
-    """Tell if a tap repeats the card's last one: same terminal, or same kind anywhere (rule 5)."""
+    """Tell if a tap repeats the card's last one: same terminal, or same kind anywhere (rule 5).
+
+    A record of the card's log makes no proven tap a double.
+    """
+    if last["marks"] & LOGGED and not entry["marks"] & LOGGED:
+        return False
     if abs(entry["when_ms"] - last["when_ms"]) > desk.policy.duplicate_ms:
         return False
     tap, before = desk.taps[entry["row"]], desk.taps[last["row"]]
@@ -206,34 +262,23 @@ def list_orphan(desk: Desk, entry: Row, last_out: int) -> None:
 def main_fault(marks: int) -> int:
     """Return the gravest rule that keeps a tap from being credited, 0 if none does.
 
-    >>> main_fault(HOTLISTED | DISORDER), main_fault(QUARANTINE), main_fault(PAIRED)
-    (33, 27, 0)
+    >>> main_fault(HOTLISTED | DISORDER), main_fault(QUARANTINE), main_fault(LOGGED)
+    (33, 27, 37)
     """
-    if not marks & (FAULTS | COUNTER_GAP):
+    if not marks & (FAULTS | SPAN_FAULTS):
         return 0
-    if marks & FORKED:
-        return 3
-    if marks & HOTLISTED:
-        return 33
-    if marks & EXPIRED:
-        return 59
-    if marks & REVOKED:
-        return 34
-    if marks & QUARANTINE:
-        return 27
-    if marks & DISORDER:
-        return 53
-    return 32 if marks & UNPROVEN else 28
+    for bit, rule in GRAVITY:
+        if marks & bit:
+            return rule
+    return 0
 
 
-def fault_state(rule: int) -> int:
-    """Return the state of an interval under a fault: final, waiting for records, or for people.
-
-    >>> fault_state(33) == ZERO, fault_state(27) == HELD, fault_state(34) == EXCEPTION
-    (True, True, True)
-    """
+def fault_state(desk: Desk, rule: int, end_ms: int) -> int:
+    """Return the state of an interval under a fault: final, waiting for records, or for people."""
     if rule in (33, 59):
         return ZERO
+    if rule == 28 and desk.as_of_ms - end_ms >= desk.policy.gap_wait_ms:
+        return EXCEPTION  # whoever has the missing record is lost
     return HELD if rule in (27, 28) else EXCEPTION
 
 
@@ -248,12 +293,14 @@ def close(desk: Desk, opened: int, position: int, kind: int) -> None:
         at_once = span <= desk.policy.duplicate_ms and tap["terminal"] != out_tap["terminal"]
         if at_once and not marks & NO_CLOCK:
             return  # in and out again at once: nobody served (rule 6)
-        if long and not within_plan(desk, tap["activity"], last["when_ms"]):
+        if long and not within_plan(desk, first, last["when_ms"]):
             leave_open(desk, opened, -1, True)
             if kind == OUT:
                 list_orphan(desk, last, -1)
             return
     rules = span_rules(first, last, tap, out_tap)
+    if rules & TWO_SITES:
+        rules |= family_rules(desk, tap["activity"], out_tap["activity"])
     if long:
         rules |= LONG
     if kind == SWITCH:
@@ -266,11 +313,21 @@ def close(desk: Desk, opened: int, position: int, kind: int) -> None:
     settle_draft(desk, draft, marks | rules, span)
 
 
-def within_plan(desk: Desk, activity: int, when_ms: int) -> bool:
+def within_plan(desk: Desk, opened: Row, when_ms: int) -> bool:
     """Tell if a plan foresaw that somebody would still be there (rule 38)."""
+    activity = desk.taps[opened["row"]]["activity"]
     if plan_length(desk, activity) == 0:
         return False
-    return when_ms <= desk.activities[activity]["end_ms"] + desk.policy.grace_ms
+    grace_ms = desk.sets[set_at(desk, opened["row"], activity, opened["when_ms"])]["grace_ms"]
+    return when_ms <= desk.activities[activity]["end_ms"] + grace_ms
+
+
+def family_rules(desk: Desk, one: int, other: int) -> int:
+    """Return FOREIGN if two activities are known to be of two families (rule 19)."""
+    if one < 0 or other < 0:
+        return 0
+    family, other_family = desk.activities[one]["family"], desk.activities[other]["family"]
+    return FOREIGN if 0 < family != other_family > 0 else 0
 
 
 def span_rules(first: Row, last: Row, tap: Row, out_tap: Row) -> int:
@@ -293,13 +350,13 @@ def settle_draft(desk: Desk, draft: Row, marks: int, span: int) -> None:
     fault = main_fault(marks)
     if fault > 0:
         draft["main"] = fault
-        draft["state"] = fault_state(fault)
+        draft["state"] = fault_state(desk, fault, draft["end_ms"])
         if fault not in (27, 53):
             draft["from_ms"] = draft["start_ms"]
             draft["until_ms"] = draft["end_ms"]
         return
     draft["state"] = CREDITED
-    if span < desk.policy.min_interval_ms:
+    if span < desk.sets[draft["set"]]["min_interval_ms"]:
         draft["rules"] |= SHORT
         draft["state"] = ZERO
     if marks & LONG:
@@ -344,7 +401,7 @@ def leave_open(desk: Desk, opened: int, again: int, over: bool) -> None:
     fault = main_fault(first["marks"])
     if fault > 0:
         draft["main"] = fault
-        draft["state"] = fault_state(fault)
+        draft["state"] = fault_state(desk, fault, draft["end_ms"])
     elif over:
         propose_end(desk, draft, presence_ms)
 
@@ -355,7 +412,8 @@ def overdue(desk: Desk, opened: int) -> bool:
     activity = desk.taps[first["row"]]["activity"]
     if plan_length(desk, activity) > 0:
         planned_ms = max(first["when_ms"], desk.activities[activity]["end_ms"])
-        return desk.as_of_ms >= planned_ms + desk.policy.grace_ms
+        grace_ms = desk.sets[set_at(desk, first["row"], activity, first["when_ms"])]["grace_ms"]
+        return desk.as_of_ms >= planned_ms + grace_ms
     return desk.as_of_ms >= first["when_ms"] + desk.policy.max_shift_ms
 
 
@@ -394,7 +452,10 @@ def add_draft(desk: Desk, opened: int, position: int, rules: int) -> Row:
         draft["end_ms"] = max(first["when_ms"], desk.line[position]["when_ms"])
     draft["other_row"] = draft["out_row"]
     draft["rules"] = rules
-    draft["cap_ms"] = plan_length(desk, desk.taps[first["row"]]["activity"])
+    activity = desk.taps[first["row"]]["activity"]
+    draft["activity"] = activity
+    draft["cap_ms"] = plan_length(desk, activity)
+    draft["set"] = set_at(desk, first["row"], activity, first["when_ms"])
     return draft
 
 
@@ -420,6 +481,10 @@ def blank_draft(desk: Desk) -> Row:
     draft["limit_ms"] = 0
     draft["correction"] = -1
     draft["minutes"] = 0
+    draft["activity"] = -1
+    draft["set"] = 0
+    draft["counts_ms"] = 0
+    draft["present_ms"] = 0
     return draft
 
 
@@ -439,6 +504,9 @@ HOT = (
     blank_draft,
 )
 HELPERS = (
+    judge_travel,
+    judge_way,
+    family_rules,
     merge_lines,
     earlier,
     pair_line,

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 # Raised whenever the same history could give another result; kept with every interval.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -46,6 +46,52 @@ class Policy:
     time_width_ms: int = 31 * DAY_MS
     # Rule 14: forgetting happens; a fourth time in one month deserves a talk.
     repeated_missing: int = 3
+    # Rule 21: faster than any train between two places; whoever flies does not tap at the gate.
+    travel_kmh: int = 400
+    # Rule 19, where travel does not count: the pace of a bus in town, stops included.
+    pace_kmh: int = 30
+    # Rule 28: after this a terminal that is silent is lost, and a leader decides without it.
+    gap_wait_ms: int = 14 * DAY_MS
+    # Rule 51: best grade (1 = A, 2 = B, 3 = C) of a tap by phone; a phone proves no chip.
+    token_grade: int = 2
+    # Rule 39: time after which a break is owed, and its length; 0 = no break is taken off.
+    break_after_ms: int = 0
+    break_ms: int = 30 * MINUTE_MS
+    # Rule 40: 1 = time before the planned start, or after the planned end, counts as it is.
+    early_counts: int = 1
+    late_counts: int = 1
+    # Rule 40: credited minutes are a multiple of this.
+    round_minutes: int = 1
+    # Rule 50: least presence in percent of the planned length, 0 = any.
+    share_percent: int = 0
+    # Rule 19: 1 = the way between two sites counts.
+    travel_counts: int = 1
 
 
 DEFAULT_POLICY = Policy()
+# What an activity, a site or a region may have of its own, from a day on. The others decide which
+# taps belong together, before anybody knows to what activity.
+SCOPED = (
+    "min_interval_ms",
+    "grace_ms",
+    "break_after_ms",
+    "break_ms",
+    "early_counts",
+    "late_counts",
+    "round_minutes",
+    "share_percent",
+    "travel_counts",
+)
+# Bounds of what may be set: a slip of the finger must not empty a city's ledger.
+LIMITS: dict[str, tuple[int, int]] = {
+    "min_interval_ms": (0, 4 * HOUR_MS),
+    "grace_ms": (0, 12 * HOUR_MS),
+    "break_after_ms": (0, 24 * HOUR_MS),
+    "break_ms": (0, 4 * HOUR_MS),
+    "early_counts": (0, 1),
+    "late_counts": (0, 1),
+    "round_minutes": (1, 60),
+    "share_percent": (0, 100),
+    "travel_counts": (0, 1),
+}
+assert set(LIMITS) == set(SCOPED) <= {field.name for field in fields(Policy)}

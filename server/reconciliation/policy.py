@@ -33,4 +33,4 @@ def reconcile_arrays(
     """
     check(history)
     chosen = choose_engine(engine, len(history.taps))
-    return derive(history, chosen, chosen.settings(policy), as_of_ms)
+    return derive(history, chosen, policy, as_of_ms)

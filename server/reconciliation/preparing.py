@@ -13,12 +13,16 @@ from server.reconciliation.arrays import (
     BATCH_DTYPE,
     CARD_DTYPE,
     CORRECTION_DTYPE,
+    PARAMETER_DTYPE,
     PERSON_DTYPE,
+    SITE_DTYPE,
     TAP_DTYPE,
     TERMINAL_DTYPE,
     Array,
     History,
 )
+from server.reconciliation.clock import DROPPED
+from server.reconciliation.codes import MANUAL
 from server.reconciliation.compiled import Engine
 from server.reconciliation.desk import (
     CARD_ROWS,
@@ -34,8 +38,10 @@ DTYPES = {
     "batches": BATCH_DTYPE,
     "activities": ACTIVITY_DTYPE,
     "corrections": CORRECTION_DTYPE,
+    "sites": SITE_DTYPE,
+    "parameters": PARAMETER_DTYPE,
 }
-REGISTERS = ("persons", "cards", "terminals", "batches", "activities")
+REGISTERS = ("persons", "cards", "terminals", "batches", "activities", "sites", "parameters")
 # Which index leads where; -1 is allowed where a row may have none. Taps are surveyed apart.
 REFERENCES = (
     ("cards", "person", "persons", 0),
@@ -44,8 +50,6 @@ REFERENCES = (
     ("corrections", "terminal", "terminals", -1),
     ("corrections", "activity", "activities", -1),
 )
-# A tap raises at most: itself refused or orphaned, a counter gap before it, its interval.
-EXCEPTIONS_PER_TAP = 3
 
 
 def check(history: History) -> None:
@@ -99,8 +103,18 @@ def card_rows(history: History, starts: NDArray[np.int64]) -> Array:
     return rows
 
 
-def person_rows(history: History) -> Array:
-    """Return the persons with the places of their cards and corrections."""
+def order_sheets(history: History, clock: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of time entered by hand, person by person, and where each person begins."""
+    taps, persons = history.taps, len(history.persons)
+    rows = np.flatnonzero((taps["type"] == MANUAL) & (taps["card"] >= 0))
+    rows = rows[[not clock[row]["note"] & DROPPED for row in rows.tolist()]] if len(rows) else rows
+    owners = history.cards["person"][taps["card"][rows]]
+    order = np.lexsort((taps["seq"][rows], taps["terminal"][rows], owners))
+    return rows[order], starts_of(owners, persons)
+
+
+def person_rows(history: History, sheets: NDArray[np.int64]) -> Array:
+    """Return the persons with the places of their cards, corrections and sheets."""
     rows = np.zeros(len(history.persons), PERSON_ROWS)
     for name in ("minor_until_ms", "guardian", "derive"):
         rows[name] = history.persons[name]
@@ -108,6 +122,7 @@ def person_rows(history: History) -> Array:
     decided = starts_of(history.corrections["person"], len(rows))
     rows["cards"], rows["cards_stop"] = cards[:-1], cards[1:]
     rows["decided"], rows["decided_stop"] = decided[:-1], decided[1:]
+    rows["sheets"], rows["sheets_stop"] = sheets[:-1], sheets[1:]
     return rows
 
 

@@ -28,17 +28,21 @@ from server.reconciliation.desk import (
     SLOT_ROWS,
     Desk,
 )
+from server.reconciliation.parameters import Policy
 from server.reconciliation.preparing import (
     Places,
     card_rows,
     correction_rows,
     order_cards,
+    order_sheets,
     person_rows,
     rows_of,
 )
+from server.reconciliation.scoping import Scopes, resolve
 
-# A tap raises at most: itself refused or orphaned, a counter gap before it, its interval.
-EXCEPTIONS_PER_TAP = 3
+# A tap raises at most: itself refused or orphaned, a way nobody can have made, a counter gap
+# before it, its interval; a sheet raises one.
+EXCEPTIONS_PER_TAP = 4
 # Rows moved at once when the parts are joined: numpy copies what overlaps.
 MOVED_ROWS = 65_536
 
@@ -59,13 +63,15 @@ class Bounds(NamedTuple):
     intervals: NDArray[np.int64]
 
 
-def derive(history: History, engine: Engine, settings: Any, as_of_ms: int) -> Result:
+def derive(history: History, engine: Engine, policy: Policy, as_of_ms: int) -> Result:
     """Correct the clocks, order the cards, judge every part, join the results."""
     taps = engine.table(history.taps)
-    clock = correct_clocks(history, taps, settings, engine)
+    clock = correct_clocks(history, taps, engine.settings(policy), engine)
     order, places = order_cards(history, taps, clock, engine)
-    facts = lay_out(history, (taps, clock, order, places), engine, settings)
-    facts = facts._replace(as_of_ms=as_of_ms)
+    scopes = resolve(history, policy)
+    settings = engine.settings(policy)
+    facts = lay_out(history, (taps, clock, order, places), engine, scopes)
+    facts = facts._replace(policy=settings, as_of_ms=as_of_ms)
     bounds = sum_up(history, places)
     parts = cut(bounds, engine.threads)
     intervals = engine.room(int(bounds.intervals[-1]), INTERVAL_DTYPE)
@@ -78,7 +84,7 @@ def derive(history: History, engine: Engine, settings: Any, as_of_ms: int) -> Re
         zip(parts, desks, strict=True),
     )
     own = [desk for desk, _ in desks]
-    return Result(joined_intervals(intervals, parts, own), joined_exceptions(own))
+    return Result(joined_intervals(intervals, parts, own), joined_exceptions(own), scopes.made_of)
 
 
 def side_by_side(
@@ -132,10 +138,11 @@ def terminal_edges(terminal: NDArray[Any], order: NDArray[np.int32], parts: int)
 
 
 def lay_out(
-    history: History, ordered: tuple[Any, Any, Any, Places], engine: Engine, settings: Any
+    history: History, ordered: tuple[Any, Any, Any, Places], engine: Engine, scopes: Scopes
 ) -> Desk:
     """Index the registers; nobody sits at the desk and nothing can be written yet."""
     taps, clock, order, places = ordered
+    sheets, sheet_starts = order_sheets(history, clock)
     corrections = history.corrections
     decided = np.lexsort((corrections["id"], corrections["at_ms"], corrections["person"]))
     nothing = engine.numbers(np.zeros(COUNTS, np.int64))
@@ -145,10 +152,13 @@ def lay_out(
         order=order,
         cards=engine.table(card_rows(history, places.starts)),
         person_cards=engine.numbers(np.argsort(history.cards["person"], kind="stable")),
-        persons=engine.table(person_rows(history)),
+        persons=engine.table(person_rows(history, sheet_starts)),
         terminals=engine.table(history.terminals),
         batches=engine.table(history.batches),
-        activities=engine.table(history.activities),
+        activities=engine.table(scopes.activities),
+        sites=engine.table(scopes.sites),
+        sets=engine.table(scopes.sets),
+        sheets=engine.numbers(sheets),
         corrections=engine.table(correction_rows(corrections, decided)),
         line=engine.room(0, LINE_ROWS),
         slots=engine.room(0, SLOT_ROWS),
@@ -156,7 +166,7 @@ def lay_out(
         counts=nothing,
         intervals=engine.room(0, INTERVAL_DTYPE),
         exceptions=engine.room(0, EXCEPTION_DTYPE),
-        policy=settings,
+        policy=Policy(),
         as_of_ms=0,
     )
 
@@ -199,7 +209,8 @@ def take_seat(
 ) -> tuple[Desk, Desk]:
     """Return a desk for a part and one for its guardians, with work rows of their own."""
     room = intervals if engine.plain else intervals[part.room]
-    exceptions = engine.room(EXCEPTIONS_PER_TAP * part.taps, EXCEPTION_DTYPE)
+    room_for = EXCEPTIONS_PER_TAP * part.taps + len(facts.sheets)
+    exceptions = engine.room(room_for, EXCEPTION_DTYPE)
     own = facts._replace(intervals=room, exceptions=exceptions)
     return (
         own._replace(**work_rows(history, places, engine)),

@@ -24,7 +24,7 @@ RULES_LAST = 59
 _INTERVAL_FACTS = (
     "person", "key", "in_terminal", "in_seq", "out_terminal", "out_seq", "correction_id",
     "start_ms", "end_ms", "raw_ms", "credited_minutes", "grade", "state", "rules", "site",
-    "activity", "service_day", "engine_version",
+    "activity", "service_day", "engine_version", "parameters",
 )  # fmt: skip
 _EXCEPTION_FACTS = (
     "person", "rule", "terminal", "seq", "other_terminal", "other_seq", "detail_zh", "detail_en",
@@ -36,7 +36,10 @@ def store_intervals(
     session: Session, loaded: Loaded, result: Result, persons: Collection[int] | None, now_ms: int
 ) -> int:
     """Store the intervals of some people as current; return how many rows are new."""
-    wanted = [_interval(loaded, row) for row in result.intervals]
+    sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
+    wanted = [
+        _interval(loaded, row) | {"parameters": sets[row["parameters"]]} for row in result.intervals
+    ]
     return _replace(session, ServiceInterval, _INTERVAL_FACTS, wanted, (persons, now_ms))
 
 
@@ -103,7 +106,8 @@ def _interval(loaded: Loaded, row: Any) -> dict[str, Any]:
         key = f"out:{out_terminal}:{out_seq}"
     else:
         key = f"correction:{correction_id}"
-    activity = int(history.taps[named]["activity"]) if named >= 0 else -1
+    source = history.taps[named] if named >= 0 else history.corrections[correction]
+    activity = int(source["activity"])
     return {
         "person": int(history.persons[row["person"]]["id"]),
         "key": key,
@@ -119,7 +123,7 @@ def _interval(loaded: Loaded, row: Any) -> dict[str, Any]:
         "grade": arrays.GRADE_NAMES[row["grade"]],
         "state": arrays.STATE_NAMES[row["state"]],
         "rules": rule_list(int(row["rules"])),
-        "site": int(history.taps[named]["site"]) if named >= 0 else None,
+        "site": int(history.taps[named]["site"]) if named >= 0 else loaded.entered_at(correction),
         "activity": int(history.activities[activity]["id"]) if activity >= 0 else None,
         "service_day": EPOCH + dt.timedelta(days=int(row["service_day"])),
         "engine_version": ENGINE_VERSION,

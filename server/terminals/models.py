@@ -22,6 +22,10 @@ class Site(Base):
     name_zh: Mapped[str] = mapped_column(sa.String(64))
     name_en: Mapped[str] = mapped_column(sa.String(64))
     tz_q: Mapped[int]
+    # Code of the region, "" = none; place in units of 1e-7 degree, for rules of places and travel.
+    region: Mapped[str] = mapped_column(sa.String(12), default="", server_default="")
+    lat_e7: Mapped[int | None] = mapped_column(sa.BigInteger)
+    lon_e7: Mapped[int | None] = mapped_column(sa.BigInteger)
     config_version: Mapped[int] = mapped_column(sa.BigInteger)
     rules: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from server.reconciliation import arrays
 from server.reconciliation.arrays import History, Result
-from server.reconciliation.parameters import DEFAULT_POLICY
+from server.reconciliation.parameters import DEFAULT_POLICY, SCOPED
 from server.reconciliation.policy import reconcile_arrays
+from server.reconciliation.sphere import point_m
 from swipe.kinds import EventType
 from tests.unit.server.reconciliation.reference_person import reconcile
 
@@ -58,6 +59,8 @@ class Story:
         self.people = vector.get("people", {"p": {}})
         self.cards = vector.get("cards", {"a": {"person": next(iter(self.people))}})
         self.activities = vector.get("activities", {})
+        self.sites = vector.get("sites", {})
+        self.parameters = vector.get("parameters", [])
         self.moments = moments(vector["taps"])
         self.history = History(
             taps=self.taps(vector["taps"]),
@@ -67,6 +70,8 @@ class Story:
             batches=self.batch_rows(),
             activities=self.activity_rows(),
             corrections=self.correction_rows(vector.get("corrections", [])),
+            sites=self.site_rows(),
+            parameters=self.parameter_rows(),
         )
 
     def taps(self, given: list[dict[str, Any]]) -> Any:
@@ -88,8 +93,13 @@ class Story:
             row["tz_q"] = tap.get("tz_q", 32)
             row["psam"] = list(self.terminals).index(tap.get("psam", name))
             row["ref"] = tap.get("ref", seqs[name])
+            if "from" in tap:
+                row["psam"], row["ref"] = (instant(tap[key]) // 1000 for key in ("from", "until"))
             row["activity"] = self.activity(tap.get("activity"))
-            row["card"] = -1 if system or card is None else list(self.cards).index(card)
+            nobody = card is None or (system and kind != EventType.MANUAL)
+            row["card"] = -1 if nobody else list(self.cards).index(card)
+            if kind == EventType.MANUAL:
+                row["card_ctr"] = tap.get("planned", 0)
             if kind in (EventType.VOID_LAST, EventType.REJECTED) or system:
                 continue
             row["card_ctr"] = tap.get("ctr", counters.get(card, 0))
@@ -124,6 +134,7 @@ class Story:
             row["fork_ms"] = instant(item.get("fork_at"))
             row["fork_seq"] = item.get("fork_seq", 0)
             row["gap_seq"] = item.get("gap_seq", 0)
+            row["revoked_ms"] = instant(item.get("revoked"))
         return rows
 
     def batch_rows(self) -> Any:
@@ -139,6 +150,28 @@ class Story:
             row["id"] = number + 1
             row["start_ms"] = instant(item["start"])
             row["end_ms"] = instant(item["end"])
+            row["site"], row["family"] = item.get("site", 0), item.get("family", 0)
+        return rows
+
+    def site_rows(self) -> Any:
+        rows = np.zeros(len(self.sites), arrays.SITE_DTYPE)
+        for row, (number, item) in zip(rows, self.sites.items(), strict=True):
+            row["id"], row["region"] = int(number), item.get("region", 0)
+            if "at" in item:
+                place = point_m(*(round(degrees * 10_000_000) for degrees in item["at"]))
+                row["x_m"], row["y_m"], row["z_m"] = place
+                row["located"] = 1
+        return rows
+
+    def parameter_rows(self) -> Any:
+        rows = np.zeros(len(self.parameters), arrays.PARAMETER_DTYPE)
+        for number, (row, item) in enumerate(zip(rows, self.parameters, strict=True)):
+            row["id"] = number + 1
+            row["from_ms"] = instant(item.get("begins", "-30 00:00"))
+            row["activity"] = self.activity(item.get("activity")) + 1
+            row["site"], row["region"] = item.get("site", 0), item.get("region", 0)
+            for name in SCOPED:
+                row[name] = item.get(name, -1)
         return rows
 
     def correction_rows(self, given: list[dict[str, Any]]) -> Any:
@@ -183,6 +216,8 @@ class Story:
                 item["state"],
                 item["rules"],
             ]
+            if item["parameters"]:
+                line.append({"parameters": list(item["parameters"])})
             shown.append(line + [list(self.people)[item["person"]]] * several)
         queue = []
         for item in exceptions:
@@ -224,7 +259,8 @@ def moments(taps: list[dict[str, Any]]) -> list[int]:
 def fill_tap(row: Any, tap: dict[str, Any]) -> None:
     """Set what depends on the tap alone: times, proof, result."""
     kind = EventType[tap["kind"]]
-    proven = kind in (EventType.VOID_LAST, EventType.REJECTED) or kind >= SYSTEM_FROM
+    silent = (EventType.VOID_LAST, EventType.REJECTED, EventType.RECOVERED)
+    proven = kind in silent or kind >= SYSTEM_FROM
     row["type"] = kind
     row["boot"] = tap.get("boot", 1)
     row["up_ms"] = instant(tap.get("up", tap["at"])) - MIDNIGHT_MS
@@ -236,13 +272,14 @@ def fill_tap(row: Any, tap: dict[str, Any]) -> None:
     if kind == EventType.TORN_RESOLVED and "proof" not in tap:
         row["proof"] = 23
     row["verdict"] = tap.get("verdict", 7 if proven else 0)
-    row["hint"] = EventType[tap["hint"]] if "hint" in tap else 0
+    row["hint"] = EventType[tap["hint"]] if "hint" in tap else tap.get("part", 0)
 
 
 def as_records(result: Result) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return intervals and exceptions in the form of the reference."""
     intervals = []
     for item in arrays.records(result.intervals):
+        item["parameters"] = result.sets[item["parameters"]]
         item["rules"] = [rule for rule in range(1, 63) if item["rules"] >> rule & 1]
         item["grade"] = arrays.GRADE_NAMES[item["grade"]]
         item["state"] = arrays.STATE_NAMES[item["state"]]

@@ -7,18 +7,21 @@ definitions instead of passes, sets instead of bits, lists instead of columns.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Protocol
 
 from server.reconciliation.arrays import History, records
-from server.reconciliation.parameters import Policy
+from server.reconciliation.parameters import SCOPED, Policy
 
 SIGNATURE, TAC, MAC2, CG2, HARDWARE = 1, 2, 4, 8, 16
+TOKEN = 32
 IN, OUT, AUTO, REJECTED, RESOLVED, SWITCH, VOID, TRAINING, GUARDIAN = 1, 2, 3, 4, 6, 7, 8, 9, 10
-LINE = {IN, OUT, AUTO, RESOLVED, SWITCH, TRAINING, GUARDIAN}
-BLOCKING = {3, 32, 33, 34, 53, 59, "quarantine"}
+RECOVERED, OUTAGE, MANUAL = 0x0B, 0x17, 0x19
+LINE = {IN, OUT, AUTO, RESOLVED, SWITCH, TRAINING, GUARDIAN, RECOVERED}
+BLOCKING = {3, "unproven", 33, 34, 37, 53, 57, 59, "quarantine"}
 
 
 @dataclass(eq=False)
@@ -31,6 +34,7 @@ class Event:
     radius: int = 0
     notes: set[Any] = field(default_factory=set)
     voided: bool = False
+    enclosed: bool = False
 
     def __getattr__(self, name: str) -> int:
         try:
@@ -80,6 +84,8 @@ class Reference:
         self.terminals = records(history.terminals)
         self.batches = records(history.batches)
         self.activities = records(history.activities)
+        self.sites = {site["id"]: site for site in records(history.sites)}
+        self.parameters = records(history.parameters)
         decisions = records(history.corrections)
         for row, decision in enumerate(decisions):
             decision["row"] = row
@@ -114,7 +120,11 @@ class Reference:
     def correct_boot(self, boot: list[Event]) -> None:
         """Rules 24 to 27 and 55: bounds from all events of the boot, a claim within them."""
         bounds = self.bounds(boot)
-        claims = [event for event in boot if event.type != RESOLVED and not event.flags & 1]
+        claims = [
+            event
+            for event in boot
+            if event.type not in (RESOLVED, RECOVERED) and not event.flags & 1
+        ]
         possible = [
             event
             for event in claims
@@ -132,13 +142,18 @@ class Reference:
             if high - low > self.policy.time_width_ms:
                 event.notes.add(55)
         for event in boot:
-            if event.type == RESOLVED:
+            if event.type in (RESOLVED, RECOVERED):
                 self.place_resolved(event)
         for event in boot:
             self.listen_to(event, boot)
 
     def listen_to(self, event: Event, boot: list[Event]) -> None:
-        """Hear what an event says of an earlier tap of the same card."""
+        """Hear what an event says of an earlier tap of the same card, or of an outage (32)."""
+        if event.type == OUTAGE and event.hint in (1, 2):
+            ended = event.ref * 1000 or event.utc_ms
+            for tap in boot:
+                if tap.seq < event.seq and event.psam * 1000 <= tap.utc_ms <= ended:
+                    tap.enclosed = True
         for tap in boot:
             if (tap.seq, tap.card) != (event.ref, event.card) or tap.seq >= event.seq:
                 continue
@@ -218,10 +233,44 @@ class Reference:
         event.when = min(event.when, event.utc_ms)
         event.radius = max(self.policy.resolved_radius_ms, event.unc_ms)
 
+    # -- places and settings -------------------------------------------------------------------
+
+    def way_m(self, one: int, other: int) -> int:
+        """Return the metres between two sites, 0 if nobody knows."""
+        here, there = self.sites.get(one), self.sites.get(other)
+        if one == other or not here or not there or not (here["located"] and there["located"]):
+            return 0
+        return math.isqrt(sum((here[axis] - there[axis]) ** 2 for axis in ("x_m", "y_m", "z_m")))
+
+    def settings(self, activity: int, site: int, when: int) -> tuple[dict[str, int], Any]:
+        """Return what holds for an activity, a site and its region at an instant."""
+        region = self.sites[site]["region"] if site in self.sites else 0
+        found, source = {}, set()
+        for name in SCOPED:
+            best = None
+            for row in self.parameters:
+                rank = self.rank(row, activity, site, region)
+                if rank is None or row["from_ms"] > when or row[name] < 0:
+                    continue
+                if best is None or (rank, row["from_ms"], row["id"]) > best[0]:
+                    best = ((rank, row["from_ms"], row["id"]), row[name])
+            found[name] = best[1] if best else getattr(self.policy, name)
+            source |= {best[0][2]} if best else set()
+        return found, tuple(sorted(source))
+
+    def rank(self, row: dict[str, int], activity: int, site: int, region: int) -> int | None:
+        """Return how special a parameter is for a place; None if it is not for it."""
+        wanted = ((row["activity"], activity), (row["site"], site), (row["region"], region))
+        if any(asked not in (0, given) for asked, given in wanted):
+            return None
+        return 3 if row["activity"] else 2 if row["site"] else 1 if row["region"] else 0
+
     # -- one event as a tap --------------------------------------------------------------------
 
     def stance(self, event: Event) -> str:
         answered = event.proves(TAC | MAC2)
+        if event.type == RECOVERED:
+            return "listed" if event.verdict == 7 else "refused"
         if event.verdict not in (0, 3):
             return "refused"
         if event.result == 1:
@@ -233,26 +282,35 @@ class Reference:
         return "full"
 
     def rules_of(self, event: Event) -> set[Any]:
-        rules = set(event.notes)
+        rules = event.notes | self.terminal_rules(event) | self.proof_rules(event)
+        if event.type not in (RESOLVED, RECOVERED):
+            flags = {0x40: 45, 4: 33, 0x100: 59}
+            rules |= {rule for flag, rule in flags.items() if event.flags & flag}
+        revoked = self.cards[event.card]["revoked_ms"]
+        if revoked and 33 not in rules and event.when + event.radius >= revoked:
+            rules.add(34)
+        return rules
+
+    def terminal_rules(self, event: Event) -> set[int]:
         terminal = self.terminals[event.terminal]
-        if event.verdict == 3:
-            rules.add(3)
+        rules = {3} if event.verdict == 3 else set()
         forked = terminal["fork_ms"] and event.seq >= terminal["fork_seq"]
         if forked and event.received_ms >= terminal["fork_ms"]:
             rules.add(3)
         if terminal["gap_seq"] and event.seq > terminal["gap_seq"]:
             rules.add(4)
-        if event.type != RESOLVED:
-            if event.flags & 4:
-                rules.add(33)
-            if event.flags & 0x100:
-                rules.add(59)
-        revoked = self.cards[event.card]["revoked_ms"]
-        if revoked and 33 not in rules and event.when + event.radius >= revoked:
-            rules.add(34)
-        if event.result != 1 and not event.proves(TAC):
-            rules.add(32)
+        if terminal["revoked_ms"] and event.received_ms >= terminal["revoked_ms"]:
+            rules.add(57)
         return rules
+
+    def proof_rules(self, event: Event) -> set[Any]:
+        if event.type == RECOVERED:
+            return {37}
+        if event.result == 1 or event.proves(TAC):
+            return set()
+        if event.proves(TOKEN):
+            return {51}
+        return {32} if event.enclosed and event.proves(CG2) else {32, "unproven"}
 
     def tap(self, event: Event, gaps: int, *, proof: int | None = None) -> Tap:
         kind: int | None = TRAINING if event.flags & 0x200 else event.type
@@ -262,7 +320,13 @@ class Reference:
         grade = 3
         if answered:
             grade = {(True, True): 1, (True, False): 2, (False, True): 2}.get((cg2, hardware), 3)
-        if kind == AUTO or rules & {4, 55}:
+        if 51 in rules:
+            grade = self.policy.token_grade
+        elif 32 in rules and "unproven" not in rules:
+            grade = 2
+        if 37 in rules:
+            kind, grade = AUTO, 3
+        if kind == AUTO or rules & {4, 45, 55}:
             grade = max(grade, 2)
         return Tap(event, event.card, kind, grade, rules, gaps, event.when)
 
@@ -300,7 +364,18 @@ class Reference:
             case.raise_(self.refusal(event), event.row)
         if kinds["full"]:
             return self.complete_taps(kinds, gaps, case)
+        if kinds["listed"] and not kinds["half"] and not kinds["rescue"]:
+            return [self.tap(kinds["listed"][0], gaps)]  # rule 37
         return self.torn_taps(kinds, gaps, card_went_on, case)
+
+    def believed(self, event: Event, gaps: int, case: Queue) -> list[Tap]:
+        """Rule 57: of a terminal that was revoked, nothing counts that no card proves."""
+        revoked = self.terminals[event.terminal]["revoked_ms"]
+        late = revoked and event.received_ms >= revoked
+        if late and not event.proves(TAC) and not event.proves(TOKEN):
+            case.raise_(30, event.row)
+            return []
+        return [self.tap(event, gaps)]
 
     def refusal(self, event: Event) -> int:
         if event.verdict == 2 and event.proves(TAC):
@@ -319,9 +394,11 @@ class Reference:
                 case.raise_(29, event.row, proven[0].row)
             return []
         if not proven:
-            return [self.tap(event, gaps) for event in full if not event.voided]
+            counted = [self.believed(event, gaps, case) for event in full if not event.voided]
+            return [tap for taps in counted for tap in taps]
         winner = proven[0]
-        tap = self.tap(winner, gaps)
+        believed = [] if winner.voided else self.believed(winner, gaps, case)
+        tap = believed[0] if believed else self.tap(winner, gaps)
         others = [event for event in full + kinds["rescue"] if event is not winner]
         for event in sorted(others, key=lambda event: (event.when, event.terminal, event.seq)):
             if self.stance(event) == "full":
@@ -330,7 +407,7 @@ class Reference:
                 tap.rules.add(56)
             else:
                 case.raise_(29, event.row, winner.row)
-        return [] if winner.voided else [tap]
+        return [tap] if believed else []
 
     def torn_taps(
         self, kinds: dict[str, list[Event]], gaps: int, card_went_on: bool, case: Queue
@@ -374,7 +451,7 @@ class Reference:
                 case.raise_(29, event.row, chosen.row)
 
     def hold_counter_against_time(self, line: list[Tap]) -> None:
-        timed = [tap for tap in line if "quarantine" not in tap.rules]
+        timed = [tap for tap in line if not tap.rules & {"quarantine", 37}]
         for before, after in pairwise(timed):
             if before.event.when - before.event.radius > after.event.when + after.event.radius:
                 before.rules.add(53)
@@ -382,6 +459,19 @@ class Reference:
         orderly = [tap for tap in timed if 53 not in tap.rules]
         for number, tap in enumerate(orderly):
             tap.when = max(earlier.event.when for earlier in orderly[: number + 1])
+        if any(37 in tap.rules for tap in line):
+            self.place_listed(line, orderly)
+
+    def place_listed(self, line: list[Tap], orderly: list[Tap]) -> None:
+        """Rule 37: a record of the log lies between the taps around it."""
+        listed = [tap for tap in line if 37 in tap.rules and "quarantine" not in tap.rules]
+        whole = [tap for tap in line if tap in orderly or tap in listed]
+        for number, tap in enumerate(whole):
+            if tap in listed:
+                after = [later.when for later in whole[number:] if later in orderly]
+                tap.when = min([tap.event.when, *after])
+        for number, tap in enumerate(whole):
+            tap.when = max(earlier.when for earlier in whole[: number + 1])
 
     # -- one person ----------------------------------------------------------------------------
 

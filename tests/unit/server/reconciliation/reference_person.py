@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from server.reconciliation.arrays import History
@@ -14,6 +15,7 @@ from tests.unit.server.reconciliation.reference import (
     AUTO,
     GUARDIAN,
     IN,
+    MANUAL,
     OUT,
     SWITCH,
     TRAINING,
@@ -22,7 +24,7 @@ from tests.unit.server.reconciliation.reference import (
     Tap,
 )
 
-LEADERS = {10, 11, 12, 13, 20, 27, 28, 31, 32, 34, 36, 52, 53}
+LEADERS = {10, 11, 12, 13, 19, 20, 27, 28, 31, 32, 34, 36, 37, 42, 52, 53, 57}
 MINUTE = 60_000
 
 
@@ -46,6 +48,11 @@ class Stay:
     minutes: int = 0
     alone: int = -1  # the one row of an approved single tap
     alone_in: bool = False
+    activity: int = -1
+    settings: dict[str, int] = field(default_factory=dict)
+    set_of: tuple[int, ...] = ()
+    counts: int | None = None  # rule 52: only from here on
+    present: int = 0
 
     def in_row(self) -> int:
         if self.first:
@@ -100,10 +107,42 @@ class Case:
 
     def pair(self, line: list[Tap]) -> None:
         self.line = line
+        self.judge_travel()
         for tap in line:
             self.step(tap)
         for card in sorted(self.open):
             self.unfinished(self.open[card], None, over=self.overdue(self.open[card]))
+
+    def judge_travel(self) -> None:
+        """Rule 21: two sites, and no way to be at both in time."""
+        counted = [
+            tap
+            for tap in self.line
+            if tap.kind in (IN, OUT, AUTO, SWITCH) and not tap.blocked and 26 not in tap.rules
+        ]
+        for before, tap in pairwise(counted):
+            way = self.world.way_m(before.event.site, tap.event.site)
+            slack = tap.event.radius + before.event.radius
+            time = max(0, tap.when - before.when + slack)
+            if way > self.policy.travel_kmh * time // 3600:
+                self.raise_(21, tap.event.row, before.event.row)
+                for end in (before, tap):
+                    end.rules.add(21)
+                    end.grade = max(end.grade, 2)
+
+    def apply_settings(self, stay: Stay, event: Event | None) -> None:
+        """Find what is set for the activity, else for the site of the tap."""
+        site = event.site if event else 0
+        activity = 0
+        if stay.activity >= 0:
+            facts = self.world.activities[stay.activity]
+            activity, site = facts["id"], facts["site"]
+        stay.settings, stay.set_of = self.world.settings(activity, site, stay.start)
+
+    def grace(self, tap: Tap) -> int:
+        stay = Stay(tap, None, tap.when, tap.when, activity=tap.event.activity)
+        self.apply_settings(stay, tap.event)
+        return stay.settings["grace_ms"]
 
     def step(self, tap: Tap) -> None:
         if tap.gaps > self.gaps.get(tap.card, 0):
@@ -142,6 +181,8 @@ class Case:
 
     def is_double(self, last: Tap, tap: Tap) -> bool:
         """Rule 5; without a clock, taps of different boots have no distance."""
+        if 37 in last.rules and 37 not in tap.rules:
+            return False
         if 26 in last.rules | tap.rules and boot_of(last) != boot_of(tap):
             return False
         near = abs(tap.when - last.when) <= self.policy.duplicate_ms
@@ -193,12 +234,14 @@ class Case:
         if not first.blocked and not last.blocked:
             if self.at_once(first, last):
                 return
-            if long and not (length and last.when <= planned_end + self.policy.grace_ms):
+            if long and not (length and last.when <= planned_end + self.grace(first)):
                 self.unfinished(first, None, over=True)
                 if kind == OUT:
                     self.orphan(last, None)
                 return
         stay = Stay(first, last, first.when, max(first.when, last.when), plan=length)
+        stay.activity = first.event.activity
+        self.apply_settings(stay, first.event)
         stay.other = last.event.row
         stay.rules = self.pair_rules(first, last)
         stay.rules |= {38} if long else set()
@@ -220,6 +263,10 @@ class Case:
         rules: set[Any] = {1}
         if first.event.site != last.event.site:
             rules.add(19)
+            activities = [tap.event.activity for tap in (first, last) if tap.event.activity >= 0]
+            families = {self.world.activities[number]["family"] for number in activities}
+            if len(families - {0}) == 2:
+                rules.add("foreign")
         if first.card != last.card:
             rules.add(43)
         elif first.gaps != last.gaps:
@@ -229,14 +276,14 @@ class Case:
         return rules
 
     def weigh(self, stay: Stay, span: int) -> None:
-        fault = gravest(stay.first.rules | stay.last.rules | stay.rules & {28})
+        fault = gravest(stay.first.rules | stay.last.rules | stay.rules & {28, "foreign"})
         if fault:
             self.fault(stay, fault)
             if fault not in (27, 53):
                 stay.proposal = (stay.start, stay.end)
             return
         stay.state = "credited"
-        if span < self.policy.min_interval_ms:
+        if span < stay.settings["min_interval_ms"]:
             stay.rules.add(7)
             stay.state = "zero"
         if 38 in stay.rules:
@@ -250,17 +297,21 @@ class Case:
     def fault(self, stay: Stay, rule: int) -> None:
         stay.raises = rule
         stay.state = {33: "zero", 59: "zero", 27: "held", 28: "held"}.get(rule, "exception")
+        if rule == 28 and self.world.now >= stay.end + self.policy.gap_wait_ms:
+            stay.state = "exception"
 
     def overdue(self, tap: Tap) -> bool:
         length, planned_end = self.plan(tap.event)
         if length:
-            return self.world.now >= max(tap.when, planned_end) + self.policy.grace_ms
+            return self.world.now >= max(tap.when, planned_end) + self.grace(tap)
         return self.world.now >= tap.when + self.policy.max_shift_ms
 
     def unfinished(self, first: Tap, again: Tap | None, *, over: bool) -> None:
         """Rules 8, 9, 12, 13: a tap-in without tap-out."""
         length, planned_end = self.plan(first.event)
         stay = Stay(first, None, first.when, first.when, plan=length, state="open")
+        stay.activity = first.event.activity
+        self.apply_settings(stay, first.event)
         stay.grade = max(first.grade, 2)
         presence = self.presence.get(first.card)
         if again:
@@ -312,11 +363,44 @@ class Case:
         if attested or serving:
             return
         stay.rules.add(52)
-        if stay.state == "credited":
+        came = [
+            tap.when
+            for tap in guardian.line
+            if tap.kind == GUARDIAN and not tap.blocked and tap.event.site == site
+        ]
+        came += [
+            other.start
+            for other in guardian.stays
+            if not other.first.blocked
+            and not (other.last and other.last.blocked)
+            and other.first.event.site == site
+        ]
+        stay.counts = min((when for when in came if stay.start < when < stay.end), default=None)
+        if stay.state == "credited" and stay.counts is None:
             stay.raises, stay.state = 52, "held"
             stay.proposal = (stay.start, stay.end)
 
+    def take_sheets(self) -> None:
+        """Rule 42: time entered by hand, within its plan."""
+        for event in self.world.events:
+            if event.type != MANUAL or event.card not in self.world.cards_of(self.person):
+                continue
+            if event.verdict != 7:
+                self.raise_(self.world.refusal(event), event.row)
+                continue
+            start, end = self.sheet_span(event)
+            self.raise_(42, event.row, -1, (start, end) if end > start else (0, 0))
+
+    def sheet_span(self, event: Event) -> tuple[int, int]:
+        start, end = event.psam * 1000, event.ref * 1000
+        longest = [self.policy.max_shift_ms]
+        longest += [event.card_ctr * MINUTE] if event.card_ctr else []
+        length_ms, _ = self.plan(event)
+        longest += [length_ms] if length_ms else []
+        return start, min(end, start + min(longest))
+
     def finish(self) -> None:
+        self.take_sheets()
         self.adopt()
         self.stays.sort(key=self.order)
         self.count_missing()
@@ -354,6 +438,11 @@ class Case:
         if activity >= 0 and self.world.activities[activity]["end_ms"] > 0:
             planned = self.world.activities[activity]
             stay.plan = max(0, planned["end_ms"] - planned["start_ms"])
+        stay.activity = activity
+        self.apply_settings(stay, self.world.by_row[found["row"]] if found else None)
+        if found and event.type == MANUAL:
+            start, end = self.sheet_span(event)
+            stay.proposal = (start, max(start, end))
         self.stays.append(stay)
 
     def count_missing(self) -> None:
@@ -404,8 +493,12 @@ class Case:
     def credit(self) -> None:
         proven = [stay for stay in self.stays if stay.state == "credited"]
         for stay in proven:
-            span = stay.end - stay.start
-            stay.minutes = (span if stay.limit is None else min(span, stay.limit)) // MINUTE
+            low, high = self.counted(stay, stay.start, stay.end)
+            span = max(0, high - low)
+            if stay.limit is not None:
+                span = min(span, stay.limit)
+            stay.present = span
+            stay.minutes = self.whole_minutes(stay, span)
             decision = self.decision(41, stay.in_row())
             if decision and decision["decision"] == 1:
                 stay.minutes = min(stay.minutes, decision["minutes"])
@@ -416,6 +509,49 @@ class Case:
         waiting.sort(key=lambda stay: self.world.decisions.index(stay.correction))
         for stay in waiting:
             self.credit_decided(stay, covered)
+        self.ask_share()
+
+    def counted(self, stay: Stay, start: int, end: int) -> tuple[int, int]:
+        """Rules 40 and 52: the part of a stay that counts."""
+        if stay.counts is not None:
+            start = max(start, stay.counts)
+        low, high = start, end
+        if stay.plan:
+            planned = self.world.activities[stay.activity]
+            if not stay.settings["early_counts"]:
+                low = max(start, planned["start_ms"])
+            if not stay.settings["late_counts"]:
+                high = min(end, planned["end_ms"])
+        if (low, high) != (start, end):
+            stay.rules.add(40)
+        return low, high
+
+    def whole_minutes(self, stay: Stay, span: int) -> int:
+        """Rules 19, 39, 40: without the way and the break, and rounded."""
+        if not stay.settings["travel_counts"] and stay.first and stay.last:
+            way = self.world.way_m(stay.first.event.site, stay.last.event.site)
+            span = max(0, span - way * 3600 // self.policy.pace_kmh)
+        after = stay.settings["break_after_ms"]
+        if after and span > after:
+            stay.rules.add(39)
+            span -= min(stay.settings["break_ms"], span - after)
+        minutes = span // MINUTE
+        if minutes % stay.settings["round_minutes"]:
+            stay.rules.add(40)
+        return minutes - minutes % stay.settings["round_minutes"]
+
+    def ask_share(self) -> None:
+        """Rule 50."""
+        present: dict[int, int] = defaultdict(int)
+        for stay in self.stays:
+            if stay.state == "credited":
+                present[stay.activity] += stay.present
+        for stay in self.stays:
+            share = stay.settings["share_percent"]
+            asked = stay.state == "credited" and stay.plan and share
+            if asked and present[stay.activity] * 100 < stay.plan * share:
+                stay.rules.add(50)
+                stay.state, stay.minutes = "zero", 0
 
     def credit_decided(self, stay: Stay, covered: list[tuple[int, int]]) -> None:
         decision = stay.correction
@@ -424,9 +560,10 @@ class Case:
             start, end = max(start, stay.proposal[0]), min(end, stay.proposal[1])
         longest = min(self.policy.max_shift_ms, stay.plan or self.policy.max_shift_ms)
         end = min(max(start, end), start + longest)
-        span = length(without([(start, end)], covered))
-        stay.start, stay.end = start, end
-        stay.minutes = max(0, min(decision["minutes"], span // MINUTE))
+        low, high = self.counted(stay, start, end)
+        span = length(without([(low, high)] if low < high else [], covered))
+        stay.start, stay.end, stay.present = start, end, span
+        stay.minutes = max(0, min(decision["minutes"], self.whole_minutes(stay, span)))
         stay.grade = max(stay.grade, decision["grade"])
         stay.rules |= {41, 14} if stay.grade == 3 else {41}
         stay.state = "credited"
@@ -456,9 +593,10 @@ def boot_of(tap: Tap) -> tuple[int, int]:
 
 def gravest(rules: set[Any]) -> int:
     """Return the gravest rule that keeps a tap from being credited, 0 if none does."""
-    for rule in (3, 33, 59, 34, "quarantine", 53, 32, 28):
+    names = {"quarantine": 27, "unproven": 32, "foreign": 19}
+    for rule in (3, 33, 59, 34, 57, "quarantine", 53, "unproven", 37, "foreign", 28):
         if rule in rules:
-            return 27 if rule == "quarantine" else rule
+            return names.get(rule, rule)
     return 0
 
 
@@ -502,7 +640,8 @@ def reconcile(
                     "out_row": stay.out_row(),
                     "start_ms": stay.start,
                     "end_ms": stay.end,
-                    "rules": sorted(rules - {"quarantine"}),
+                    "rules": sorted(rule for rule in rules if isinstance(rule, int)),
+                    "parameters": stay.set_of,
                     "correction": stay.correction["row"] if stay.correction else -1,
                     "service_day": case.service_day(stay),
                     "minutes": stay.minutes,

@@ -14,8 +14,10 @@ from tests.unit.server.reconciliation.histories import DAY_MS, Story
 from tests.vectors import load
 
 Vector = dict[str, Any]
-# One vector per case, then either side of every boundary.
-VECTORS: list[Vector] = load("reconciliation") + load("reconciliation_edges")
+# One vector per case, either side of every boundary, what a deployment sets for itself.
+VECTORS: list[Vector] = (
+    load("reconciliation") + load("reconciliation_edges") + load("reconciliation_policy")
+)
 
 
 def of_rule(rule: int) -> pytest.MarkDecorator:

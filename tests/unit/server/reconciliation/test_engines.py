@@ -57,9 +57,8 @@ def test_parts_do_not_show(city: City, parts: int) -> None:
     """The number of threads cannot change the result."""
     plain = reconcile_arrays(city.history, AS_OF_MS, engine="plain")
     engine = replace(choose_engine("compiled", EVENTS), threads=parts)
-    settings = engine.settings(DEFAULT_POLICY)
 
-    assert same(plain, derive(city.history, engine, settings, AS_OF_MS))
+    assert same(plain, derive(city.history, engine, DEFAULT_POLICY, AS_OF_MS))
 
 
 def test_sql_counts_the_same(city: City) -> None:

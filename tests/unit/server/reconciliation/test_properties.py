@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,10 @@ from server.reconciliation.parameters import MINUTE_MS
 from server.reconciliation.policy import reconcile_arrays
 from tests.unit.server.reconciliation.histories import MIDNIGHT_MS, Story, as_records, written
 
-KINDS = ("IN", "OUT", "IN", "OUT", "AUTO", "SWITCH", "GUARDIAN", "TORN_RESOLVED", "VOID_LAST")
+KINDS = (
+    "IN", "OUT", "IN", "OUT", "AUTO", "SWITCH", "GUARDIAN", "TORN_RESOLVED", "VOID_LAST",
+    "IN", "OUT", "RECOVERED", "MANUAL", "OUTAGE",
+)  # fmt: skip
 CAST = {
     "people": {"p": {}, "m": {"minor_until": "+400 00:00", "guardian": "p"}},
     "cards": {
@@ -28,10 +32,21 @@ CAST = {
         "T1": {"site": 1},
         "T2": {"site": 2, "gap_seq": 5},
         "T3": {"site": 1, "fork_seq": 4, "fork_at": "+1 00:00"},
+        "T4": {"site": 3, "revoked": "+1 06:00"},
     },
-    "activities": {"duty": {"start": "08:00", "end": "12:00"}},
+    "activities": {
+        "duty": {"start": "08:00", "end": "12:00", "site": 1, "family": 1},
+        "other": {"start": "08:30", "end": "10:00", "site": 2, "family": 2},
+    },
+    "sites": {
+        "1": {"region": 7, "at": [22.55, 114.05]},
+        "2": {"region": 7, "at": [22.60, 114.10]},
+        "3": {"region": 8, "at": [39.90, 116.40]},
+    },
     "now": "+4 00:00",
 }
+# A search of minutes rather than seconds: YIKA_EXAMPLES=20000.
+EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "150"))
 # Minutes since midnight, often close together, sometimes days apart.
 MOMENTS = st.one_of(st.integers(480, 560), st.integers(0, 4 * 1440))
 
@@ -47,7 +62,7 @@ def taps(draw: st.DrawFn) -> list[dict[str, Any]]:
         card = draw(st.sampled_from("aaabc"))
         kind = draw(st.sampled_from(KINDS))
         tap: dict[str, Any] = {"at": written(at), "kind": kind, "card": card}
-        tap["terminal"] = draw(st.sampled_from(("T1", "T2", "T3")))
+        tap["terminal"] = draw(st.sampled_from(("T1", "T1", "T2", "T2", "T3", "T3", "T4")))
         tap["ctr"] = max(0, counters.get(card, 0) + draw(st.sampled_from((0, 0, 0, 0, -1, 1))))
         counters[card] = tap["ctr"] + 1
         tap |= draw(oddities(at, kind))
@@ -67,16 +82,55 @@ def oddities(draw: st.DrawFn, at: int, kind: str) -> dict[str, Any]:
         st.just({"torn": torn}),
         st.just({"receipt": None}),
         st.just({"activity": "duty"}),
+        st.just({"activity": "other"}),
         st.just({"boot": 2}),
         st.fixed_dictionaries({"verdict": st.sampled_from((1, 2, 3, 5, 6))}),
-        st.fixed_dictionaries({"flags": st.sampled_from((1, 4, 0x100, 0x200))}),
+        st.fixed_dictionaries({"flags": st.sampled_from((1, 4, 0x40, 0x100, 0x200))}),
         st.fixed_dictionaries({"claim": claims}),
         st.fixed_dictionaries({"received": arrivals}),
-        st.fixed_dictionaries({"proof": st.sampled_from((1, 7, 15, 23))}),
+        st.fixed_dictionaries({"proof": st.sampled_from((1, 7, 15, 23, 25, 33))}),
         st.fixed_dictionaries({"unc_ms": st.sampled_from((0, 60_000, 7_200_000))}),
         st.fixed_dictionaries({"hint": st.sampled_from(("IN", "OUT", "GUARDIAN"))}),
     )
+    if kind in ("MANUAL", "OUTAGE"):
+        usual = draw(spans(at))
     return usual | draw(odd)
+
+
+@st.composite
+def spans(draw: st.DrawFn, at: int) -> dict[str, Any]:
+    """Draw what a sheet or an outage says: from, until, planned minutes, the part that failed."""
+    start = at - draw(st.integers(0, 300)) * MINUTE_MS
+    return {
+        "from": written(start),
+        "until": written(start + draw(st.integers(0, 400)) * MINUTE_MS),
+        "planned": draw(st.sampled_from((0, 60, 180))),
+        "part": draw(st.sampled_from((1, 2, 3))),
+    }
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw what places and activities have of their own."""
+    own = st.fixed_dictionaries(
+        {},
+        optional={
+            "activity": st.sampled_from(("duty", "other")),
+            "site": st.sampled_from((1, 2)),
+            "region": st.sampled_from((7, 8)),
+            "begins": st.sampled_from(("-30 00:00", "12:00", "+2 00:00")),
+            "min_interval_ms": st.sampled_from((0, 60 * MINUTE_MS)),
+            "grace_ms": st.sampled_from((0, 120 * MINUTE_MS)),
+            "break_after_ms": st.sampled_from((0, 60 * MINUTE_MS)),
+            "break_ms": st.sampled_from((10 * MINUTE_MS, 45 * MINUTE_MS)),
+            "early_counts": st.sampled_from((0, 1)),
+            "late_counts": st.sampled_from((0, 1)),
+            "round_minutes": st.sampled_from((1, 15, 30)),
+            "share_percent": st.sampled_from((0, 60)),
+            "travel_counts": st.sampled_from((0, 1)),
+        },
+    )
+    return draw(st.lists(own, max_size=3))
 
 
 @st.composite
@@ -86,12 +140,13 @@ def corrections(draw: st.DrawFn) -> list[dict[str, Any]]:
     for _ in range(draw(st.integers(0, 3))):
         start = MIDNIGHT_MS + draw(MOMENTS) * MINUTE_MS
         item: dict[str, Any] = {
-            "rule": draw(st.sampled_from((10, 12, 13, 20, 34, 36, 41, 52))),
+            "rule": draw(st.sampled_from((10, 12, 13, 19, 20, 34, 36, 37, 41, 42, 42, 52, 57))),
             "person": draw(st.sampled_from("ppm")),
             "decision": draw(st.sampled_from(("approve", "approve", "reject", "close"))),
             "start": written(start),
             "end": written(start + draw(st.integers(0, 600)) * MINUTE_MS),
             "grade": draw(st.sampled_from("BC")),
+            "activity": draw(st.sampled_from((None, "duty"))),
         }
         if draw(st.booleans()):
             item["tap"] = f"{draw(st.sampled_from(('T1', 'T2', 'T3')))}/{draw(st.integers(1, 4))}"
@@ -99,9 +154,13 @@ def corrections(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
-def story(events: list[dict[str, Any]], decisions: list[dict[str, Any]]) -> Story:
-    """Return the events and decisions with the cast."""
-    return Story({**CAST, "taps": events, "corrections": decisions})
+def story(
+    events: list[dict[str, Any]],
+    decisions: list[dict[str, Any]],
+    own: list[dict[str, Any]] | None = None,
+) -> Story:
+    """Return the events, decisions and parameters with the cast."""
+    return Story({**CAST, "taps": events, "corrections": decisions, "parameters": own or []})
 
 
 def told(history: History, result: Result) -> Any:
@@ -120,24 +179,27 @@ def told(history: History, result: Result) -> Any:
     return intervals, exceptions
 
 
-@settings(max_examples=120)
-@given(taps(), corrections())
+@settings(max_examples=EXAMPLES)
+@given(taps(), corrections(), parameters())
 def test_kernel_equals_plain_objects(
-    events: list[dict[str, Any]], decisions: list[dict[str, Any]]
+    events: list[dict[str, Any]], decisions: list[dict[str, Any]], own: list[dict[str, Any]]
 ) -> None:
     """The kernel and the readable implementation agree on every history."""
-    given_story = story(events, decisions)
+    given_story = story(events, decisions, own)
 
     assert given_story.by_reference() == given_story.by_kernel()
 
 
 @settings(max_examples=60)
-@given(taps(), corrections(), st.randoms(use_true_random=False))
+@given(taps(), corrections(), parameters(), st.randoms(use_true_random=False))
 def test_order_and_copies_change_nothing(
-    events: list[dict[str, Any]], decisions: list[dict[str, Any]], random: Any
+    events: list[dict[str, Any]],
+    decisions: list[dict[str, Any]],
+    own: list[dict[str, Any]],
+    random: Any,
 ) -> None:
     """Shuffled and partly repeated, the same events give the same result (I3, rules 2, 48)."""
-    first = story(events, decisions)
+    first = story(events, decisions, own)
     rows = list(range(len(events)))
     rows += random.sample(rows, len(rows) // 2)
     random.shuffle(rows)
@@ -168,12 +230,12 @@ def test_one_person_at_a_time_gives_the_same(
 
 
 @settings(max_examples=120)
-@given(taps(), corrections())
+@given(taps(), corrections(), parameters())
 def test_no_second_counts_twice(
-    events: list[dict[str, Any]], decisions: list[dict[str, Any]]
+    events: list[dict[str, Any]], decisions: list[dict[str, Any]], own: list[dict[str, Any]]
 ) -> None:
     """Credited minutes of a person never exceed the union of the credited spans (I5)."""
-    given_story = story(events, decisions)
+    given_story = story(events, decisions, own)
     spans = defaultdict(list)
     minutes: dict[int, int] = defaultdict(int)
     for row in reconcile_arrays(given_story.history, given_story.now).intervals:
