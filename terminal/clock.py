@@ -140,6 +140,18 @@ class TerminalTime:
         self._device_offset = utc - uptime
         return expected, utc
 
+    def device_astray(self) -> TimeStep | None:
+        """Return how the device's clock differs, if the next start may not believe it.
+
+        It may if it is right to within the second that the next start allows it, with all that is
+        unsure of the time it is held against.
+        """
+        utc, _ = self._device()
+        now = self.now()
+        if now.known and abs(utc - now.utc_ms) + now.unc_ms <= STEP_MIN_MS:
+            return None
+        return TimeStep(utc, now.utc_ms, now.unc_ms)
+
     def discipline(self, fix: Fix) -> TimeStep | None:
         """Take the server's time; return the step if the clock had to be set.
 

@@ -15,7 +15,7 @@ from keys.identity import Suite, full_key
 from swipe import payloads
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
-from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result, TamperKind
+from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result, TamperKind, TimeSource
 from swipe.receipt import NO_RECEIPT, Receipt
 from terminal.clock import STEP_MIN_MS
 from terminal.policy import LastTap, Mode
@@ -258,11 +258,8 @@ class State:
             self._config(values)
         elif event.type == EventType.KEY_ROTATE:
             self.public_keys.append(full_key(values["public_key"], self.suite))
-        elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR):
+        elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR, EventType.TAMPER):
             self._time(event, values)
-        elif event.type == EventType.TAMPER and values["kind"] == TamperKind.CLOCK:
-            # Somebody set the device's clock: the next start may not believe it.
-            self.stepped_boot, self.device_clock_good = event.boot, False
 
     def _open(self, event: Event, values: dict[str, Any]) -> None:
         self.service_open, self.mode = True, Mode(values["mode"])
@@ -288,7 +285,11 @@ class State:
         """Learn from a correction whether the device's clock can be believed at the next start."""
         if event.type == EventType.TIME_SET:
             step = abs(values["new_utc_ms"] - values["old_utc_ms"])
-            self.stepped_boot = event.boot if step >= STEP_MIN_MS else self.stepped_boot
+            if step >= STEP_MIN_MS or values["source"] == TimeSource.RTC:
+                self.stepped_boot = event.boot
+        elif event.type == EventType.TAMPER:
+            if values["kind"] == TamperKind.CLOCK:  # somebody set the device's clock
+                self.stepped_boot, self.device_clock_good = event.boot, False
         else:
             self.device_clock_good = event.boot != self.stepped_boot
 

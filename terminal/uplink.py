@@ -23,7 +23,7 @@ from swipe.frames import FrameKind
 from swipe.kinds import BatchFlag, BatchKind, EventType, Flag, TimeSource
 from swipe.receipt import Receipt
 from terminal.chain import Chain
-from terminal.clock import TerminalTime
+from terminal.clock import TerminalTime, TimeStep
 from terminal.errors import NotSaved, Refused, Unreachable
 from terminal.files import HIGH_WATER, OUTBOX
 from terminal.policy import wants_anchor
@@ -204,15 +204,24 @@ class Uplink:
         fix = incoming.sent.fix(incoming.receipt)
         step = self._time.discipline(fix) if fix is not None else None
         if step is not None:
-            self._chain.record(
-                EventType.TIME_SET,
-                {"flags": int(Flag.CLOCK_STEPPED)},
-                durable=False,
-                old_utc_ms=step.old_utc_ms,
-                new_utc_ms=step.new_utc_ms,
-                source=TimeSource.RECEIPT,
-                unc_ms=step.unc_ms,
-            )
+            self._note_step(step, TimeSource.RECEIPT, int(Flag.CLOCK_STEPPED))
+        astray = self._time.device_astray()
+        if astray is not None and self._journal.state.stepped_boot != self._chain.boot:
+            self._note_step(astray, TimeSource.RTC, 0)
+
+    def _note_step(self, step: TimeStep, source: TimeSource, flags: int) -> None:
+        """Record a correction, or (RTC) that the device's own clock is not to be believed."""
+        if not self._time.now().known:
+            flags |= int(Flag.CLOCK_UNKNOWN)
+        self._chain.record(
+            EventType.TIME_SET,
+            {"flags": flags},
+            durable=False,
+            old_utc_ms=step.old_utc_ms,
+            new_utc_ms=step.new_utc_ms,
+            source=source,
+            unc_ms=step.unc_ms,
+        )
 
     def _refused(self, status: int) -> None:
         """Decide what a refusal means for the batch under way."""
