@@ -19,6 +19,7 @@ PASSPORT = "terminal.json"
 NEXT_IDENTITY = "identity.next.pem"  # a key shown to the server, not in force yet
 NEXT_PASSPORT = "terminal.next.json"
 OUTBOX = "outbox"
+STICK = "stick"  # highest batch number that ever went on a memory stick
 HIGH_WATER = "last-receipt"
 HOTLIST = "hotlist"
 CONFIG = "config"

@@ -67,6 +67,13 @@ class Parts:
     gps: Gps = field(default_factory=NoGps)
     rng: random.Random = field(default_factory=random.SystemRandom)
 
+    def close(self) -> None:
+        """Let go of all devices."""
+        for device in (self.display, self.keypad, self.printer, self.scanner, self.sounder):
+            device.close()
+        self.gps.close()
+        self.reader.close()
+
 
 class Link(Protocol):
     """What the loop needs of the uplink: how it stands, and to make it hurry."""

@@ -12,6 +12,7 @@ import sys
 import threading
 
 from terminal.announce import Announcer
+from terminal.asking import Asker
 from terminal.care import Care
 from terminal.clock import Clock
 from terminal.config import Config
@@ -19,6 +20,7 @@ from terminal.courier import Courier, Exchanger, Mailbox
 from terminal.errors import NotSaved
 from terminal.files import sole_writer
 from terminal.loop import Around, Loop, Parts
+from terminal.modes.comparison import Comparison
 from terminal.policy import Say
 from terminal.station import Station, open_station
 from terminal.updates import UpdateCarrier
@@ -43,7 +45,7 @@ class Program:
         self._parts = parts
         self._stopped = threading.Event()
         self._mailbox = Mailbox()
-        self._announcer = Announcer(parts.display)
+        self._announcer = Announcer(parts.display, parts.sounder)
 
     def stop(self) -> None:
         """End after the presentation in progress; may be called from a signal handler."""
@@ -64,9 +66,7 @@ class Program:
                 self._serve(station)
             finally:
                 station.journal.close()
-                self._parts.display.close()
-                self._parts.keypad.close()
-                self._parts.reader.close()
+                self._parts.close()
 
     def _start(self) -> Station | None:
         """Open the station; a storage that takes no data is shown and tried again."""
@@ -83,14 +83,17 @@ class Program:
 
     def _serve(self, station: Station) -> None:
         carrier = UpdateCarrier(station.chain, self._parts.quick or self._parts.transport)
+        asker = Asker(station.chain, self._parts.transport)
+        again = station.uplink.resend
+        comparison = Comparison(station.fetcher, asker, station.journal, again)
         exchanger = Exchanger(
-            station.uplink, station.journal, station.fetcher, self._mailbox.post, carrier.ask
+            station.uplink, station.journal, comparison, self._mailbox.post, carrier.ask
         )
         keep_alive_s = self._config.server.keep_alive_s
         courier = Courier(exchanger, station.chain.time, self._parts.rng, keep_alive_s)
         desk = station.desk(self._parts.psam, training=self._config.terminal.training)
         desk.online = lambda: courier.standing.online
-        around = Around(courier, self._mailbox, carrier, self._announcer)
+        around = Around(courier, self._mailbox, carrier, self._announcer, comparison)
         loop = Loop(self._parts, station, desk, around)
         care = Care(self._config, station, loop, self._parts.transport)
         courier.start()

@@ -25,7 +25,7 @@ from swipe.receipt import Receipt
 from terminal.chain import Chain
 from terminal.clock import TerminalTime, TimeStep
 from terminal.errors import NotSaved, Refused, Unreachable
-from terminal.files import HIGH_WATER, OUTBOX
+from terminal.files import HIGH_WATER, OUTBOX, STICK
 from terminal.policy import wants_anchor
 from terminal.receipts import Before, Sent, ServerKey, check
 from terminal.storage import Disk, disk_of
@@ -81,11 +81,15 @@ class Uplink:
         self._time: TerminalTime = chain.time
         self._limit = events_max(chain.identity.suite)
         self._batch_limit = self._limit
-        self._batch_no = self._journal.state.batch_no
+        # A batch on a memory stick may be at the server already: its receipt comes between ours.
+        written, taken = stick_numbers(self._disk)
+        self._stick_out = written > taken
+        self._batch_no = max(self._journal.state.batch_no, written)
         self._past_unknown = False
         self._refusals = 0
         self._gaps: tuple[int, int] = (0, 0)
         self._settled_up_to = 0
+        self._again: list[tuple[int, int]] = []
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
         # Whether the server may have seen the batch under way; of an earlier start nobody knows.
@@ -102,6 +106,8 @@ class Uplink:
         if self._under_way is not None:
             return self._under_way
         state = self._journal.state
+        if self._again:
+            return self._resent(*self._again[0])
         first = _next_event(state.kinds, self.sent_up_to)
         durable = self._journal.durable_seq
         if not first or first > durable:
@@ -110,7 +116,35 @@ class Uplink:
         missing = state.receipt.missing if state.receipt is not None else None
         if missing is not None and first in missing:
             kind, last = BatchKind.RESEND, min(last, missing.stop - 1)
-        last = _run_end(state.kinds, first, last)
+        return self._made(kind, first, _run_end(state.kinds, first, last))
+
+    def resend(self, first: int, last: int) -> None:
+        """Send events `first` to `last` once more: a settlement found that the server lacks them.
+
+        What the journal has lost too is not sent; a range asked for already is not doubled.
+        """
+        if 1 <= first <= last and (first, last) not in self._again:
+            self._again.append((first, last))
+
+    def _resent(self, first: int, last: int) -> Outgoing | None:
+        """Return the next batch of a range that is sent again, or go on as usual after it."""
+        kinds, durable = self._journal.state.kinds, self._journal.durable_seq
+        start = _next_event(kinds, first - 1)
+        end = min(last, durable)
+        if not start or start > end:
+            del self._again[0]
+            return self.plan()
+        end = _run_end(kinds, start, min(end, start + self._batch_limit - 1))
+        self._again[0] = (end + 1, last)
+        return self._made(BatchKind.RESEND, start, end)
+
+    def _made(self, kind: BatchKind, first: int, last: int) -> Outgoing | None:
+        """Keep the header of a batch and return it.
+
+        Raises:
+            NotSaved: The header cannot be kept, so the batch must not leave.
+        """
+        durable = self._journal.durable_seq
         events = self._journal.events(first, last)
         if not events:  # lost to a bad sector since the start
             return self.plan(kind)
@@ -151,7 +185,7 @@ class Uplink:
         self._refusals = 0
         received_ms = self._time.uptime_ms()
         first_ms, last_seq = outgoing.first_sent_ms, outgoing.last_seq
-        sent = Sent(header, first_ms, received_ms, last_seq, self._past_unknown)
+        sent = Sent(header, first_ms, received_ms, last_seq, self._past_unknown or self._stick_out)
         return Incoming(check(raw, sent, self._before, self._key, self._time.drift_ppm), raw, sent)
 
     def settle(self, incoming: Incoming) -> None:
@@ -240,12 +274,36 @@ class Uplink:
         self._under_way = None
         self._refusals = 0
 
-    def _stamp(self, kind: BatchKind, *, more: bool) -> BatchStamp:
+    def stick_number(self) -> int:
+        """Return the number of the next batch for a memory stick, kept before it is used.
+
+        Until its receipt is back, the server may have given one that we have not seen.
+
+        Raises:
+            OSError: It cannot be kept.
+        """
+        number = self._next_number()
+        taken = stick_numbers(self._disk)[1]
+        self._disk.write_whole(STICK, number.to_bytes(8) + taken.to_bytes(8))
+        self._stick_out = True
+        return number
+
+    def stick_back(self) -> None:
+        """Note that the receipts for all that went on a stick are here."""
+        written = stick_numbers(self._disk)[0].to_bytes(8)
+        with contextlib.suppress(OSError):  # then receipts are believed without their past
+            self._disk.write_whole(STICK, written + written)
+            self._stick_out = False
+
+    def _next_number(self) -> int:
         self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
+        return self._batch_no
+
+    def _stamp(self, kind: BatchKind, *, more: bool) -> BatchStamp:
         return BatchStamp(
             kind=kind,
             key_id=self._chain.key_id,
-            batch_no=self._batch_no,
+            batch_no=self._next_number(),
             utc_ms=self._time.now().utc_ms,
             flags=BatchFlag.MORE if more else 0,
             hot_ver=self._chain.around.hot_ver,
@@ -286,6 +344,12 @@ class Uplink:
         body = header.to_bytes() + b"".join(events)
         intact = len(body) == HEADER_SIZE + header.count * EVENT_SIZE
         return Outgoing(header, body, None, self._journal.state.last_seq) if intact else None
+
+
+def stick_numbers(disk: Disk) -> tuple[int, int]:
+    """Return the highest batch number that went on a stick, and the highest acknowledged there."""
+    raw = (disk.read(STICK, 16) or b"").ljust(16, b"\0")
+    return int.from_bytes(raw[:8]), int.from_bytes(raw[8:])
 
 
 def stored_receipt(
