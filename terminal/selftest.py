@@ -54,30 +54,34 @@ class Finding:
 class TableCard:
     """A card that answers each command of a tap from a table; nothing in it computes."""
 
+    def __init__(self, asn: bytes = _ASN) -> None:
+        self._answers = _table(asn)
+
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         """Answer by the instruction alone."""
         answer = self._answers.get(apdu[1])
         return (b"", _NOT_SUPPORTED) if answer is None else (answer, OK)
 
-    @property
-    def _answers(self) -> dict[int, bytes]:
-        public = PUBLIC_DATA.build(
-            PublicData(
-                ISSUER_ID, 1, 1, _ASN, None, None, bytes(2), None,
-                masked_name="自检", flags=0, key_version=1,
-            )
-        )  # fmt: skip
-        issuer_data = b"\x9f\x0c" + bytes([len(public)]) + public
-        proprietary = b"\xa5" + bytes([len(issuer_data)]) + issuer_data
-        begun = bytes(CAPP_INIT_BYTES - 6) + bytes([1, 0]) + b"\x44" * 4
-        return {
-            _SELECT: b"\x6f" + bytes([len(proprietary)]) + proprietary,
-            _READ_RECORD: COMPOSITE.build(NO_TAP),
-            _AUTHENTICATE: _CG2,
-            _INITIALIZE: begun,
-            _UPDATE: b"",
-            _DEBIT: _TAC + _MAC2,
-        }
+
+def _table(asn: bytes) -> dict[int, bytes]:
+    """Return what a fresh card with this serial answers to each instruction of a tap."""
+    public = PUBLIC_DATA.build(
+        PublicData(
+            ISSUER_ID, 1, 1, asn, None, None, bytes(2), None,
+            masked_name="自检", flags=0, key_version=1,
+        )
+    )  # fmt: skip
+    issuer_data = b"\x9f\x0c" + bytes([len(public)]) + public
+    proprietary = b"\xa5" + bytes([len(issuer_data)]) + issuer_data
+    begun = bytes(CAPP_INIT_BYTES - 6) + bytes([1, 0]) + b"\x44" * 4
+    return {
+        _SELECT: b"\x6f" + bytes([len(proprietary)]) + proprietary,
+        _READ_RECORD: COMPOSITE.build(NO_TAP),
+        _AUTHENTICATE: _CG2,
+        _INITIALIZE: begun,
+        _UPDATE: b"",
+        _DEBIT: _TAC + _MAC2,
+    }
 
 
 class TablePsam:
