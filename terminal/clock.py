@@ -161,7 +161,9 @@ class TerminalTime:
         """
         before = self.now()
         middle = (fix.sent_uptime_ms + fix.received_uptime_ms) // 2
-        radius = fix.radius_ms + drift_ms(before.uptime_ms - middle, self.drift_ppm)
+        # It may have been signed as soon as the batch had left: all the wait may have drifted.
+        since_sent_ms = before.uptime_ms - fix.sent_uptime_ms
+        radius = fix.radius_ms + drift_ms(since_sent_ms, self.drift_ppm)
         signed_now = fix.utc_ms + before.uptime_ms - middle
         difference = abs(signed_now - before.utc_ms)
         agrees = difference <= radius + before.unc_ms
