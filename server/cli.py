@@ -23,6 +23,7 @@ from server.console import Console, example, json_option, show
 from server.db import Database
 from server.errors import ServerError
 from server.telemetry import configure_logging
+from server.tls_cli import tls
 
 PROGRAM = "yika-server"
 
@@ -143,6 +144,7 @@ def with_database(config: Config, url: str) -> Config:
 
 def load_features() -> None:
     """Hang the commands of every feature that has some on yika-server."""
+    cli.add_command(tls)
     for feature in FEATURES:
         if importlib.util.find_spec(f"{feature}.cli") is not None:
             for command in importlib.import_module(f"{feature}.cli").COMMANDS:

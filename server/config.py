@@ -30,13 +30,15 @@ class DataSection:
 
 @dataclass(frozen=True, slots=True)
 class HttpSection:
-    """Where and how the server listens."""
+    """Where and how the server listens; with `certificate` and `key` (PEM files) it speaks TLS."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     threads: int = 8
     retry_after_s: int = 10
     secure_cookies: bool = False
+    certificate: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

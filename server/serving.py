@@ -7,6 +7,7 @@ each other; the threads share the signatures' work, which runs outside the inter
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import structlog
@@ -15,7 +16,8 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from keys.sm2 import SM2_EVENTS_MAX, SONAME, fast_library
 from server.app import build_app
 from server.clock import Clock
-from server.config import Config
+from server.config import Config, HttpSection
+from server.errors import ConfigError
 from server.runtime import EXTENSION, Runtime, open_runtime
 from server.transparency.publishing import Publisher
 from server.worker import Worker
@@ -56,6 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "post_worker_init": self._start_worker,
             "worker_exit": self._stop_worker,
         }
+        settings |= tls_settings(http)
         for name, value in settings.items():
             self.cfg.set(name, value)
 
@@ -81,6 +84,35 @@ class Server(BaseApplication):  # type: ignore[misc]
         application = getattr(process, "wsgi", None)
         if application is not None:
             application.extensions[EXTENSION].close()
+
+
+def tls_settings(http: HttpSection) -> dict[str, Any]:
+    """Return what makes gunicorn speak TLS, nothing where a proxy stands in front.
+
+    Raises:
+        ConfigError: One of the two files is missing, or they are no certificate and its key.
+    """
+    if not (http.certificate or http.key):
+        return {}
+    context = _tls_context(http)
+    return {
+        "certfile": http.certificate,
+        "keyfile": http.key,
+        "ssl_context": lambda _config, _default: context,
+    }
+
+
+def _tls_context(http: HttpSection) -> ssl.SSLContext:
+    if not (http.certificate and http.key):
+        raise ConfigError("[http] certificate and key: both or none")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(http.certificate, http.key)
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        raise ConfigError(f"[http] certificate and key: {detail}") from error
+    return context
 
 
 def say_how_sm2_is_verified(library: str | None) -> None:

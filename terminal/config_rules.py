@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from keys.tls import is_pin
 
 if TYPE_CHECKING:
     from terminal.config import Config
@@ -24,11 +27,17 @@ def complaints(config: Config) -> Iterator[tuple[str, str, str]]:
 
 
 def _program_rules(config: Config) -> tuple[tuple[str, str, bool, str], ...]:
-    url = urlsplit(config.server.url)
     server, reader, site = config.server, config.reader, config.site
-    web = url.scheme in ("http", "https") and bool(url.hostname)
     return (
-        ("server", "url", web, "url is no http address"),
+        ("server", "url", is_server_address(server.url), "url is no http or serial address"),
+        (
+            "server",
+            "url",
+            server.plain_http or not is_plain_abroad(server.url),
+            "url: http to another machine needs plain_http = true; better use https with a pin",
+        ),
+        ("server", "pin", _is_pin(server.pin), "pin must be sha256: and 64 hex digits"),
+        ("server", "pin_next", _is_pin(server.pin_next), "pin_next: sha256: and 64 hex digits"),
         ("server", "timeout_s", 1 <= server.timeout_s <= 120, "timeout_s must be 1 to 120"),
         (
             "server",
@@ -83,6 +92,58 @@ def _device_rules(config: Config) -> Iterator[tuple[str, str, bool, str]]:
         "device must be evdev:/… or none",
     )
     yield "sounder", "leds", leds == "none" or leds.startswith("/"), "leds must be a path or none"
+
+
+def is_server_address(url: str) -> bool:
+    """Say whether requests can be sent to an address: HTTP, HTTPS, or a serial line.
+
+    >>> is_server_address("serial:/dev/ttyS1?baud=115200"), is_server_address("ftp://x")
+    (True, False)
+    """
+    try:
+        parts = urlsplit(url)
+        known = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    if parts.scheme == "serial":
+        return parts.path.startswith("/") and line_baud(url) in BAUDS
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and known
+
+
+def line_baud(url: str) -> int | None:
+    """Return the speed a serial address names, 115200 if none; None if it is no number.
+
+    >>> line_baud("serial:/dev/ttyS1?baud=9600"), line_baud("serial:/dev/ttyS1")
+    (9600, 115200)
+    """
+    query = urlsplit(url).query
+    if not query:
+        return BAUDS[-1]
+    digits = query.removeprefix("baud=")
+    named = digits != query and digits.isascii() and digits.isdigit() and len(digits) < 9
+    return int(digits) if named else None
+
+
+def is_plain_abroad(url: str) -> bool:
+    """Say whether an address means HTTP without TLS to another machine than this one.
+
+    >>> is_plain_abroad("http://127.0.0.1:8000"), is_plain_abroad("http://10.1.2.3:8000")
+    (False, True)
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme != "http" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _is_pin(text: str) -> bool:
+    return not text or is_pin(text)
 
 
 def _listed(values: tuple[object, ...]) -> str:

@@ -19,11 +19,18 @@ class TerminalSection:
 
 @dataclass(frozen=True, slots=True)
 class ServerSection:
-    """Where to upload to; `keep_alive_s` is the longest silence."""
+    """Where to upload to; `keep_alive_s` is the longest silence.
+
+    `pin` and `pin_next` name the public keys that HTTPS must show, now and after its next change;
+    `plain_http` allows HTTP without TLS to another machine.
+    """
 
     url: str = "http://127.0.0.1:8000"
     timeout_s: int = 10
     keep_alive_s: int = 3600
+    pin: str = ""
+    pin_next: str = ""
+    plain_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)

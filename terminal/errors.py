@@ -11,6 +11,7 @@ TerminalError
 │   └── JournalForeign      the file belongs to another terminal
 ├── ServerError
 │   ├── Unreachable         no answer
+│   ├── Untrusted           an answer of somebody else: not the pinned key
 │   ├── Refused             an answer other than 200
 │   └── BadAnswer           200, but not what was asked for
 ├── ReceiptRefused          a receipt that proves nothing to this terminal
@@ -117,6 +118,21 @@ class JournalForeign(JournalError):
         return f"{self.path}: 流水不属于本终端 · not this terminal's journal ({self.detail})"
 
 
+class StickProblem(TerminalError):
+    """Report a memory stick that is full, read-only, damaged, or holds nothing for us."""
+
+    short = "U盘有问题 USB STICK"
+    advice = ("请检查U盘，再试一次", "check the stick and try again")
+
+    def __init__(self, where: str, cause: str) -> None:
+        self.where = where
+        self.cause = cause
+        super().__init__(where, cause)
+
+    def __str__(self) -> str:
+        return f"{self.where}: U盘有问题 · the memory stick: {self.cause}"
+
+
 class ServerError(TerminalError):
     """Base of what an exchange with the server can meet."""
 
@@ -141,6 +157,27 @@ class Unreachable(ServerError):
 
     def __str__(self) -> str:
         return f"连不上服务器 · the server does not answer ({self.cause})"
+
+
+class Untrusted(ServerError):
+    """Report that who answers at the server's address is not the server that is pinned.
+
+    Attributes:
+        cause: What was wrong.
+        shown: The pin of the key that was shown, empty if none was.
+    """
+
+    short = "服务器身份不符"
+    advice = ("请核对网址与证书指纹", "check the address and the server's pin")
+
+    def __init__(self, cause: str, shown: str = "") -> None:
+        self.cause = cause
+        self.shown = shown
+        super().__init__(cause, shown)
+
+    def __str__(self) -> str:
+        shown = f": {self.shown}" if self.shown else ""
+        return f"服务器身份不符 · this is not the pinned server ({self.cause}{shown})"
 
 
 # What each refusal means at the site: status → (Chinese, English, advice in both).

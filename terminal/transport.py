@@ -6,14 +6,19 @@ from __future__ import annotations
 import email.utils
 import http.client
 import json
+import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from terminal.errors import BadAnswer, Refused, Unreachable
+from keys.errors import KeysError
+from keys.tls import pin_of
+from terminal.errors import BadAnswer, Refused, Unreachable, Untrusted
+from terminal.paced_socket import PacedSocket
 
-# The largest answer is a hotlist of 200 000 cards, 1.6 MB.
+# The largest answer is a hotlist of 200 000 runs of cards that lie far apart: 3.3 MB.
 ANSWER_SIZE_MAX = 4 * 1024 * 1024
 PROBLEM_SIZE_MAX = 65_536
 TITLE_MAX = 120  # characters of a problem's title that are shown
@@ -41,41 +46,116 @@ class Transport(Protocol):
 
         Raises:
             Unreachable: No answer.
+            Untrusted: Somebody else answers.
             Refused: An answer of another status.
             BadAnswer: An answer that breaks a limit.
         """
 
 
-class HttpTransport:
-    """Speak HTTP/1.1 to the server, one connection a request: a broken one harms no other."""
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to believe at the other end of HTTPS.
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    With pins it is whoever proves to hold one of these public keys, whatever the certificate
+    says; without, the system's authorities and the name decide.
+    """
+
+    pins: tuple[str, ...] = ()
+
+
+class HttpTransport:
+    """Speak HTTP/1.1 to the server, one connection a request: a broken one harms no other.
+
+    `timeout_s` is the longest wait for a sign of life; on top, an exchange must keep a least pace,
+    so that a drip of single bytes holds nobody up.
+    """
+
+    def __init__(self, url: str, timeout_s: float, trust: Trust | None = None) -> None:
         parts = urlsplit(url)
-        self._secure = parts.scheme == "https"
         self._host = parts.hostname or ""
-        self._port = parts.port
+        secure = parts.scheme == "https"
+        self._port = parts.port or (http.client.HTTPS_PORT if secure else http.client.HTTP_PORT)
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
+        self._pins = () if trust is None else trust.pins
+        self._tls = _tls_context(self._pins) if secure else None
 
     def send(self, request: Request) -> bytes:
         """Send, wait, and give back the body of a 200."""
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._timeout_s)
-        path = self._prefix + request.path
+        line = PacedSocket(self._secured(self._connected()), self._timeout_s)
+        connection = _Connection(self._host, self._port)
+        connection.sock = line
         try:
-            connection.connect()
-        except OSError as exc:
-            connection.close()
-            raise Unreachable(exc.strerror or type(exc).__name__, sent=False) from exc
-        try:
+            path = self._prefix + request.path
             connection.request(request.method, path, request.body or None, _headers(request))
             return _read(connection.getresponse())
         except http.client.HTTPException as exc:
             raise BadAnswer(type(exc).__name__) from exc
+        except ValueError as exc:  # a length that is no number, from deep in the library
+            raise BadAnswer("header") from exc
         except OSError as exc:
             raise Unreachable(exc.strerror or type(exc).__name__) from exc
         finally:
             connection.close()
+            line.end()
+
+    def _connected(self) -> socket.socket:
+        try:
+            plain = socket.create_connection((self._host, self._port), self._timeout_s)
+        except OSError as exc:
+            raise Unreachable(exc.strerror or type(exc).__name__, sent=False) from exc
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return plain
+
+    def _secured(self, plain: socket.socket) -> socket.socket:
+        """Return the socket itself, or with HTTPS the one whose other end has shown its key."""
+        if self._tls is None:
+            return plain
+        try:
+            secured = self._tls.wrap_socket(plain, server_hostname=self._host)
+        except ssl.SSLCertVerificationError as exc:
+            plain.close()
+            raise Untrusted(exc.verify_message) from exc
+        except OSError as exc:
+            plain.close()
+            raise Unreachable(exc.strerror or type(exc).__name__, sent=False) from exc
+        try:
+            check_pin(secured.getpeercert(binary_form=True), self._pins)
+        except Untrusted:
+            secured.close()
+            raise
+        return secured
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection whose socket is given; it is never opened a second time."""
+
+    auto_open = 0
+
+
+def check_pin(certificate: bytes | None, pins: tuple[str, ...]) -> None:
+    """Refuse a certificate whose key is not pinned; without pins everything is right here.
+
+    Raises:
+        Untrusted: It is another key, or there is none.
+    """
+    if not pins:
+        return
+    try:
+        shown = pin_of(certificate or b"")
+    except KeysError as exc:
+        raise Untrusted("certificate") from exc
+    if shown not in pins:
+        raise Untrusted("pin", shown)
+
+
+def _tls_context(pins: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if pins:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # the key itself is compared, after the handshake
+    return context
 
 
 def _headers(request: Request) -> dict[str, str]:
@@ -97,6 +177,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     body = response.read(ANSWER_SIZE_MAX + 1)
     if len(body) > ANSWER_SIZE_MAX:
         raise BadAnswer(f"more than {ANSWER_SIZE_MAX} bytes")
+    if response.length:  # what Content-Length promised and never came
+        raise BadAnswer("cut short")
     return body
 
 
@@ -110,7 +192,7 @@ def problem_title(body: bytes) -> str:
     """
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     title = document.get("title") if isinstance(document, dict) else None
     return title[:TITLE_MAX] if isinstance(title, str) else ""

@@ -10,10 +10,10 @@ import click
 from keys.identity import Identity, Suite, fingerprint
 from terminal.cli.session import Session, answer, json_option, passphrase, read_token
 from terminal.files import IDENTITY
+from terminal.links import open_transport
 from terminal.provision import provision as enrol
 from terminal.psam_slot import open_psam
 from terminal.sync import renew_key
-from terminal.transport import HttpTransport
 
 
 @click.command()
@@ -38,7 +38,7 @@ def provision(session: Session, token_file: Path | None, suite: str, *, as_json:
     """
     config = session.config()
     psam = open_psam(config.reader.psam, passphrase(config))
-    transport = HttpTransport(config.server.url, config.server.timeout_s)
+    transport = open_transport(config.server)
     chosen = Suite[suite.upper()]
     passport, state = enrol(config.data_dir, psam, read_token(token_file), transport, chosen)
     shown = fingerprint(Identity.load(config.data_dir / IDENTITY).public_key)
@@ -66,7 +66,7 @@ def change_key(session: Session, *, as_json: bool) -> None:
     Example: yika-terminal --config gate.toml change-key
     """
     config = session.config()
-    transport = HttpTransport(config.server.url, config.server.timeout_s)
+    transport = open_transport(config.server)
     report = renew_key(config, session.clock, transport)
     answer(report, as_json, f"新密钥 · new key {report['key_id']}: {report['fingerprint']}")
 

@@ -15,6 +15,7 @@ from terminal.cli.session import Session, answer, json_option
 from terminal.config import Config
 from terminal.files import JOURNAL
 from terminal.journal import read_only
+from terminal.links import open_transport
 from terminal.releases import slots
 from terminal.releases.faults import Fault, UpdateRefused
 from terminal.releases.installing import METADATA, Installer
@@ -22,7 +23,6 @@ from terminal.releases.mirror import Mirror
 from terminal.releases.probe import probe
 from terminal.releases.trust import Trust
 from terminal.selftest import self_test as test_this_version
-from terminal.transport import HttpTransport
 
 ROOT_SIZE_MAX = 65_536
 
@@ -145,7 +145,7 @@ def status(session: Session, *, as_json: bool) -> None:
 
 def _installer(session: Session) -> Installer:
     config = session.config()
-    transport = HttpTransport(config.server.url, config.server.timeout_s)
+    transport = open_transport(config.server)
     tried = partial(probe, config=session.config_path)
     return Installer(config.update_dir, Mirror(transport), tried)
 

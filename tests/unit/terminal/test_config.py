@@ -65,7 +65,7 @@ def test_without_a_file_there_are_defaults() -> None:
 def test_environment_wins(tmp_path: Path) -> None:
     """Each key is overridden by YIKA_<SECTION>_<KEY>; other variables are not ours."""
     environ = {
-        "YIKA_SERVER_URL": "http://10.0.0.1",
+        "YIKA_SERVER_URL": "https://10.0.0.1",
         "YIKA_SERVER_TIMEOUT_S": "7",
         "YIKA_TERMINAL_TRAINING": "false",
         "YIKA_SITE_LATITUDE": "1.5",
@@ -73,7 +73,7 @@ def test_environment_wins(tmp_path: Path) -> None:
     }
     config = load(written(tmp_path, FULL), environ)
 
-    assert (config.server.url, config.server.timeout_s) == ("http://10.0.0.1", 7)
+    assert (config.server.url, config.server.timeout_s) == ("https://10.0.0.1", 7)
     assert (config.terminal.training, config.site.latitude) == (False, 1.5)
 
 
@@ -85,8 +85,11 @@ def test_environment_wins(tmp_path: Path) -> None:
         ("server = 1", "[server] must be a table"),
         ("[server]\nurl = 5", "[server] url must be of type str"),
         ("[server]\ntimeout_s = true", "[server] timeout_s must be of type int"),
-        ("[server]\nurl = 'ftp://x'", "[server] url is no http address"),
-        ("[server]\nurl = 'http://'", "[server] url is no http address"),
+        ("[server]\nurl = 'ftp://x'", "[server] url is no http or serial address"),
+        ("[server]\nurl = 'http://'", "[server] url is no http or serial address"),
+        ("[server]\nurl = 'http://10.0.0.1'", "[server] url: http to another machine"),
+        ("[server]\nurl = 'serial:/dev/x?baud=1'", "[server] url is no http or serial address"),
+        ("[server]\npin = 'abc'", "[server] pin must be sha256: and 64 hex digits"),
         ("[server]\ntimeout_s = 0", "[server] timeout_s must be 1 to 120"),
         ("[server]\nkeep_alive_s = 1", "[server] keep_alive_s must be 60 to 86400"),
         ("[reader]\ncard = 'usb'", "[reader] card: pcsc: or serial:"),
