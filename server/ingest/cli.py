@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
 from server.console import Console, example, json_option, show
 from server.ingest import missing as missing_taps
+from server.ingest.importing import import_stick
 from server.ingest.missing import CardHoles
+from server.ingest.services import Intake
 from server.people.services import require_staff
 from server.terminals.cli import staff_option
+from server.terminals.notices import Signer
 from server.updates.services import Bench
 
 
@@ -57,6 +62,33 @@ def missing(
     lines = [_line(card) for card in found]
     lines.append(f"{total} 次缺失 taps missing, {len(asked)} 张卡已排队 cards newly asked")
     show(document, "\n".join(lines), as_json=as_json)
+
+
+@ingest.command("import", epilog=example("yika-server ingest import /media/usb"))
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@json_option
+@click.pass_obj
+def import_(console: Console, folder: Path, *, as_json: bool) -> None:
+    """导入U盘 Take the batches on a terminal's memory stick and leave their receipts on it.
+
+    Exit status 1 if anything on it was refused; the rest is stored all the same.
+    """
+    with console.runtime() as runtime:
+        signer = Signer(runtime.identity, runtime.config.identity.key_id)
+        uncertainty_ms = console.config.identity.clock_uncertainty_ms
+        intake = Intake(runtime.database, runtime.store, signer, uncertainty_ms)
+        found = import_stick(intake, folder, console.clock.utc_ms())
+    lines = []
+    for one in found:
+        lines.append(
+            f"{one.terminal_id}: {one.stored} 批入库 batches stored, {one.replayed} 批已有 known, "
+            f"{one.events} 条新事件 new events"
+        )
+        lines += [f"  {name}: {why}" for name, why in one.refused.items()]
+    document = {"terminals": [asdict(one) for one in found]}
+    show(document, "\n".join(lines), as_json=as_json)
+    if any(one.refused for one in found):
+        sys.exit(1)
 
 
 def _line(card: CardHoles) -> str:

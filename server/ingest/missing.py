@@ -102,15 +102,16 @@ def _by_card(
     )
     if asns is not None:
         statement = statement.where(StoredEvent.card_asn.in_(asns))
-    current, rows = "", []
+    current: str | None = None
+    rows: list[tuple[int, bool]] = []
     for asn, kind, counter, raw in session.execute(statement):
-        if asn != current and rows:
+        if current is not None and asn != current:
             yield current, rows
             rows = []
         current = asn
         is_log = kind == EventType.RECOVERED
         rows.append((log_counter(raw) if is_log else counter, is_log))
-    if rows:
+    if current is not None:
         yield current, rows
 
 
@@ -121,4 +122,4 @@ def log_counter(raw: bytes) -> int:
         SwipeError: The event is none.
     """
     values = payloads.parse(EventType.RECOVERED, Event.from_bytes(raw).payload)
-    return LOG_RECORD.parse(bytes(values["log_record"])).card_ctr  # type: ignore[arg-type]
+    return LOG_RECORD.parse(bytes(values["log_record"])).card_ctr

@@ -13,6 +13,7 @@ from card.errors import CardError
 from keys.errors import KeysError
 from swipe.errors import SwipeError
 from terminal.cli.enrolment import COMMANDS as ENROLMENT
+from terminal.cli.exporting import COMMANDS as EXPORTING
 from terminal.cli.journal import COMMANDS as JOURNAL
 from terminal.cli.running import COMMANDS as RUNNING
 from terminal.cli.session import CONFIG_VARIABLE, PASSPHRASE_VARIABLE, TOKEN_VARIABLE, Session
@@ -42,7 +43,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = Session(config_path, clock)
 
 
-for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *UPDATING, *UNITS):
+for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *EXPORTING, *UPDATING, *UNITS):
     cli.add_command(_command)
 
 

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about what the journal holds: status, sync, export."""
+"""Commands about what the journal holds: status, sync."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from keys.identity import Identity
 from terminal.cli.session import Session, answer, json_option
-from terminal.export import export as write_export
-from terminal.files import IDENTITY, JOURNAL
-from terminal.passport import Passport
+from terminal.links import open_transport
 from terminal.report import read_report
 from terminal.sync import sync as exchange
-from terminal.transport import HttpTransport
 
 
 @click.command()
@@ -40,7 +34,7 @@ def sync(session: Session, *, final: bool, as_json: bool) -> None:
     Example: yika-terminal --config gate.toml sync --final
     """
     config = session.config()
-    transport = HttpTransport(config.server.url, config.server.timeout_s)
+    transport = open_transport(config.server)
     report = exchange(config, session.clock, transport, final=final)
     text = "尚有未上传 · some unsent" if report["unsent"] else "已全部上传 · all acknowledged"
     counts = f"{report['events_acknowledged']}/{report['events_journaled']}"
@@ -49,27 +43,4 @@ def sync(session: Session, *, final: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@click.command()
-@click.option(
-    "--out",
-    "target",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="file to write",
-)
-@json_option
-@click.pass_obj
-def export(session: Session, target: Path, *, as_json: bool) -> None:
-    """Write all events into a file that `yika-swipe verify` checks off line.
-
-    Example: yika-terminal --config gate.toml export --out gate.yika
-    """
-    config = session.config()
-    Passport.load(config.data_dir)
-    identity = Identity.load(config.data_dir / IDENTITY)
-    count = write_export(config.data_dir / JOURNAL, target, identity, session.clock.utc_ms())
-    report = {"file": str(target), "events": count}
-    answer(report, as_json, f"{count} 条事件 · events → {target}")
-
-
-COMMANDS = (status, sync, export)
+COMMANDS = (status, sync)
