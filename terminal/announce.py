@@ -20,6 +20,7 @@ from terminal.tap import Outcome
 # An answer stays this long, unless the next card comes first.
 HOLD_MS = 3_000
 INQUIRY_MS = 8_000  # four lines to be read by somebody who asked for them
+TURN_MS = 4_000  # a line of twenty columns is read in less
 CLICK_MS = 200  # the click of a key is over before the next frame
 _DIRECTIONS = {
     EventType.IN: Mode.IN,
@@ -53,6 +54,10 @@ class Announcer:
         self._display = Signalled(display, sounder or NoSounder())
         self._held_until_ms: int | None = None
         self.quiet = False  # no ticks and clicks; what answers a card is always heard
+
+    def show(self, shown: Screen) -> None:
+        """Show a screen that the next one may replace at once."""
+        self._display.show(shown)
 
     def say(self, say: Say) -> None:
         """Show a message that needs no details."""
@@ -90,10 +95,11 @@ class Announcer:
         link: courier.Standing,
         problem: Say | None,
         stage: Screen | None = None,
+        lines: tuple[str, ...] = (),
     ) -> None:
         """Show the stage's screen, a standing problem or the idle screen.
 
-        Not before the last answer has been read.
+        Not before the last answer has been read. `lines` take turns with the site's name.
         """
         now_ms = station.chain.time.uptime_ms()
         if self._held_until_ms is not None and now_ms < self._held_until_ms:
@@ -104,7 +110,8 @@ class Announcer:
         if stage is not None and problem is not Say.NOT_SAVED:
             self._display.show(stage)
         elif problem is None:
-            self._display.show(screen.idle(standing_of(station, link)))
+            standing = replace(standing_of(station, link), lines=lines, turn=now_ms // TURN_MS)
+            self._display.show(screen.idle(standing))
         else:  # it stands there until it is mended; the tone was for the moment it came
             self._display.show(replace(screen.message(problem, Note()), tone=Tone.NONE))
 

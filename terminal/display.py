@@ -36,6 +36,11 @@ class SerialDisplay:
         self._line = SerialLine(device)
         self._shown: Screen | None = None
 
+    @property
+    def taken(self) -> bool:
+        """Say whether the line took the last frame whole."""
+        return self._shown is not None
+
     def show(self, screen: Screen) -> None:
         """Send the frame, unless this very screen without a tone is shown already."""
         if screen == self._shown and screen.tone is Tone.NONE:

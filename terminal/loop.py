@@ -32,6 +32,8 @@ from terminal.keypad import Keypad, NoKeypad
 from terminal.modes.comparison import Comparison
 from terminal.modes.console import Console, Services
 from terminal.modes.enquiry import Enquiry
+from terminal.modes.power_on import self_test
+from terminal.modes.screens import checked
 from terminal.phone_token import present_token
 from terminal.policy import Say
 from terminal.recover import close_open_intent
@@ -116,6 +118,16 @@ class Loop:
         self._heal_at_ms = 0
         self._placed = False
 
+    def self_test(self) -> None:
+        """Look at all parts once, show and record how they are; nothing of it stops the start."""
+        self_test(
+            self._desk,
+            self._parts.reader,
+            self._parts.display,
+            self._parts.printer,
+            lambda result: self._announcer.show(checked(result.part, passed=result.passed)),
+        )
+
     def turn(self) -> bool:
         """Take what was posted, do the chores, look for a card; return False without a reader."""
         self._mailbox.empty()
@@ -172,7 +184,8 @@ class Loop:
         self.take_notes()
         standing = self._link.standing
         stage = self.console.screen(standing)
-        self._announcer.idle(self._station, standing, self._reader_problem, stage)
+        lines = self.console.lines() if stage is None else ()
+        self._announcer.idle(self._station, standing, self._reader_problem, stage, lines)
 
     def _heal(self) -> None:
         """Bring the journal back after a failure, and close what it left open."""

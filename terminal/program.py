@@ -96,6 +96,9 @@ class Program:
         around = Around(courier, self._mailbox, carrier, self._announcer, comparison)
         loop = Loop(self._parts, station, desk, around)
         care = Care(self._config, station, loop, self._parts.transport)
+        for name in ("printer", "gps", "scanner", "sounder"):
+            care.vitals.watch(name, getattr(self._parts, name))
+        loop.self_test()
         courier.start()
         try:
             while not self._stopped.is_set():

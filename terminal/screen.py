@@ -70,7 +70,11 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the idle screen tells: unsent events with the age of the oldest, and the link."""
+    """What the idle screen tells: unsent events with the age of the oldest, and the link.
+
+    A problem with the server keeps the third line for itself; otherwise the site's name and `lines`
+    take it in turn.
+    """
 
     clock: str
     mode: Mode
@@ -79,6 +83,8 @@ class Standing:
     oldest_s: int = 0
     online: bool = False
     problem: str = ""
+    lines: tuple[str, ...] = ()
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +146,11 @@ def idle(standing: Standing) -> Screen:
     waiting = f"待传{standing.unsent}"
     if standing.unsent and standing.oldest_s >= AGE_SHOWN_S:
         waiting += f" {age(standing.oldest_s)}"
+    third = (standing.site, *standing.lines)[standing.turn % (len(standing.lines) + 1)]
     lines = (
         row("请刷卡", "TAP CARD"),
         row(f"{zh} {en}", standing.clock),
-        fit(standing.problem or standing.site),
+        fit(standing.problem or third),
         row(waiting, link),
     )
     return Screen(lines, Led.AMBER if standing.problem else Led.WHITE, Tone.NONE)

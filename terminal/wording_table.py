@@ -241,4 +241,11 @@ PARTS = {
     "clock": ("时钟", "CLOCK"),
     "display": ("显示屏", "DISPLAY"),
     "printer": ("打印机", "PRINTER"),
+    "network": ("网络", "NETWORK"),
+}
+
+# What the idle screen says in turn with the site's name: Chinese|English.
+WARNINGS = {
+    "full": "流水已满 {}%|JOURNAL {}% FULL",
+    "unsent": "已7天未上传 请联网|UNSENT FOR 7 DAYS",
 }

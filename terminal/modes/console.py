@@ -29,10 +29,12 @@ from terminal.policy import Mode, Say, accepted
 from terminal.screen import Screen, age
 from terminal.station import Station
 from terminal.tap import Outcome, card_failed, present
+from terminal.wording_table import PARTS, WARNINGS
 
 _LOG = logging.getLogger(__name__)
 
-QUIET, NORMAL = 1, 2
+QUIET = 1
+WELL = frozenset({"ok", "paper-low", "busy"})  # states of a part that need nobody
 
 
 @dataclass(slots=True)
@@ -112,6 +114,21 @@ class Console:
         """Return what stands on the display besides answers; None for the idle screen."""
         self.panel = policy.expire(self.panel, self._facts())
         return stage_screen(self.panel, self._view(link))
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what the idle screen tells in turn: warnings, failed parts, messages."""
+        state = self._station.journal.state
+        percent = policy.journal_percent(len(state.kinds))
+        told: list[str] = []
+        if percent >= policy.JOURNAL_WARN_PERCENT:
+            told += WARNINGS["full"].format(percent, percent).split("|")
+        now_s = self._station.chain.time.now().utc_s
+        if state.unsent and oldest_s(self._station, now_s) >= policy.UNSENT_WARN_S:
+            told += WARNINGS["unsent"].split("|")
+        for name, how in self._services.parts():
+            if how not in WELL:
+                told += [f"{PARTS[name][0]}故障 {how}", f"{PARTS[name][1]} {how}"]
+        return (*told, *self._messages())
 
     def _facts(self) -> Facts:
         state, config = self._station.journal.state, self._station.notices.config

@@ -31,6 +31,11 @@ PIN_TRIES_MAX = 3  # wrong PINs in a row before there is a wait between tries
 PIN_LOCK_S = 900  # with four digits and four tries an hour, a guess takes months
 
 
+JOURNAL_EVENTS_MAX = 1_000_000  # what the journal is built and tested for; it takes more
+JOURNAL_WARN_PERCENT = 80
+UNSENT_WARN_S = 7 * 86_400  # a week without the server: somebody should look
+
+
 class Stage(enum.Enum):
     """Where the panel stands."""
 
@@ -219,6 +224,15 @@ def is_locked(wrong: int, age_s: float) -> bool:
     (False, True, False, True)
     """
     return wrong >= PIN_TRIES_MAX and age_s < PIN_LOCK_S
+
+
+def journal_percent(events: int) -> int:
+    """Return how full the journal is, of what it is built for.
+
+    >>> journal_percent(800_000)
+    80
+    """
+    return events * 100 // JOURNAL_EVENTS_MAX
 
 
 def may_sign_on(card: CardView, today: date) -> bool:
