@@ -12,7 +12,7 @@ from pathlib import Path
 from keys.identity import Identity
 from keys.psam import Psam
 from terminal.chain import Chain, Surroundings
-from terminal.clock import STEP_MIN_MS, Clock, Earlier, TerminalTime
+from terminal.clock import JUMP_MIN_MS, STEP_MIN_MS, Clock, Earlier, TerminalTime
 from terminal.config import Config
 from terminal.desk import Desk, dpk_idx
 from terminal.errors import JournalForeign, NotProvisioned
@@ -130,7 +130,9 @@ def earlier_time(state: State) -> Earlier:
     receipt = state.receipt
     if receipt is None or not state.device_clock_good:
         return Earlier(state.floor_ms)
-    return Earlier(state.floor_ms, receipt.srv_utc_ms, receipt.srv_unc_ms + STEP_MIN_MS)
+    # Right to within a second then, and since then set by no more than goes unnoticed.
+    unc_ms = receipt.srv_unc_ms + STEP_MIN_MS + JUMP_MIN_MS
+    return Earlier(state.floor_ms, receipt.srv_utc_ms, unc_ms)
 
 
 def _surroundings(
