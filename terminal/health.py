@@ -14,6 +14,7 @@ from typing import Any
 
 from swipe.event import Event
 from terminal.config import Config
+from terminal.devices.protocols import Device
 from terminal.journal import Journal
 from terminal.releases import slots
 from terminal.report import Report
@@ -68,6 +69,10 @@ class Vitals:
     reader: str = "ok"
     psam: str = "ok"
     devices: dict[str, Callable[[], str]] = field(default_factory=dict)
+
+    def watch(self, name: str, device: Device) -> None:
+        """Ask a device for its state whenever somebody wants to know."""
+        self.devices[name] = lambda: str(device.state)
 
     def __call__(self) -> dict[str, str]:
         """Return one word for each device."""

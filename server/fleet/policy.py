@@ -69,7 +69,7 @@ def _conditions(status: dict[str, Any]) -> list[tuple[str, bool]]:
         ),
         ("hot", temperature is not None and temperature >= HOT_C),
         ("clock", status.get("clock") == "unknown"),
-        ("printer", status.get("printer") in ("paper-out", "offline")),
+        ("printer", status.get("printer") in ("paper-out", "offline", "cover-open", "fault")),
         ("update", bool(status.get("update_failed"))),
         ("old-version", bool(status.get("below_floor"))),
     ]

@@ -12,6 +12,7 @@ import click
 from card.errors import CardError
 from keys.errors import KeysError
 from swipe.errors import SwipeError
+from terminal.cli.care import COMMANDS as CARE
 from terminal.cli.enrolment import COMMANDS as ENROLMENT
 from terminal.cli.exporting import COMMANDS as EXPORTING
 from terminal.cli.journal import COMMANDS as JOURNAL
@@ -43,7 +44,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = Session(config_path, clock)
 
 
-for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *EXPORTING, *UPDATING, *UNITS):
+for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *EXPORTING, *UPDATING, *UNITS, *CARE):
     cli.add_command(_command)
 
 

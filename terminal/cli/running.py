@@ -12,14 +12,13 @@ import click
 from card.readers import open_reader
 from terminal.cli.session import Session, passphrase
 from terminal.config import Config
-from terminal.display import open_display
+from terminal.devices.opening import open_devices
 from terminal.files import JOURNAL
 from terminal.journal import read_only
-from terminal.keypad import open_keypad
+from terminal.links import open_transport
 from terminal.passport import Passport
 from terminal.program import Parts, Program
 from terminal.psam_slot import open_psam
-from terminal.transport import HttpTransport
 
 QUICK_S = 2.0  # one answer of the server while a card is held still
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -38,13 +37,18 @@ def run(session: Session, *, verbose: bool) -> None:
     )
     config = session.config()
     known = _known_psam(config)
+    devices = open_devices(config)
     parts = Parts(
         reader=open_reader(config.reader.card),
         psam=open_psam(config.reader.psam, passphrase(config), known),
-        transport=HttpTransport(config.server.url, config.server.timeout_s),
-        quick=HttpTransport(config.server.url, min(config.server.timeout_s, QUICK_S)),
-        display=open_display(config.display.device),
-        keypad=open_keypad(config.keypad.device),
+        transport=open_transport(config.server),
+        quick=open_transport(config.server, QUICK_S),
+        display=devices.display,
+        keypad=devices.keypad,
+        printer=devices.printer,
+        scanner=devices.scanner,
+        sounder=devices.sounder,
+        gps=devices.gps,
     )
     program = Program(config, session.clock, parts)
     for number in (signal.SIGTERM, signal.SIGINT):
