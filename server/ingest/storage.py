@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from server.ingest.checks import Opened
 from server.ingest.models import StoredEvent
 from swipe import arrays
+from swipe.arrays import EventArray
 from swipe.kinds import EventType
 
 COLUMNS = tuple(column.name for column in StoredEvent.__table__.columns)
@@ -53,17 +54,33 @@ def insert_events(session: Session, opened: Opened, rows: NDArray[np.intp], adde
 
 def _columns(opened: Opened, rows: NDArray[np.intp], added: Stored) -> dict[str, NDArray[Any]]:
     """Return every column as an array: integers, or (n, width) bytes."""
-    events = opened.events[rows]
+    count = len(rows)
+    hashes = {
+        "event_hash": opened.event_hashes[rows],
+        "content_hash": opened.content_hashes[rows],
+    }
+    return (
+        signed_columns(opened.events[rows])
+        | hashes
+        | {
+            "proof": added.proof[rows],
+            "verdict": added.verdict[rows],
+            "batch_id": np.full(count, added.batch_id, dtype=np.int64),
+            "received_ms": np.full(count, added.received_ms, dtype=np.int64),
+            "leaf_index": added.first_leaf + np.arange(count, dtype=np.int64),
+        }
+    )
+
+
+def signed_columns(events: EventArray) -> dict[str, NDArray[Any]]:
+    """Return the columns that follow from the events' own bytes."""
     # Only these carry a card's counter in 98 to 105; other payloads hold something else there.
     answered = arrays.is_proven(events) | (events["type"] == EventType.TORN)
     # From OPEN on, byte 127 belongs to the payload: of a receipt's hash, say.
     has_result = events["type"] < EventType.OPEN
-    count = len(rows)
     return {
         "terminal_id": events["terminal_id"].astype(np.int64),
         "seq": events["seq"].astype(np.int64),
-        "event_hash": opened.event_hashes[rows],
-        "content_hash": opened.content_hashes[rows],
         "type": events["type"].astype(np.int16),
         "result": np.where(has_result, events["result"], 0).astype(np.int16),
         "flags": events["flags"].astype(np.int32),
@@ -78,11 +95,6 @@ def _columns(opened: Opened, rows: NDArray[np.intp], added: Stored) -> dict[str,
         "psam_no": events["psam_no"],
         "psam_seq": np.where(answered, events["psam_seq"], 0).astype(np.int64),
         "anchor": events["anchor"],
-        "proof": added.proof[rows],
-        "verdict": added.verdict[rows],
-        "batch_id": np.full(count, added.batch_id, dtype=np.int64),
-        "received_ms": np.full(count, added.received_ms, dtype=np.int64),
-        "leaf_index": added.first_leaf + np.arange(count, dtype=np.int64),
         "raw": arrays.rows(events),
     }
 
@@ -107,14 +119,15 @@ def _present(name: str, column: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _insert_many(session: Session, columns: dict[str, NDArray[Any]], count: int) -> None:
-    values = [_python_column(name, columns[name], count) for name in COLUMNS]
+    values = [python_column(name, columns[name], count) for name in COLUMNS]
     marks = ", ".join("?" * len(COLUMNS))
     statement = f"INSERT INTO event ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608
     rows = list(zip(*values, strict=True))
     session.connection().exec_driver_sql(statement, rows)
 
 
-def _python_column(name: str, column: NDArray[Any], count: int) -> Sequence[Any]:
+def python_column(name: str, column: NDArray[Any], count: int) -> Sequence[Any]:
+    """Return a column as the values a driver takes: integers, bytes, text, or None."""
     if column.ndim == 1:
         return column.tolist()  # type: ignore[no-any-return]
     width = column.shape[1]

@@ -37,6 +37,8 @@ TAG = 4
 SEAL_MAX = 4_096
 _ROW = struct.Struct(">QQQ32sHHQQ")
 
+Rows = list[tuple[Any, ...]]
+
 EVENT_COLUMNS = (
     StoredEvent.leaf_index,
     StoredEvent.terminal_id,
@@ -47,16 +49,8 @@ EVENT_COLUMNS = (
     StoredEvent.batch_id,
     StoredEvent.received_ms,
 )
-TRANSFER_COLUMNS = (
-    Transfer.id,
-    Transfer.kind,
-    Transfer.person,
-    Transfer.ref,
-    Transfer.interval_id,
-    Transfer.reverses,
-    Transfer.at_ms,
-    Transfer.actor,
-)
+# The seal says which columns it is over, so that a later one does not break it.
+TRANSFER_COLUMNS = tuple(column.name for column in Transfer.__table__.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +61,15 @@ class Seal:
     last: int
     sha256: bytes
     tags: bytes
+    columns: tuple[str, ...] = ()
 
     @classmethod
-    def over(cls, first: int, last: int, digests: Sequence[bytes]) -> Seal:
+    def over(
+        cls, first: int, last: int, digests: Sequence[bytes], columns: tuple[str, ...] = ()
+    ) -> Seal:
         """Seal some digests."""
         whole = hashlib.sha256(b"".join(digests)).digest()
-        return cls(first, last, whole, b"".join(digest[:TAG] for digest in digests))
+        return cls(first, last, whole, b"".join(digest[:TAG] for digest in digests), columns)
 
     @classmethod
     def from_body(cls, body: bytes) -> Seal:
@@ -83,16 +80,18 @@ class Seal:
             int(read["last"]),
             bytes.fromhex(read["sha256"]),
             base64.b64decode(read["tags"]),
+            tuple(read.get("columns", ())),
         )
 
     def document(self) -> dict[str, Any]:
         """Return the record."""
-        return {
+        document = {
             "first": self.first,
             "last": self.last,
             "sha256": self.sha256.hex(),
             "tags": base64.b64encode(self.tags).decode(),
         }
+        return document | ({"columns": list(self.columns)} if self.columns else {})
 
     def tag(self, place: int) -> bytes:
         """Return the tag of the row at a place."""
@@ -109,10 +108,17 @@ def row_digest(row: Sequence[Any]) -> bytes:
 
 
 def transfer_digest(row: Sequence[Any], entries: Sequence[Sequence[int]]) -> bytes:
-    """Return the digest of a transfer, its columns TRANSFER_COLUMNS, and its sorted entries."""
-    document = [list(row), sorted(map(list, entries))]
+    """Return the digest of a transfer's columns and of its sorted entries."""
+    document = [list(map(_plain, row)), sorted(map(list, entries))]
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(TRANSFER_CONTEXT + text.encode()).digest()
+
+
+def transfers(session: Session, names: Sequence[str], where: sa.ColumnElement[bool]) -> Rows:
+    """Return columns of some transfers, by number."""
+    columns = [Transfer.__table__.columns[name] for name in names]
+    statement = sa.select(Transfer.id, *columns).where(where).order_by(Transfer.id)
+    return [tuple(row) for row in session.execute(statement.limit(SEAL_MAX))]
 
 
 def entries_of(session: Session, first: int, last: int) -> dict[int, list[tuple[int, int]]]:
@@ -166,13 +172,13 @@ def _seal_ledger(database: Database, now_ms: int) -> bool:
     """Seal the next transfers, `first` and `last` being their numbers."""
     with database.reading() as session:
         done = _sealed_to(session, LEDGER)
-        statement = sa.select(*TRANSFER_COLUMNS).where(Transfer.id > done).order_by(Transfer.id)
-        rows = session.execute(statement.limit(SEAL_MAX)).all()
+        rows = transfers(session, TRANSFER_COLUMNS, Transfer.id > done)
         if not rows:
             return False
         entries = entries_of(session, rows[0][0], rows[-1][0])
-    digests = [transfer_digest(row, entries.get(row[0], [])) for row in rows]
-    return _append(database, LEDGER, Seal.over(rows[0][0], rows[-1][0], digests), done, now_ms)
+    digests = [transfer_digest(row[1:], entries.get(row[0], [])) for row in rows]
+    seal = Seal.over(rows[0][0], rows[-1][0], digests, TRANSFER_COLUMNS)
+    return _append(database, LEDGER, seal, done, now_ms)
 
 
 def _append(database: Database, kind: str, seal: Seal, done: int, now_ms: int) -> bool:
@@ -182,6 +188,10 @@ def _append(database: Database, kind: str, seal: Seal, done: int, now_ms: int) -
         if _sealed_to(session, kind) == done:
             evidence.append_record(session, now_ms, kind, seal.document())
     return True
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value).hex() if isinstance(value, (bytes, memoryview)) else value
 
 
 def _anchor_audit(database: Database, now_ms: int) -> None:
