@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One terminal of a world: the real program on a simulated disk, clock, link, antenna and PSAM."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from hardware_mocks.cardos.shell import ChipCard
+from hardware_mocks.world.cards import Field, PsamSocket
+from hardware_mocks.world.clocks import DeviceClock, TrueTime
+from hardware_mocks.world.disk import WorldDisk
+from hardware_mocks.world.faults import Fuse
+from hardware_mocks.world.link import Link
+from hardware_mocks.world.office import Office
+from hardware_mocks.world.stock import (
+    SERVER_KEY_ID,
+    SITE,
+    TZ_Q,
+    psam_number,
+    stock,
+    terminal_id,
+    terminal_identity,
+)
+from keys.psam import Psam
+from swipe.frames import FileHeader
+from swipe.kinds import BatchKind, EventType, TamperKind
+from terminal.actions import press
+from terminal.config import Config
+from terminal.config_sections import ClockSection, TerminalSection
+from terminal.courier import Exchanger, Job
+from terminal.desk import Desk
+from terminal.errors import NotSaved, TerminalError
+from terminal.files import IDENTITY
+from terminal.journal import Journal
+from terminal.keypad import Key
+from terminal.passport import Passport
+from terminal.policy import Say
+from terminal.recover import close_open_intent
+from terminal.station import Station, open_station
+from terminal.tap import Outcome, present
+
+DRIFT_PPM = 50  # what the terminals declare; their crystals keep it
+
+
+@dataclass(slots=True)
+class Running:
+    """The program while the power is on."""
+
+    station: Station
+    desk: Desk
+    exchanger: Exchanger
+
+    @property
+    def journal(self) -> Journal:
+        """Return the journal."""
+        return self.station.journal
+
+
+class Box:
+    """A terminal that can lose its power at any moment."""
+
+    def __init__(self, number: int, office: Office, time: TrueTime, chip: ChipCard) -> None:
+        self.number = number
+        self.terminal_id = terminal_id(number)
+        self.time = time
+        self.fuse = Fuse()
+        self.disk = WorldDisk(self.fuse)
+        self.clock = DeviceClock(time, 0, 0)
+        self.link = Link(office, time, self.fuse)
+        self.field = Field(self.fuse, time.pass_ms)
+        self.socket = PsamSocket(self.fuse, time.pass_ms, chip)
+        self.known_psam = psam_number(number)
+        self.running: Running | None = None
+        self.problem: str = ""
+        self.starts: dict[int, tuple[int, int]] = {}
+        self._provision()
+
+    def _provision(self) -> None:
+        """Make what enrolment makes."""
+        identity = terminal_identity(self.number)
+        passport = Passport(
+            self.terminal_id, self.number + 1, SERVER_KEY_ID, stock().server.public_key.hex(),
+            SITE, "一站", "Site one", TZ_Q,
+        )  # fmt: skip
+        passport.save(self.disk)
+        for name, notice in stock().notices[self.number].items():
+            self.disk.write_whole(name, notice)
+        self.disk.write_whole(IDENTITY, identity.sealed_by(bytes))
+        Journal.begin(self.disk, FileHeader(self.terminal_id, self.number + 1, identity.public_key))
+
+    def power_on(self, *, battery: bool = True, restart: bool = False) -> None:
+        """Start the program; `restart` keeps the device's uptime going.
+
+        If the disk takes no data the program does not start, and tries again later.
+        """
+        if self.running is not None:
+            return
+        if not restart:
+            self.clock.power_on(battery=battery)
+        slot: Psam = self.socket.slot(self.known_psam)
+        config = Config(
+            terminal=TerminalSection(name=f"pos-{self.number}"), clock=ClockSection(DRIFT_PPM)
+        )
+        try:
+            station = open_station(config, self.clock, self.link, slot, disk=self.disk)
+        except NotSaved as exc:
+            self.problem = str(exc)
+            return
+        self.known_psam = slot.number
+        self.starts[station.chain.boot] = (self.clock.started_ms, self.clock.drift_ppm)
+        desk = station.desk(slot, training=False)
+        exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
+        self.running = Running(station, desk, exchanger)
+
+    def stop(self) -> None:
+        """End the program in good order; the power stays."""
+        if self.running is not None:
+            self.chores()
+            self.running.journal.close()
+            self.running = None
+
+    def die(self, dice: random.Random) -> None:
+        """Lose the power."""
+        self.fuse.arm(None)
+        self.field.lift()
+        self.running = None
+        self.disk.lose_power(dice)
+
+    def tap(self, chip: ChipCard, stays: int | None = None) -> Outcome | None:
+        """Lay a card down and take it away again, perhaps after so many commands already."""
+        if self.running is None:
+            return None
+        try:
+            return present(self.running.desk, self.field.lay(chip, stays))
+        finally:
+            self.field.lift()
+
+    def press(self, key: Key) -> Say | None:
+        """Press a key."""
+        if self.running is None:
+            return None
+        try:
+            say = press(self.running.desk, key)
+        except NotSaved as exc:
+            self.problem = str(exc)
+            return Say.NOT_SAVED
+        if key is Key.SETTLE:
+            self.running.station.uplink.retry_gap()
+        return say
+
+    def sync(self, kind: BatchKind, *, everything: bool) -> TerminalError | None:
+        """Talk to the server once; return what broke the exchange off."""
+        if self.running is None:
+            return None
+        try:
+            self.running.exchanger.round(kind, everything=everything)
+        except TerminalError as exc:
+            self.problem = str(exc)
+            return exc
+        return None
+
+    def chores(self) -> None:
+        """Do between two cards what the program's loop does."""
+        if self.running is None:
+            return
+        journal, desk = self.running.journal, self.running.desk
+        try:
+            if journal.failed:
+                journal.recover()
+            close_open_intent(desk.chain)
+            jump = desk.chain.time.jump()
+            if jump is not None:
+                expected, found = (ms // 1000 for ms in jump)
+                desk.note_later(
+                    EventType.TAMPER, kind=TamperKind.CLOCK, expected=expected, found=found
+                )
+            desk.write_notes()
+        except NotSaved as exc:
+            self.problem = str(exc)
+
+    def true_ms(self, boot: int, up_ms: int) -> int:
+        """Return the true time of an uptime of one of this terminal's starts."""
+        started, drift = self.starts[boot]
+        return started + up_ms * 1_000_000 // (1_000_000 + drift)
+
+
+def _do(job: Job) -> None:
+    job()

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cheap form of the invariants, after every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hardware_mocks.world.book import TAPS, Book
+from hardware_mocks.world.box import Box
+from hardware_mocks.world.faults import demand
+from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
+from swipe.event import Event
+from swipe.kinds import EventType, Result, TamperKind
+from terminal.files import JOURNAL
+from terminal.policy import Say
+from terminal.tap import Outcome
+
+if TYPE_CHECKING:
+    from hardware_mocks.world.world import World
+
+NOT_ACCEPTED = frozenset({Say.NOT_SAVED})
+# A second tap within a minute; a second less, because the terminal counts in its own.
+DUPLICATE_MS = 59_000
+TAIL = 8 * 1024
+# A PSAM that skips more is set apart, and none of its taps believed until staff has looked.
+QUARANTINE_FROM = 1_000
+
+
+def after_start(world: World, box: Box) -> None:
+    """Hold a new start against everything that was durable before."""
+    book = world.book(box)
+    if box.running is None:
+        return
+    if book.waived:
+        _begin_again(book, box)
+    book.again(box)
+    book.last_green.clear()
+
+
+def after_step(world: World, box: Box) -> None:
+    """Enter what became durable, and hold the terminal against it."""
+    running = box.running
+    if running is None:
+        return
+    book = world.book(box)
+    fresh = book.take(box)
+    _mark(book, box, fresh)
+    _holes(book, fresh)
+    _commits(book, box)
+    _receipts(world, book, box)
+
+
+def heard(world: World, box: Box, card: int, outcome: Outcome) -> None:
+    """A light or tone for a tap: its event must be safe already (I1)."""
+    event = outcome.event
+    if event is None or outcome.say in NOT_ACCEPTED:
+        return
+    raw = event.to_bytes()
+    file = box.disk.grown[JOURNAL]
+    safe = bytes(file.content[max(0, file.durable - TAIL) : file.durable])
+    demand(raw in safe, "I1", f"{outcome.say.name} for event {event.seq}, which is not durable")
+    book = world.book(box)
+    book.beeps[event.seq] = card
+    world.counted["beeps"] += 1
+    green = event.type in TAPS and event.result == Result.OK
+    before = book.last_green.get(card)
+    if green and before is not None and event.type == EventType.OUT:
+        same = before.boot == event.boot and before.seq not in book.voided
+        passed = event.up_total_ms - before.up_total_ms
+        demand(
+            not same or passed >= DUPLICATE_MS,
+            "R5",
+            f"event {event.seq} is an OUT {passed} ms after event {before.seq}",
+        )
+    if green:
+        book.last_green[card] = event
+
+
+def expect_hole(world: World, box: Box) -> None:
+    """Remember that the next number of this PSAM is not the one the terminal waits for."""
+    running = box.running
+    if running is not None and running.journal.state.psam_last:
+        world.book(box).holes_wanted = 1
+
+
+def _begin_again(book: Book, box: Box) -> None:
+    """After a rollback or a damage only what the journal holds now can be asked for."""
+    running = box.running
+    assert running is not None
+    held = {}
+    for seq in range(1, running.journal.durable_seq + 1):
+        try:
+            held[seq] = running.journal.event(seq)
+        except KeyError:
+            continue
+    for seq, raw in book.events.items():
+        if held.get(seq) not in (None, raw):
+            book.forked = True
+    book.events = held
+    book.parsed = {seq: Event.from_bytes(raw) for seq, raw in held.items()}
+    book.commits.clear()
+    book.covered = 0
+    last = max(held, default=0)
+    book.hot_ver = book.parsed[last].hot_ver if last else 0
+    book.holes_wanted = 0
+
+
+def _mark(book: Book, box: Box, fresh: list[Event]) -> None:
+    """Note which events carry evidence of a PSAM that the server cannot believe."""
+    for event in fresh:
+        if event.type in TAPS or event.type in (EventType.GUARDIAN, EventType.TRAINING):
+            top = book.psam_top.get(event.psam_no, 0)
+            if event.psam_seq <= top or event.psam_seq > top + QUARANTINE_FROM:
+                book.verdicts_waived.add(event.seq)
+            book.psam_top[event.psam_no] = max(top, event.psam_seq)
+        if event.psam_no in _strange(box.number):
+            book.verdicts_waived.add(event.seq)
+
+
+def _strange(number: int) -> set[bytes]:
+    """Return the PSAMs that are not enrolled to a terminal."""
+    own = {number} | ({SPARE_PSAM} if number == 0 else set())
+    return {psam_number(psam) for psam in {SPARE_PSAM, STRANGE_PSAM} - own}
+
+
+def _holes(book: Book, fresh: list[Event]) -> None:
+    """A PSAM whose number is not the next one is reported after the tap that shows it (I7)."""
+    if not book.holes_wanted:
+        return
+    told = any(
+        event.type == EventType.TAMPER and event.payload[0] == TamperKind.PSAM_HOLE
+        for event in fresh
+    )
+    if told or any(event.type == EventType.BOOT for event in fresh):
+        book.holes_wanted = 0
+        return
+    shown = [event for event in fresh if event.type in TAPS]
+    demand(not shown, "I7", "a PSAM with another number than the next one was not reported")
+
+
+def _commits(book: Book, box: Box) -> None:
+    """What a card has committed stands in the journal, whatever happened since (I14)."""
+    running = box.running
+    assert running is not None
+    state = running.journal.state
+    if not book.commits or running.journal.failed or state.intent is not None:
+        return
+    known = {(event.card_asn, _psam_seq(event)) for event in book.parsed.values()}
+    for commit in book.commits:
+        demand(
+            book.waived or (commit.asn, commit.psam_seq) in known,
+            "I14",
+            f"card {commit.card} made PSAM number {commit.psam_seq}, the journal has nothing of it",
+        )
+    book.commits.clear()
+
+
+def _psam_seq(event: Event) -> int:
+    if event.type == EventType.TORN:
+        return int.from_bytes(event.payload[6:10])
+    return event.psam_seq
+
+
+def _receipts(world: World, book: Book, box: Box) -> None:
+    """A receipt that the terminal believes means that the server holds all up to it (I4)."""
+    running = box.running
+    assert running is not None
+    covered = running.journal.state.covered
+    if covered <= book.covered:
+        book.covered = covered
+        return
+    held = world.office.held(box.terminal_id, book.covered + 1, covered)
+    for seq in range(book.covered + 1, covered + 1):
+        ours = book.events.get(seq)
+        if ours is None and book.waived:
+            continue
+        demand(held.get(seq) == ours, "I4", f"a receipt covers event {seq}: {_told(held, seq)}")
+    book.covered = covered
+
+
+def _told(held: dict[int, bytes], seq: int) -> str:
+    return "the server holds another one" if seq in held else "the server does not hold it"

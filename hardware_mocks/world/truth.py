@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credited time against true time: no more than was served, no second twice, order no matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlalchemy as sa
+
+from hardware_mocks.world.faults import demand
+from server.reconciliation.loading import load
+from server.reconciliation.models import ServiceInterval
+from server.reconciliation.policy import DEFAULT_POLICY, reconcile_arrays
+from swipe.kinds import EventType, Flag
+
+if TYPE_CHECKING:
+    from hardware_mocks.world.world import World
+
+UNPROVEN = frozenset({EventType.REJECTED, EventType.TORN, EventType.VOID_LAST, EventType.RECOVERED})
+ROWS = frozenset({"in_row", "out_row", "row", "other_row"})  # columns that number the taps
+MINUTE_MS = 60_000
+UNKNOWN_MS = 0xFFFF_FFFF
+
+
+def check_hours(world: World) -> None:
+    """Look at every current interval (I5, I9), and derive once more in another order (I3)."""
+    statement = sa.select(ServiceInterval).where(ServiceInterval.current)
+    with world.office.database.reading() as session:
+        rows = list(session.scalars(statement))
+        session.expunge_all()
+        _in_another_order(world, session)
+    credited: dict[int, list[tuple[int, int, int]]] = {}
+    for row in rows:
+        if row.state == "credited" and row.end_ms is not None:
+            span = (row.start_ms, row.end_ms, row.credited_minutes)
+            credited.setdefault(row.person, []).append(span)
+            _served(world, row)
+    for person, spans in credited.items():
+        spans.sort()
+        for (_, end, _), (start, _, _) in pairwise(spans):
+            demand(end <= start, "I5", f"person {person} is credited a second twice")
+        for start, end, minutes in spans:
+            demand(
+                minutes * MINUTE_MS <= end - start, "I5", f"person {person}: more than it lasted"
+            )
+
+
+def _in_another_order(world: World, session: sa.orm.Session) -> None:
+    now_ms = world.office.clock.utc_ms()
+    history = load(session, None).history
+    plain = reconcile_arrays(history, now_ms, DEFAULT_POLICY)
+    shuffled = np.random.default_rng(world.counted["steps"]).permutation(len(history.taps))
+    other = replace(history, taps=history.taps[shuffled])
+    again = reconcile_arrays(other, now_ms, DEFAULT_POLICY)
+    for ours, theirs in (
+        (plain.intervals, again.intervals),
+        (plain.exceptions, again.exceptions),
+    ):
+        same = _rows(ours, None) == _rows(theirs, shuffled)
+        demand(same, "I3", "another order of the events gives other hours")
+
+
+def _rows(table: np.ndarray, order: np.ndarray | None) -> list[tuple[object, ...]]:
+    """Return rows with the numbers of taps as they were before the shuffle."""
+    names = list(table.dtype.names or ())
+    rows = []
+    for row in table:
+        cells = []
+        for name in names:
+            value = row[name].item()
+            if order is not None and name in ROWS and value >= 0:
+                value = int(order[value])
+            cells.append(value)
+        rows.append(tuple(cells))
+    return sorted(rows)
+
+
+def _served(world: World, row: ServiceInterval) -> None:
+    """Minutes between two taps: no more than between the same two taps in truth (I9)."""
+    ends = ((row.in_terminal, row.in_seq), (row.out_terminal, row.out_seq))
+    moments, slack = [], 0
+    for terminal, seq in ends:
+        box = next((box for box in world.boxes if box.terminal_id == terminal), None)
+        if box is None or seq is None or world.book(box).waived:
+            return
+        event = world.book(box).parsed.get(seq)
+        known = event is not None and event.boot in box.starts
+        if event is None or not known or event.type == EventType.TORN_RESOLVED:
+            return
+        if event.flags & Flag.CLOCK_UNKNOWN or event.unc_ms == UNKNOWN_MS:
+            return
+        moments.append(box.true_ms(event.boot, event.up_total_ms))
+        slack += event.unc_ms
+    served = moments[1] - moments[0] + slack
+    demand(
+        row.credited_minutes * MINUTE_MS <= served,
+        "I9",
+        f"{row.credited_minutes} min credited for {served / MINUTE_MS:.2f} min",
+    )
