@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.reconciliation.models import ServiceInterval
-from server.timebank.models import VOLUNTEER, Account, Entry, Transfer
+from server.timebank.models import Account, Entry, Transfer
 from server.timebank.policy import difference
 from server.timebank.services import posted_transfers, wanted_transfers
 
@@ -66,15 +66,19 @@ def _unbalanced(session: Session) -> list[str]:
 
 
 def _below_limit(session: Session) -> list[str]:
+    """Hold every account against its entries and its floor."""
+    total = sa.func.coalesce(sa.func.sum(Entry.minutes), 0)
     sums = (
-        sa.select(Account.owner, sa.func.sum(Entry.minutes))
-        .join(Entry, Entry.account_id == Account.id)
-        .where(Account.kind == VOLUNTEER)
-        .group_by(Account.owner)
-        .having(sa.func.sum(Entry.minutes) < 0)
+        sa.select(Account.kind, Account.owner, Account.minutes, Account.floor, total)
+        .outerjoin(Entry, Entry.account_id == Account.id)
+        .group_by(Account.id, Account.kind, Account.owner, Account.minutes, Account.floor)
+        .having(sa.or_(total != Account.minutes, total < Account.floor))
         .limit(FAULTS_SHOWN)
     )
-    return [f"volunteer {owner} stands at {minutes}" for owner, minutes in session.execute(sums)]
+    return [
+        f"{kind} {owner}: entries {summed}, balance {minutes}, floor {floor}"
+        for kind, owner, minutes, floor, summed in session.execute(sums)
+    ]
 
 
 def _out_of_line(session: Session) -> list[str]:

@@ -3,48 +3,78 @@
 
 The database itself keeps the ledger: entries and transfers refuse UPDATE and DELETE; a transfer
 is inserted after its entries and refused unless they sum to zero; once it is there, it takes no
-further entry. An entry whose transfer never comes fails at commit.
+further entry. An entry whose transfer never comes fails at commit. An account below its floor
+cannot be written, whoever asks.
 """
 
 from __future__ import annotations
+
+import datetime as dt
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigInt, Id, Millis
+from server.timebank.policy import ACCOUNT_KINDS, TRANSFER_KINDS
 
 TREASURY = "treasury"
 VOLUNTEER = "volunteer"
+HELD = "held"
+OPENING = "opening"
 SERVICE = "service"
 REVERSAL = "reversal"
 
 
+def _listed(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
 class Account(Base):
-    """One account; `owner` is a volunteer's id, 0 for the treasury."""
+    """One account; `owner` is a volunteer's id, 0 for others, which belong to a region.
+
+    `minutes` is the sum of its entries, `floor` what it may not fall below, None = no limit.
+    """
 
     __tablename__ = "account"
     __table_args__ = (
-        sa.UniqueConstraint("kind", "owner"),
-        sa.CheckConstraint("kind in ('volunteer', 'treasury')", "kind"),
+        sa.UniqueConstraint("kind", "owner", "region"),
+        sa.CheckConstraint(f"kind in ({_listed(ACCOUNT_KINDS)})", "kind"),
+        sa.CheckConstraint("floor is null or minutes >= floor", "floor"),
     )
 
     id: Mapped[Id]
     kind: Mapped[str] = mapped_column(sa.String(16))
     owner: Mapped[int] = mapped_column(sa.BigInteger)
+    region: Mapped[str] = mapped_column(sa.String(12), default="", server_default="")
+    minutes: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
+    floor: Mapped[int | None] = mapped_column(sa.BigInteger)
 
 
 class Transfer(Base):
-    """One movement of minutes between accounts; `reverses` names the one it takes back."""
+    """One movement of minutes between accounts.
+
+    `uid` makes it happen once; `digest` is what was asked under it. `reverses` names the transfer
+    it takes back, `resolves` the hold it ends, `linked` the first of those that came with it.
+    """
 
     __tablename__ = "transfer"
     __table_args__ = (
+        sa.UniqueConstraint("uid"),
         sa.UniqueConstraint("reverses"),
+        sa.UniqueConstraint("resolves"),
         sa.Index("ix_transfer_person", "person"),
-        sa.CheckConstraint("kind in ('service', 'reversal')", "kind"),
+        sa.Index("ix_transfer_expires", "kind", "expires_ms"),
+        sa.CheckConstraint(f"kind in ({_listed(TRANSFER_KINDS)})", "kind"),
         sa.CheckConstraint("(kind = 'reversal') = (reverses is not null)", "reverses"),
+        sa.CheckConstraint(
+            "(kind in ('post', 'void', 'lapse')) = (resolves is not null)", "resolves"
+        ),
+        sa.CheckConstraint("(kind = 'hold') = (expires_ms is not null)", "expires"),
     )
 
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    uid: Mapped[str] = mapped_column(sa.String(80))
+    digest: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     kind: Mapped[str] = mapped_column(sa.String(16))
     person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
     # The interval that earned the minutes (its key outlives derivations) and the row that said so.
@@ -53,6 +83,9 @@ class Transfer(Base):
         sa.ForeignKey("service_interval.id"), unique=True
     )
     reverses: Mapped[int | None] = mapped_column(sa.ForeignKey("transfer.id"))
+    resolves: Mapped[int | None] = mapped_column(sa.ForeignKey("transfer.id"))
+    linked: Mapped[int | None] = mapped_column(sa.BigInteger)
+    expires_ms: Mapped[Millis | None]
     at_ms: Mapped[Millis]
     actor: Mapped[str] = mapped_column(sa.String(64))
 
@@ -73,6 +106,53 @@ class Entry(Base):
     minutes: Mapped[int] = mapped_column(sa.BigInteger)
 
 
+class CoinValue(Base):
+    """What a time coin is worth from a day on, for display: wages in fen an hour."""
+
+    __tablename__ = "coin_value"
+
+    id: Mapped[Id]
+    from_day: Mapped[dt.date] = mapped_column(sa.Date)
+    average_fen: Mapped[int]
+    minimum_fen: Mapped[int]
+    actor: Mapped[str] = mapped_column(sa.String(64))
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    at_ms: Mapped[Millis]
+
+
+class OpeningImport(Base):
+    """A file of balances from before this system: control totals and the server's signature."""
+
+    __tablename__ = "opening_import"
+
+    id: Mapped[Id]
+    sha256: Mapped[bytes] = mapped_column(sa.LargeBinary(32), unique=True)
+    source: Mapped[str] = mapped_column(sa.String(64))
+    lines: Mapped[int]
+    minutes: Mapped[int] = mapped_column(sa.BigInteger)
+    actor: Mapped[str] = mapped_column(sa.String(64))
+    at_ms: Mapped[Millis]
+    record: Mapped[bytes]
+    signature: Mapped[bytes] = mapped_column(sa.LargeBinary(64))
+    key_id: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class OpeningBalance(Base):
+    """One line of such a file: what a volunteer brought along, shown apart (rule 58)."""
+
+    __tablename__ = "opening_balance"
+    __table_args__ = (
+        sa.CheckConstraint("minutes > 0", "minutes"),
+        sa.UniqueConstraint("import_id", "person"),
+    )
+
+    import_id: Mapped[int] = mapped_column(sa.ForeignKey("opening_import.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"), index=True)
+    minutes: Mapped[int]
+    reference: Mapped[str] = mapped_column(sa.String(64))
+
+
 def ledger_ddl(dialect: str) -> list[str]:
     """Return the statements that make the database refuse unbalanced or reopened transfers."""
     if dialect == "sqlite":
@@ -91,7 +171,8 @@ def ledger_ddl(dialect: str) -> list[str]:
         ]
     return [
         (
-            "CREATE FUNCTION yika_transfer_balances() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION yika_transfer_balances() RETURNS trigger "
+            "LANGUAGE plpgsql AS $$ BEGIN "
             "IF (SELECT coalesce(sum(minutes), 1) FROM entry WHERE transfer_id = NEW.id) <> 0 THEN "
             "RAISE EXCEPTION 'the entries of a transfer sum to zero' USING ERRCODE = "
             "'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
@@ -101,7 +182,8 @@ def ledger_ddl(dialect: str) -> list[str]:
             "FOR EACH ROW EXECUTE FUNCTION yika_transfer_balances()"
         ),
         (
-            "CREATE FUNCTION yika_entry_sealed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE OR REPLACE FUNCTION yika_entry_sealed() RETURNS trigger "
+            "LANGUAGE plpgsql AS $$ BEGIN "
             "IF EXISTS (SELECT 1 FROM transfer WHERE id = NEW.transfer_id) THEN "
             "RAISE EXCEPTION 'a transfer takes no further entry' USING ERRCODE = "
             "'integrity_constraint_violation'; END IF; RETURN NEW; END $$"

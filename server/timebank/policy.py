@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which transfers bring the ledger in line with the current intervals. Pure."""
+"""Rules of the ledger: who may give what to whom, what follows from the intervals. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from dataclasses import dataclass
 # 60 minutes are 12 time coins; coins are display only, the ledger holds minutes.
 COINS_PER_HOUR = 12
 MINUTES_PER_HOUR = 60
+# All there is: minutes are earned, given, redeemed and expire. No account stands for money.
+ACCOUNT_KINDS = ("volunteer", "held", "treasury", "opening")
+# Of each kind of transfer: from which kind of account, to which.
+ROUTES: dict[str, tuple[str, str]] = {
+    "service": ("treasury", "volunteer"),
+    "opening": ("opening", "volunteer"),
+    "award": ("treasury", "volunteer"),
+    "gift": ("volunteer", "volunteer"),
+    "redeem": ("volunteer", "treasury"),
+    "expiry": ("volunteer", "treasury"),
+    "hold": ("volunteer", "held"),
+    "post": ("held", "treasury"),
+    "void": ("held", "volunteer"),
+    "lapse": ("held", "volunteer"),
+}
+# A reversal goes the way of what it takes back, the other way round.
+TRANSFER_KINDS = (*ROUTES, "reversal")
+REVERSIBLE = ("service", "opening", "award", "gift", "redeem", "expiry", "post")
+# A slip of the finger must not give away a life's service: 2 000 hours at once.
+MINUTES_MAX = 120_000
+# A hold longer than a quarter of a year is a gift that nobody dared to make.
+HOLD_MS_MAX = 92 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +41,7 @@ class Wanted:
     key: str
     interval_id: int
     minutes: int
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +89,40 @@ def difference(wanted: Iterable[Wanted], posted: Iterable[Posted]) -> Difference
     return Difference(reverse, post)
 
 
+def to_expire(credits_before: int, debits: int) -> int:
+    """Return how many of the minutes earned before a day are still unspent; the oldest go first.
+
+    >>> to_expire(600, 200), to_expire(600, 700)
+    (400, 0)
+    """
+    return max(0, credits_before - debits)
+
+
+def above_cap(balance: int, minutes: int, cap: int | None) -> bool:
+    """Say whether a gift would lift an account above what one may hold, None = no cap.
+
+    >>> above_cap(80, 20, 100), above_cap(80, 21, 100), above_cap(80, 21, None)
+    (False, True, False)
+    """
+    return cap is not None and balance + minutes > cap
+
+
 def coins(minutes: int) -> str:
     """Show minutes as time coins with one decimal; a minute is exactly 0.2 coin.
 
-    >>> coins(60), coins(7), coins(90_896)
-    ('12.0', '1.4', '18179.2')
+    >>> coins(60), coins(7), coins(90_896), coins(-7)
+    ('12.0', '1.4', '18179.2', '-1.4')
     """
-    tenths = minutes * COINS_PER_HOUR * 10 // MINUTES_PER_HOUR
-    return f"{tenths // 10}.{tenths % 10}"
+    tenths = abs(minutes) * COINS_PER_HOUR * 10 // MINUTES_PER_HOUR
+    return f"{'-' if minutes < 0 else ''}{tenths // 10}.{tenths % 10}"
+
+
+def coin_value_fen(average_fen: int, minimum_fen: int) -> int:
+    """Return what a coin is worth in fen: the mean of two hourly wages / 12, to ten fen.
+
+    >>> coin_value_fen(2_430, 2_130)
+    190
+    """
+    twice = 2 * COINS_PER_HOUR
+    tens = (average_fen + minimum_fen + 5 * twice) // (10 * twice)
+    return tens * 10

@@ -13,15 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from server.db import insert_new
 from server.reconciliation.models import ServiceInterval
+from server.terminals.models import Site
 from server.timebank.models import REVERSAL, SERVICE, TREASURY, VOLUNTEER, Account, Entry, Transfer
+from server.timebank.moves import PIECE, Move, Side, lock, move
 from server.timebank.policy import Posted, Wanted, difference
 
-# Posting takes one number after the other, so one at a time; any constant of our own will do.
-POSTING_LOCK = 0x59494B41
-# Bound parameters of one statement; SQLite's own limit is far above.
-PIECE = 500
 ENGINE_ACTOR = "reconciliation"
 
 
@@ -41,17 +38,47 @@ def post_differences(
 ) -> PostingSummary:
     """Post what the current intervals of these people (None: of all) differ from the ledger.
 
-    Running it twice posts nothing the second time.
+    Running it twice posts nothing the second time. A correction is posted even if the minutes
+    were given away meanwhile: the account then stands below zero until they are earned again.
     """
-    _lock(session)
+    lock(session)
     found = difference(wanted_transfers(session, persons), posted_transfers(session, persons))
-    rows: list[dict[str, Any]] = []
-    for old in found.reverse:
-        rows.append(_row(REVERSAL, old.person, old.key, -old.minutes, reverses=old.transfer_id))
-    for new in found.post:
-        rows.append(_row(SERVICE, new.person, new.key, new.minutes, interval_id=new.interval_id))
-    _insert(session, rows, now_ms, actor)
-    return PostingSummary(len(rows), len(found.reverse))
+    moves = reversals(session, found.reverse)
+    moves += [_service(item) for item in found.post]
+    for low in range(0, len(moves), PIECE * PIECE):
+        move(session, moves[low : low + PIECE * PIECE], now_ms, actor)
+    return PostingSummary(len(moves), len(found.reverse))
+
+
+def _service(item: Wanted) -> Move:
+    sides = {
+        Side(TREASURY, region=item.region): -item.minutes,
+        Side(VOLUNTEER, item.person): item.minutes,
+    }
+    links = {"interval_id": item.interval_id}
+    uid = f"service:{item.interval_id}"
+    return Move(uid, SERVICE, item.person, sides, item.key, forced=True, links=links)
+
+
+def reversals(session: Session, posted: Collection[Posted]) -> list[Move]:
+    """Return the transfers that take these back, side by side, from the accounts they went to."""
+    sides: dict[int, dict[Side, int]] = {item.transfer_id: {} for item in posted}
+    numbers = sorted(sides)
+    for low in range(0, len(numbers), PIECE):
+        statement = (
+            sa.select(Entry.transfer_id, Account.kind, Account.owner, Account.region, Entry.minutes)
+            .join(Account, Account.id == Entry.account_id)
+            .where(Entry.transfer_id.in_(numbers[low : low + PIECE]))
+        )
+        for number, kind, owner, region, minutes in session.execute(statement):
+            sides[number][Side(kind, owner, region)] = -minutes
+    return [
+        Move(
+            f"reversal:{item.transfer_id}", REVERSAL, item.person, sides[item.transfer_id],
+            item.key, forced=True, links={"reverses": item.transfer_id},
+        )
+        for item in posted
+    ]  # fmt: skip
 
 
 def balance(session: Session, volunteer_id: int) -> int:
@@ -64,20 +91,19 @@ def balance(session: Session, volunteer_id: int) -> int:
     return int(session.scalar(statement) or 0)
 
 
-def _lock(session: Session) -> None:
-    """Let one posting run at a time; SQLite has a single writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(POSTING_LOCK)))
-
-
 def wanted_transfers(session: Session, persons: Collection[int] | None) -> Iterator[Wanted]:
     """Give what the current intervals are worth."""
-    statement = sa.select(
-        ServiceInterval.person,
-        ServiceInterval.key,
-        ServiceInterval.id,
-        ServiceInterval.credited_minutes,
-    ).where(ServiceInterval.current, ServiceInterval.credited_minutes > 0)
+    statement = (
+        sa.select(
+            ServiceInterval.person,
+            ServiceInterval.key,
+            ServiceInterval.id,
+            ServiceInterval.credited_minutes,
+            sa.func.coalesce(Site.region, ""),
+        )
+        .outerjoin(Site, Site.id == ServiceInterval.site)
+        .where(ServiceInterval.current, ServiceInterval.credited_minutes > 0)
+    )
     for row in _of(session, statement, ServiceInterval.person, persons):
         yield Wanted(*row)
 
@@ -110,45 +136,3 @@ def _of(
     for low in range(0, len(wanted), PIECE):
         part = statement.where(column.in_(wanted[low : low + PIECE]))
         yield from session.execute(part)
-
-
-def _row(kind: str, person: int, ref: str, minutes: int, **links: int) -> dict[str, Any]:
-    row = {"kind": kind, "person": person, "ref": ref, "minutes": minutes}
-    return row | {"interval_id": None, "reverses": None} | links
-
-
-def _insert(session: Session, rows: list[dict[str, Any]], now_ms: int, actor: str) -> None:
-    """Insert entries first, then the transfers that seal them."""
-    if not rows:
-        return
-    treasury = _accounts(session, TREASURY, {0})[0]
-    people = _accounts(session, VOLUNTEER, {row["person"] for row in rows})
-    first = (session.scalar(sa.select(sa.func.max(Transfer.id))) or 0) + 1
-    entries: list[dict[str, int]] = []
-    transfers: list[dict[str, Any]] = []
-    for number, row in enumerate(rows, first):
-        minutes = row.pop("minutes")
-        account = people[row["person"]]
-        entries.append({"transfer_id": number, "account_id": account, "minutes": minutes})
-        entries.append({"transfer_id": number, "account_id": treasury, "minutes": -minutes})
-        transfers.append({"id": number, "at_ms": now_ms, "actor": actor, **row})
-    session.execute(sa.insert(Entry), entries)
-    session.execute(sa.insert(Transfer), transfers)
-
-
-def _accounts(session: Session, kind: str, owners: set[int]) -> dict[int, int]:
-    """Return the account of each owner, opened now if need be."""
-    found: dict[int, int] = {}
-    wanted = sorted(owners)
-    for low in range(0, len(wanted), PIECE):
-        part = wanted[low : low + PIECE]
-        known = sa.select(Account.owner, Account.id).where(
-            Account.kind == kind, Account.owner.in_(part)
-        )
-        found.update(iter(session.execute(known)))
-        missing = [owner for owner in part if owner not in found]
-        for owner in missing:
-            insert_new(session, Account, kind=kind, owner=owner)
-        if missing:
-            found.update(iter(session.execute(known)))
-    return found

@@ -165,5 +165,6 @@ def _accounts(session: Session) -> tuple[int, list[int]]:
 def _transfer(person: int) -> dict[str, Any]:
     return {
         "id": 1, "kind": "service", "person": person, "ref": "in:1:1",
-        "interval_id": None, "reverses": None, "at_ms": NOW_MS, "actor": "test",
+        "interval_id": None, "reverses": None, "at_ms": NOW_MS, "actor": "test", "uid": "one",
+        "digest": bytes(32),
     }  # fmt: skip
