@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class Journal:
 
     def __init__(self, storage: Storage, header: FileHeader, mark: bytes | None = None) -> None:
         self._storage = storage
+        self._mark: Callable[[], bytes | None] = lambda: mark
         self.header = header
         self._failed = False
         self.sync_ns = 0
@@ -100,10 +102,15 @@ class Journal:
         except BaseException:
             storage.close()
             raise
+        journal.read_marks_from(disk)
         if journal.repair.frames >= CHECKPOINT_FRAMES:
             with contextlib.suppress(OSError):  # only the next start would have been quicker
                 disk.write_whole(CHECKPOINT, journal.checkpoint())
         return journal
+
+    def read_marks_from(self, disk: Disk) -> None:
+        """Let `recover` go on from the checkpoint that is on the disk then."""
+        self._mark = lambda: disk.read(CHECKPOINT)
 
     def checkpoint(self) -> bytes:
         """Return what the journal says up to here, for a later start to go on from."""
@@ -158,7 +165,7 @@ class Journal:
         Raises:
             NotSaved: The storage still refuses.
         """
-        self.state, self.repair = _read(self._storage, self.header)
+        self.state, self.repair = _read(self._storage, self.header, self._mark())
         self._storage.sync()
         self.durable_seq = self.state.last_seq
         self._failed = False

@@ -81,6 +81,8 @@ def start_up(chain: Chain, firmware: bytes, stored: tuple[Receipt, bytes] | None
     journal, repair = chain.journal, chain.journal.repair
     cause, state, held = _cause(chain), journal.state, journal.state.last_seq
     rolled_back = skip_lost(chain, stored)
+    if state.last_seq > len(state.kinds):  # the end cannot be read: starts are lost as well
+        chain.boot += BOOT_SKIP
     if not rolled_back:
         close_open_intent(chain)
         note_damaged_intent(chain, repair)
