@@ -38,9 +38,12 @@ FEATURES = (
     "server.transparency",
     "server.privacy",
     "server.operations",
+    "server.exchange",
     "server.portal",
 )
 
+# How a program of a partner says who it is.
+SECURITY_SCHEMES: dict[str, Any] = {"account": {"type": "http", "scheme": "bearer"}}
 # Under these paths errors are problem documents, elsewhere pages.
 FOR_MACHINES = ("/api/", "/log/", "/releases/", "/healthz", "/readyz", "/metrics")
 # A feature that shows pages stores here a function Problem -> Response for its errors.
@@ -63,6 +66,7 @@ def build_app(runtime: Runtime) -> OpenAPI:
         "server",
         info=Info(title="Yika", version="1", description="义卡 · electronic volunteer card"),
         doc_ui=False,
+        security_schemes=SECURITY_SCHEMES,
         validation_error_callback=_validation_problem,
     )
     app.extensions[EXTENSION] = runtime

@@ -18,6 +18,7 @@ from server.app import build_app
 from server.clock import Clock
 from server.config import Config, HttpSection
 from server.errors import ConfigError
+from server.exchange.sender import Sender
 from server.runtime import EXTENSION, Runtime, open_runtime
 from server.transparency.publishing import Publisher
 from server.worker import Worker
@@ -40,6 +41,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.clock = clock
         self.worker: Worker | None = None
         self.publisher: Publisher | None = None
+        self.sender: Sender | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -72,6 +74,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         if self.config.worker.enabled:
             self.worker = Worker(runtime)
             self.worker.start()
+            self.sender = Sender(runtime)
+            self.sender.start()
         if self.config.evidence.enabled:
             self.publisher = Publisher(runtime)
             self.publisher.start()
@@ -81,6 +85,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.worker.stop()
         if self.publisher is not None:
             self.publisher.stop()
+        if self.sender is not None:
+            self.sender.stop()
         application = getattr(process, "wsgi", None)
         if application is not None:
             application.extensions[EXTENSION].close()
