@@ -26,8 +26,10 @@ FRAME_MAX = HEAD.size + PIECE_MAX + CRC_SIZE + 2  # with the COBS byte and the z
 WINDOW = 16  # 4 kB under way: a third of a second at 115 200 baud
 # Beyond the largest answer a terminal takes, and below what 16 bits can number.
 MESSAGE_MAX = 4 * 1024 * 1024
-# Repeat after this long without an acknowledgement; the line's own delay is far below.
+# Repeat after this long without an acknowledgement, or after twice the time a window takes.
 REPEAT_S = 0.5
+AGAIN_MAX = 3  # the same acknowledgement so often: one late frame is not taken for a lost one
+BITS_PER_BYTE = 10  # with start and stop bit
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected
 
 
@@ -116,9 +118,11 @@ class Sender:
     session: int
     message: bytes
     from_gateway: bool = False
+    repeat_s: float = REPEAT_S
     _acked: int = 0
     _next: int = 0
     _repeat_at: float = 0.0
+    _asked_again: int = 0
 
     def __post_init__(self) -> None:
         if len(self.message) > MESSAGE_MAX:
@@ -146,14 +150,23 @@ class Sender:
         while self._next < min(self.pieces, self._acked + WINDOW):
             yield self._frame(self._next)
             self._next += 1
-            self._repeat_at = now + REPEAT_S
+            self._repeat_at = now + self.repeat_s
 
     def acknowledged(self, wanted: int, now: float) -> None:
-        """Take note that everything before a piece has arrived; less than before is old news."""
+        """Take note that everything before a piece has arrived; less than before is old news.
+
+        The same again and again means that a piece is missing: it is repeated at once.
+        """
         if self._acked < wanted <= self.pieces:
             self._acked = wanted
             self._next = max(self._next, wanted)
-            self._repeat_at = now + REPEAT_S
+            self._repeat_at = now + self.repeat_s
+            self._asked_again = 0
+        elif wanted == self._acked < self._next:
+            self._asked_again += 1
+            if self._asked_again == AGAIN_MAX:  # later pieces arrive, this one did not
+                self._next = self._acked
+                self._asked_again = -WINDOW
 
     def _frame(self, number: int) -> Frame:
         kind = Kind.LAST if number == self.pieces - 1 else Kind.PIECE
@@ -194,6 +207,15 @@ class Receiver:
             raise TooMany("bytes in a message", self.limit, self._size)
         self._pieces.append(frame.piece)
         self.complete = frame.kind is Kind.LAST
+
+
+def repeat_s(baud: int) -> float:
+    """Return how long to wait for an acknowledgement at a line speed, in seconds.
+
+    >>> repeat_s(115_200), round(repeat_s(9600), 1)
+    (0.7027777777777777, 8.4)
+    """
+    return max(REPEAT_S, 2 * WINDOW * FRAME_MAX * BITS_PER_BYTE / baud)
 
 
 def cobs(data: bytes) -> bytes:

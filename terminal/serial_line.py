@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import select
 import termios
+import time
 import tty
 
 BAUD = 115_200
@@ -57,12 +59,22 @@ class SerialLine:
     def read(self, size: int = READ_SIZE) -> bytes:
         """Return what has come in, at most `size` bytes, perhaps nothing."""
         try:
-            return os.read(self._open(), size)
+            data = os.read(self._open(), size)
         except BlockingIOError:
             return b""
         except OSError:
+            data = b""
+        if not data:  # hung up: a line that merely has nothing would have blocked
             self.close()
-            return b""
+        return data
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something comes in, at most so long; without a device just so long."""
+        try:
+            select.select([self._open()], [], [], seconds)
+        except (OSError, ValueError):
+            self.close()
+            time.sleep(seconds)
 
     def close(self) -> None:
         """Let go of the device."""

@@ -15,6 +15,7 @@ from swipe.errors import SwipeError
 from terminal.cli.care import COMMANDS as CARE
 from terminal.cli.enrolment import COMMANDS as ENROLMENT
 from terminal.cli.exporting import COMMANDS as EXPORTING
+from terminal.cli.gateway import gateway
 from terminal.cli.journal import COMMANDS as JOURNAL
 from terminal.cli.running import COMMANDS as RUNNING
 from terminal.cli.session import CONFIG_VARIABLE, PASSPHRASE_VARIABLE, TOKEN_VARIABLE, Session
@@ -44,7 +45,7 @@ def cli(context: click.Context, config_path: Path | None) -> None:
     context.obj = Session(config_path, clock)
 
 
-for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *EXPORTING, *UPDATING, *UNITS, *CARE):
+for _command in (*ENROLMENT, *RUNNING, *JOURNAL, *EXPORTING, *UPDATING, *UNITS, *CARE, gateway):
     cli.add_command(_command)
 
 
