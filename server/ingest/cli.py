@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about uploads: taps that are missing, batches that come on a stick."""
+"""Commands about uploads: alarms, taps that are missing, batches that come on a stick."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from server.console import Console, example, json_option, show
 from server.ingest import missing as missing_taps
+from server.ingest.alarms import alarms as find_alarms
 from server.ingest.importing import import_stick
 from server.ingest.missing import CardHoles
 from server.ingest.services import Intake
@@ -62,6 +63,21 @@ def missing(
     lines = [_line(card) for card in found]
     lines.append(f"{total} 次缺失 taps missing, {len(asked)} 张卡已排队 cards newly asked")
     show(document, "\n".join(lines), as_json=as_json)
+
+
+@ingest.command(epilog=example("yika-server ingest alarms", "yika-server ingest alarms --json"))
+@json_option
+@click.pass_obj
+def alarms(console: Console, *, as_json: bool) -> None:
+    """告警 List terminals that are silent, miss events, forked, or whose totals are not equal.
+
+    Silent means: for longer than is usual for this very terminal on this day of the week.
+    """
+    with console.reading() as session:
+        found = find_alarms(session, console.clock.utc_ms())
+    lines = [f"{each.terminal_id} {each.name}: {each.kind} · {each.zh} {each.en}" for each in found]
+    document = {"alarms": [asdict(each) for each in found]}
+    show(document, "\n".join(lines) or "没有告警 no alarms", as_json=as_json)
 
 
 @ingest.command("import", epilog=example("yika-server ingest import /media/usb"))

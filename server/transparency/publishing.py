@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from server.db import Database
 from server.evidence import LogState
 from server.runtime import Runtime
 from server.transparency import leaves, seals
+from server.transparency.alarm_watch import AlarmWatch
 from server.transparency.errors import LogDiverged
 from server.transparency.tile_files import LogFolder
 from server.transparency.witnesses import Witness, ask_all, parse_witnesses
@@ -122,12 +122,12 @@ def _rebuild(press: Press, size: int) -> None:
 class Publisher(threading.Thread):
     """The thread that publishes while the server runs."""
 
-    def __init__(self, runtime: Runtime, also: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         super().__init__(name="yika-publisher", daemon=True)
         self._runtime = runtime
         self._press = press_of(runtime)
         self._witnesses: list[Witness] = parse_witnesses(runtime.config.evidence.witnesses)
-        self._also = also
+        self._watch = AlarmWatch(runtime)
         self._ended = threading.Event()
         self._retry_s = RETRY_FIRST_S
 
@@ -149,7 +149,7 @@ class Publisher(threading.Thread):
             note = publish(self._press, self._runtime.clock.utc_ms())
             self._cosign(note)
             metrics.log_published.set(note.checkpoint.size)
-            self._also()
+            self._watch.look()
         except sqlalchemy.exc.OperationalError as error:
             log.warning("database_busy", error=type(error.orig).__name__)
             self._failed("busy")

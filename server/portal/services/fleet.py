@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.db import Database
+from server.ingest import silence
 from server.ingest.models import StoredRange
 from server.portal.display import local
 from server.portal.names import Name
-from server.portal.services.closing import REPORTING_STATES
-from server.terminals import policy
 from server.terminals.models import Psam, Site, Terminal
 
 GAPS_SHOWN = 3  # the first ones; the number missing counts them all
@@ -54,7 +53,11 @@ def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
         ).all()
         gaps = _gaps(session)
         modules = _modules(session)
-        return [_row(row[0], row[1], gaps[row[0].id], modules, now_ms) for row in found]
+        quiet = {each.terminal_id for each in silence.silent(session, now_ms)}
+        return [
+            _row((row[0], row[1]), gaps[row[0].id], modules, now_ms, silent=row[0].id in quiet)
+            for row in found
+        ]
 
 
 def gaps_between(ranges: list[Gap]) -> list[Gap]:
@@ -88,8 +91,14 @@ def _modules(session: Session) -> dict[int, bool]:
 
 
 def _row(
-    terminal: Terminal, site: Site | None, gaps: list[Gap], modules: dict[int, bool], now_ms: int
+    pair: tuple[Terminal, Site | None],
+    gaps: list[Gap],
+    modules: dict[int, bool],
+    now_ms: int,
+    *,
+    silent: bool,
 ) -> TerminalRow:
+    terminal, site = pair
     contact = terminal.last_contact_ms
     age_ms = max(0, now_ms - contact) if contact is not None else 0
     words = {True: "hardware", False: "software", None: ""}
@@ -100,8 +109,7 @@ def _row(
         state=terminal.state,
         last_contact=local(contact, site.tz_q) if contact is not None and site else None,
         age=timedelta(milliseconds=age_ms),
-        silent=terminal.state in REPORTING_STATES
-        and policy.is_silent(contact, terminal.created_ms, now_ms),
+        silent=silent,
         unsent=terminal.unsent,
         gaps=gaps[:GAPS_SHOWN],
         missing=sum(last - first + 1 for first, last in gaps),
