@@ -51,8 +51,12 @@ class PinVerifier:
     digest: bytes = field(repr=False)
 
     @classmethod
-    def make(cls, pin: str, asn8: bytes, salt: bytes | None = None) -> PinVerifier:
+    def make(
+        cls, pin: str, asn8: bytes, salt: bytes | None = None, log_n: int = LOG_N
+    ) -> PinVerifier:
         """Return the verifier of a PIN for the card whose serial ends with these 8 bytes.
+
+        Salt and cost are chosen here unless a vector or a test gives them.
 
         Raises:
             FieldError: The PIN is not 4 to 8 digits; the text does not repeat it.
@@ -60,7 +64,7 @@ class PinVerifier:
         if not is_pin(pin):
             raise FieldError("PIN", f"{PIN_DIGITS_MIN} to {PIN_DIGITS_MAX} digits")
         chosen = secrets.token_bytes(SALT_SIZE) if salt is None else salt
-        return cls(LOG_N, R, P, chosen, _derive(pin, asn8, chosen, (LOG_N, R, P)))
+        return cls(log_n, R, P, chosen, _derive(pin, asn8, chosen, (log_n, R, P)))
 
     @classmethod
     def parse(cls, text: str) -> PinVerifier:

@@ -22,6 +22,7 @@ from hardware_mocks.link import Link
 ANSWER_TIMEOUT_S = 20.0
 KEY_TIMEOUT_S = 10.0
 QUIET_TIMEOUT_S = 20.0
+SOFT_TONES = frozenset("tkn")  # ticks, a click, nothing
 DELIVERY_TIMEOUT_S = 30.0
 # The uplink looks up every 0.05 s: nobody may be between "now" and the cable when the clock leaps.
 BETWEEN_LEAPS_S = 0.25
@@ -230,7 +231,8 @@ def delivered(link: Link) -> int:
 
 
 def _is_answer(frame: Frame) -> bool:
-    return frame.tone != "n"
+    """Tell an answer from the ticks of a reading, the click of a key, and silence."""
+    return frame.tone not in SOFT_TONES
 
 
 def _says(frame: Frame, wanted: Answer) -> bool:
