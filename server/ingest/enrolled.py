@@ -7,33 +7,53 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.ingest.models import Batch
 from server.ingest.proofs import Enrolled, PsamView
-from server.terminals.models import Psam, Terminal
+from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.services import keys_of
 from swipe.arrays import EventArray
 
 ACCEPTED_STATES = ("active", "quarantined")
+REVOKED = "revoked"
+# What may still come from a revoked terminal: a year of a busy site, then nothing but noise.
+LATE_EVENTS_MAX = 100_000
 
 
 def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
-    """Return the valid keys of a terminal (none unless approved) and the PSAMs it names."""
+    """Return the valid keys of a terminal (none unless approved) and the PSAMs it names.
+
+    Of a revoked terminal they are those it had: its events are stored, and reconciliation credits
+    what came after the revocation only with card evidence and approval (rule 57).
+    """
     state = session.scalar(sa.select(Terminal.state).where(Terminal.id == terminal_id))
     keys = keys_of(session, terminal_id)
+    late = state == REVOKED
+    accepted = state in ACCEPTED_STATES or (late and _has_room(session, terminal_id, keys))
     valid = {
         key.id: key.public_key
         for key in keys
-        if state in ACCEPTED_STATES and key.valid_from_ms is not None and key.revoked_ms is None
+        if accepted and key.valid_from_ms is not None and (late or key.revoked_ms is None)
     }
     return Enrolled(
         terminal_id=terminal_id,
         keys=valid,
         ends={key.id: key.until_seq for key in keys if key.until_seq is not None},
         first_key=keys[0].public_key if keys else b"",
-        psams=_psams(session, events),
+        psams=_psams(session, events, terminal_id if late else None),
     )
 
 
-def _psams(session: Session, events: EventArray) -> dict[bytes, PsamView]:
+def _has_room(session: Session, terminal_id: int, keys: list[TerminalKey]) -> bool:
+    """Say whether a revoked terminal may still bring something."""
+    revoked_ms = max((key.revoked_ms for key in keys if key.revoked_ms is not None), default=0)
+    statement = sa.select(sa.func.coalesce(sa.func.sum(Batch.count), 0)).where(
+        Batch.terminal_id == terminal_id, Batch.received_ms >= revoked_ms
+    )
+    return (session.scalar(statement) or 0) < LATE_EVENTS_MAX
+
+
+def _psams(session: Session, events: EventArray, late: int | None) -> dict[bytes, PsamView]:
+    """Return the PSAMs that events name; `late` is a revoked terminal, whose PSAMs went with it."""
     numbers = [row.tobytes() for row in np.unique(events["psam_no"], axis=0)]
     found = session.scalars(sa.select(Psam).where(Psam.number.in_(numbers)))
     return {
@@ -42,7 +62,7 @@ def _psams(session: Session, events: EventArray) -> dict[bytes, PsamView]:
             dpk_idx=psam.dpk_idx,
             hardware=psam.hardware,
             from_seq=psam.from_seq,
-            active=psam.state == "active",
+            active=psam.state == "active" or (psam.state == REVOKED and psam.terminal_id == late),
         )
         for psam in found
     }

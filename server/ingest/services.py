@@ -21,6 +21,7 @@ from server.ingest.checks import Opened
 from server.ingest.filing import Answer, Desk, Filing, Upload
 from server.ingest.models import Batch
 from server.ingest.proofs import Weighed
+from server.people import audit
 from server.terminals.models import Terminal, TerminalKey
 from server.terminals.notices import Signer
 from server.terminals.services import note_contact
@@ -86,8 +87,17 @@ def _file(
     if known is not None and known.sha256 == upload.sha256:
         return Answer(200, known.receipt, replay=True)
     key = session.get(TerminalKey, opened.header.key_id)
-    if terminal is None or key is None or key.revoked_ms is not None:
+    if terminal is None or key is None:
         raise checks.key_unknown()
+    if key.revoked_ms is not None and terminal.state != enrolled.REVOKED:
+        raise checks.key_unknown()
+    if terminal.state == enrolled.REVOKED:
+        action, subject = "terminal.late-upload", f"terminal:{terminal.id}"
+        batch_no, count = upload.batch_no, opened.header.count
+        audit.record(
+            session, upload.now_ms, audit.SYSTEM_ACTOR, action, subject,
+            batch_no=batch_no, events=count,
+        )  # fmt: skip
     note_contact(terminal, upload.now_ms, _unsent(upload, opened))
     desk = Desk(intake.signer, intake.clock_uncertainty_ms)
     filing = Filing(session, desk, terminal, upload, opened, weighed)
