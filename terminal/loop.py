@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from card.errors import CardError, MuteCard, NoCard, NoService, ReaderError
@@ -26,7 +27,7 @@ from terminal.desk import Desk, local_time
 from terminal.devices.absent import NoGps, NoPrinter, NoScanner, NoSounder
 from terminal.devices.protocols import DeviceState, Gps, Printer, Scanner, Sounder
 from terminal.display import Display, NoDisplay
-from terminal.errors import NotSaved
+from terminal.errors import NotSaved, StickProblem
 from terminal.inquiry import ask
 from terminal.keypad import Keypad, NoKeypad
 from terminal.modes.comparison import Comparison
@@ -34,12 +35,14 @@ from terminal.modes.console import Console, Services
 from terminal.modes.enquiry import Enquiry
 from terminal.modes.power_on import self_test
 from terminal.modes.screens import checked
+from terminal.modes.usb import find_stick
 from terminal.phone_token import present_token
 from terminal.policy import Say
 from terminal.recover import close_open_intent
 from terminal.screen import Screen
 from terminal.slips import slip_of, trial_slip
 from terminal.station import Station
+from terminal.stick import write_stick
 from terminal.tap import Outcome
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
@@ -97,7 +100,7 @@ class Around:
     carrier: UpdateCarrier
     announcer: Announcer
     comparison: Comparison | None = None
-    export: Callable[[], bool] = lambda: False
+    find_stick: Callable[[], Path | None] = find_stick
 
 
 class Loop:
@@ -211,7 +214,7 @@ class Loop:
         transport = self._parts.quick or self._parts.transport
         return Services(
             hurry=around.link.hurry,
-            export=around.export,
+            export=partial(self._export, around.find_stick),
             print_test=self._print_test,
             parts=self._parts_states,
             enquiry=Enquiry(self._desk, partial(ask, transport, self._station.chain)),
@@ -230,6 +233,18 @@ class Loop:
         now = local_time(self._station.chain.time.now().utc_s, self._station.chain.around.tz_q)
         slip = trial_slip(self._station.site_name, now.date().isoformat(), f"{now:%H:%M}")
         return self._parts.printer.print(slip)
+
+    def _export(self, find: Callable[[], Path | None]) -> bool:
+        """Write what no receipt covers on the stick that is in; say whether it was done."""
+        stick = find()
+        if stick is None:
+            return False
+        try:
+            write_stick(self._station.chain, self._station.uplink, stick)
+        except StickProblem as exc:
+            _LOG.warning("%s", exc)
+            return False
+        return True
 
     def _code(self, code: bytes) -> None:
         """Answer a code that the scanner read, as a card is answered."""

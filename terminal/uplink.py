@@ -11,6 +11,7 @@ that after any crash the very same bytes go out again and the very same receipt 
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,6 +91,7 @@ class Uplink:
         self._gaps: tuple[int, int] = (0, 0)
         self._settled_up_to = 0
         self._again: list[tuple[int, int]] = []
+        self._numbering = threading.Lock()
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
         # Whether the server may have seen the batch under way; of an earlier start nobody knows.
@@ -296,8 +298,9 @@ class Uplink:
             self._stick_out = False
 
     def _next_number(self) -> int:
-        self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
-        return self._batch_no
+        with self._numbering:  # a stick is written in one thread while another uploads
+            self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
+            return self._batch_no
 
     def _stamp(self, kind: BatchKind, *, more: bool) -> BatchStamp:
         return BatchStamp(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from card.readers import CardConnection
@@ -145,6 +146,7 @@ class Post:
     def __init__(self, bench: Bench) -> None:
         bench.desk.chain.journal.close()
         self.bench = bench
+        self.stick: Path | None = None
         self.slot, self.shown, self.fingers = Slot(), Shown(), Fingers()
         self.paper, self.lines = Paper(), Lines()
         self.start()
@@ -174,7 +176,8 @@ class Post:
         )
         self.comparison = comparison
         carrier = UpdateCarrier(self.station.chain, self.lines)
-        around = Around(self.lines, mailbox, carrier, Announcer(self.shown), comparison)
+        announcer = Announcer(self.shown)
+        around = Around(self.lines, mailbox, carrier, announcer, comparison, lambda: self.stick)
         self.loop = Loop(self.parts, self.station, self.desk, around)
 
     def cut_power(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -188,6 +189,19 @@ def test_menu_prints_exports_and_retires_nothing_by_itself(post: Post, store: Fi
     assert "导出失败" in exported
     assert "请联系管理员" in retired
     assert not post.events(EventType.DECOMMISSION)
+
+
+def test_menu_exports_to_a_stick(post: Post, store: FileKeyStore, tmp_path: Path) -> None:
+    """With a stick in, line 6 writes what no receipt covers, and taps go on."""
+    post.stick = tmp_path / "stick"
+    post.stick.mkdir()
+    sign_on(post, store, LEADER)
+    said = post.press("6")
+    written = sum(file.stat().st_size for file in post.stick.rglob("*") if file.is_file())
+
+    assert "已导出到U盘" in said
+    assert written > 224 * len(post.events())
+    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
 
 
 def test_quiet_leaves_the_answers_loud(post: Post, store: FileKeyStore) -> None:
