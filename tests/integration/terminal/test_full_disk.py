@@ -58,6 +58,11 @@ def allow(pid: int, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
+def _reader_away(frame: Frame) -> bool:
+    """The start is over: the program waits for a reader that is not there."""
+    return "E21" in frame.text or "E22" in frame.text
+
+
 def test_full_disk_is_shown_and_heals(tmp_path: Path, store: FileKeyStore) -> None:
     """At the start and at a key: not saved, with the siren; with room again all goes on."""
     lcd, keypad = Lcd(), Keypad()
@@ -74,7 +79,7 @@ def test_full_disk_is_shown_and_heals(tmp_path: Path, store: FileKeyStore) -> No
             unsaved = shows("NOT SAVED")
             at_start = len(bench.events())
             allow(pid, resource.RLIM_INFINITY)
-            shows("读卡")
+            lcd.wait("no reader", _reader_away, after=unsaved.number, timeout_s=WAIT_S)
             allow(pid, bench.journal_path.stat().st_size)
             mark = lcd.mark
             keypad.press("3")
