@@ -11,7 +11,7 @@ import click
 
 from bench.line import machine
 
-NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile")
+NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
