@@ -15,6 +15,8 @@ from terminal.errors import ReceiptRefused
 
 # A server's clock is slewed and stepped a little by its own time service.
 SERVER_SLACK_MS = 2_000
+# A server that is less sure of its time than this could tell any; it is asked again later.
+SERVER_UNC_MAX_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,7 @@ class Before:
     received_ms: int | None = None
 
 
-def check(
-    raw: bytes, sent: Sent, before: Before | None, key: ServerKey, drift_ppm: int
-) -> Receipt:
+def check(raw: bytes, sent: Sent, before: Before | None, key: ServerKey, drift_ppm: int) -> Receipt:
     """Return the receipt if it lets the terminal advance.
 
     Raises:
@@ -93,6 +93,7 @@ def _signed(raw: bytes, key: ServerKey) -> Receipt:
     _require(receipt.ver == receipts.VERSION, f"version {receipt.ver} is unknown")
     _require(receipt.key_id == key.key_id, "signed with another key than the server's")
     _require(receipts.verify(receipt, key.public_key), "the signature does not verify")
+    _require(receipt.srv_unc_ms <= SERVER_UNC_MAX_MS, "the server does not know the time")
     return receipt
 
 

@@ -12,7 +12,7 @@ from swipe.kinds import BatchKind, ReceiptStatus
 from swipe.receipt import Receipt, sign
 from terminal.clock import Fix
 from terminal.errors import ReceiptRefused
-from terminal.receipts import SERVER_SLACK_MS, Before, Sent, ServerKey, check
+from terminal.receipts import SERVER_SLACK_MS, SERVER_UNC_MAX_MS, Before, Sent, ServerKey, check
 from tests.factories import KEY_ID, TERMINAL_ID, make_identity
 
 SERVER = make_identity("server")
@@ -99,6 +99,8 @@ def test_first_receipt_of_all_is_taken() -> None:
         ({"srv_utc_ms": NOW - HOUR - 1}, "its time runs back"),
         ({"srv_utc_ms": NOW + 10_000}, "its time and our uptime disagree"),
         ({"srv_utc_ms": NOW - 10_000}, "its time and our uptime disagree"),
+        ({"srv_utc_ms": NOW + 10**9, "srv_unc_ms": 2**32 - 1}, "the server does not know the time"),
+        ({"srv_unc_ms": SERVER_UNC_MAX_MS + 1}, "the server does not know the time"),
     ],
 )
 def test_each_lie_has_its_reason(change: dict[str, object], reason: str) -> None:
