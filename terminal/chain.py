@@ -114,5 +114,12 @@ class Chain:
         durable: bool = True,
         **payload: int | bytes,
     ) -> Event:
-        """Make an event with a payload and append it."""
+        """Make an event with a payload and append it.
+
+        An INTENT that could not be closed for want of room has its number already: it is closed
+        first, as the torn event it describes.
+        """
+        intent = self.journal.state.intent
+        if intent is not None:
+            self.put(self.sign_bytes(intent))
         return self.put(self.note(kind, core, **payload), durable=durable)
