@@ -14,6 +14,7 @@ TerminalError
 │   ├── Untrusted           an answer of somebody else: not the pinned key
 │   ├── Refused             an answer other than 200
 │   └── BadAnswer           200, but not what was asked for
+├── ServerUnknown           a server with another key than the letter says
 ├── ReceiptRefused          a receipt that proves nothing to this terminal
 └── NoticeRefused           a hotlist or configuration that must not be taken
 """
@@ -223,6 +224,20 @@ class BadAnswer(ServerError):
 
     def __str__(self) -> str:
         return f"服务器的回答无法识别 · the server's answer is not understood ({self.detail})"
+
+
+class ServerUnknown(TerminalError):
+    """Report a server whose signing key is not the one on the letter."""
+
+    advice = ("不要继续；请管理员核对入网单与服务器", "stop; let staff compare letter and server")
+    short = "服务器密钥不符"
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+        super().__init__(shown)
+
+    def __str__(self) -> str:
+        return f"服务器密钥与入网单不符 · not the server key of the letter ({self.shown[:16]}…)"
 
 
 class ReceiptRefused(TerminalError):

@@ -15,7 +15,15 @@ from keys.identity import Suite, full_key
 from swipe import payloads
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
-from swipe.kinds import PROVEN_TYPES, ConfigKind, EventType, RejectReason, Result, TamperKind, TimeSource
+from swipe.kinds import (
+    PROVEN_TYPES,
+    ConfigKind,
+    EventType,
+    RejectReason,
+    Result,
+    TamperKind,
+    TimeSource,
+)
 from swipe.receipt import NO_RECEIPT, Receipt
 from terminal.clock import STEP_MIN_MS
 from terminal.policy import LastTap, Mode
@@ -204,8 +212,9 @@ class State:
     def _count(self, event: Event) -> None:
         n_in, n_out = tap_counts(event)
         rejected = event.type == EventType.REJECTED
-        self.n_in += n_in
-        self.n_out += n_out
+        # Every event repeats the totals before it: they hold over numbers that are lost here.
+        self.n_in = max(self.n_in, event.n_in) + n_in
+        self.n_out = max(self.n_out, event.n_out) + n_out
         self.n_rej += rejected
         self.period.n_in += n_in
         self.period.n_out += n_out

@@ -24,6 +24,7 @@ from terminal.recover import start_up
 from terminal.rotation import finish_change, load_identity
 from terminal.state import State
 from terminal.storage import Disk, Folder
+from terminal.succession import go_on
 from terminal.transport import Transport
 from terminal.uplink import Uplink, stored_receipt
 
@@ -66,6 +67,7 @@ def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
     passport = Passport.load(disk)
     journal = Journal.on(disk)
     try:
+        go_on(disk, journal.state)
         passport = finish_change(disk, journal.state, passport)
         identity = load_identity(disk)
         if identity is None:

@@ -10,9 +10,11 @@ import click
 
 from server.console import Console, example, json_option, show
 from server.db import from_millis
-from server.fleet import services
+from server.fleet import replacement, services
 from server.fleet.release_cli import release
 from server.fleet.services import Standing
+from server.people.services import require_staff
+from server.terminals.cli import letter_options, staff_option, write_letter
 
 
 @click.group()
@@ -44,6 +46,47 @@ def fleet_show(console: Console, terminal_id: int, lines: int, as_json: bool) ->
     document: dict[str, Any] = {**asdict(found), "history": past}
     told = [f"{name:<22} {value}" for name, value in (found.status or {}).items()]
     show(document, "\n".join([_line(found), *told]), as_json=as_json)
+
+
+@fleet.command(
+    "replace",
+    epilog=example(
+        "yika-server fleet replace 7 --reason burned --url https://yika.example.org "
+        "--out 7.html --by li"
+    ),
+)
+@click.argument("terminal_id", type=int)
+@click.option("--reason", required=True)
+@letter_options
+@staff_option
+@json_option
+@click.pass_obj
+def fleet_replace(
+    console: Console, /, terminal_id: int, reason: str, actor: str, as_json: bool, **told: Any
+) -> None:
+    """更换坏机 Order a new box for a dead one; its number and history go on."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        now_ms = console.clock.utc_ms()
+        ordered, code = replacement.order(session, terminal_id, reason, actor, now_ms)
+        name = ordered.name
+    document = write_letter(console, (terminal_id, name, code), **told)
+    show(document, f"{document['line']}\n→ {document['file']}", as_json=as_json)
+
+
+@fleet.command("approve", epilog=example("yika-server fleet approve 7 --by wang"))
+@click.argument("terminal_id", type=int)
+@staff_option
+@json_option
+@click.pass_obj
+def fleet_approve(console: Console, terminal_id: int, actor: str, as_json: bool) -> None:
+    """批准新机 Let the new box in; not by the person who ordered it."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        done = replacement.approve(session, terminal_id, actor, console.clock.utc_ms())
+        document = {"terminal": terminal_id, "key_id": done.key_id, "last_seq": done.last_seq}
+    text = f"旧密钥止于 the old key ends at {document['last_seq']}"
+    show(document, text, as_json=as_json)
 
 
 def _line(found: Standing) -> str:

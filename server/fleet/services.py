@@ -16,6 +16,7 @@ from server.fleet import policy
 from server.fleet.models import FleetHistory, FleetStatus
 from server.fleet.policy import Alarm
 from server.terminals.models import Site, Terminal
+from server.terminals.requests import in_force
 from server.terminals.services import find_terminal, keys_of, note_contact
 from swipe.requests import STATUS_CONTEXT, status_message
 
@@ -168,7 +169,7 @@ def _is_signed(session: Session, terminal: Terminal, told: Told) -> bool:
     return any(
         verify(key.public_key, told.signature, STATUS_CONTEXT, message)
         for key in keys_of(session, terminal.id)
-        if key.valid_from_ms is not None and key.revoked_ms is None
+        if in_force(key)
     )
 
 

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel, Field
 
-from server.fleet import offering, services
+from server.fleet import offering, replacement, services
 from server.fleet.services import STATUS_SIZE_MAX, Told
 from server.runtime import current_runtime
 from server.terminals.views import PROBLEM, SignatureHex, TerminalPath
@@ -43,6 +44,39 @@ def status(path: TerminalPath, body: StatusBody) -> Response | dict[str, bool]:
     with runtime.database.writing() as session:
         services.take_status(session, told, runtime.clock.utc_ms())
     return StatusAnswer(heard=True).model_dump()
+
+
+class SuccessionBody(BaseModel):
+    """The new box's signature over POST and this path."""
+
+    signature: SignatureHex
+
+
+class SuccessionAnswer(BaseModel):
+    """Where a replaced terminal goes on; all of it empty while nobody has approved."""
+
+    approved: bool
+    receipt: str = ""
+    boot: int = 0
+    n_in: int = 0
+    n_out: int = 0
+    n_rej: int = 0
+
+
+@blueprint.post(
+    "/<int:terminal>/succession",
+    summary="Ask where the box that replaces a dead one goes on",
+    responses={200: SuccessionAnswer, 401: PROBLEM, 404: PROBLEM, 409: PROBLEM},
+)
+def succession(path: TerminalPath, body: SuccessionBody) -> dict[str, Any]:
+    """Return the last receipt and the running figures to the new box."""
+    runtime = current_runtime()
+    with runtime.database.reading() as session:
+        found = replacement.succession(session, path.terminal, bytes.fromhex(body.signature))
+    if found is None:
+        return SuccessionAnswer(approved=False).model_dump()
+    figures = asdict(found) | {"receipt": found.receipt.hex()}
+    return SuccessionAnswer(approved=True, **figures).model_dump()
 
 
 def register(app: OpenAPI) -> None:

@@ -6,12 +6,15 @@ What brings a key into the system takes two people: both are named, both must be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
+from keys.files import write_private
 from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
 from server.console import Console, example, json_option, show
 from server.db import from_millis
@@ -19,10 +22,46 @@ from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
 from server.terminals import enrolment, key_change, services
 from server.terminals.enrolment import NewPsam
+from server.terminals.letter import letter
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
 from server.terminals.setting_cli import activity_choice, message, operator, site_rules
+from swipe.invitation import Invitation, digest
+
+FIRST_ROOT = "releases/metadata/1.root.json"  # below the data folder
 
 staff_option = click.option("--by", "actor", required=True, help="staff user who does it")
+
+
+def letter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what a letter says besides the code."""
+    for option in (
+        click.option("--tls-pin", default="", help="pin of the certificate key, for HTTPS"),
+        click.option("--url", required=True, help="the server as terminals reach it"),
+        click.option(
+            "--out",
+            "target",
+            required=True,
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="letter to write, HTML for the printer",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def write_letter(
+    console: Console, whom: tuple[int, str, str], target: Path, url: str, tls_pin: str
+) -> dict[str, Any]:
+    """Write a letter that only we may read; return the line of it and where it is."""
+    terminal_id, name, code = whom
+    root = console.config.data.dir / FIRST_ROOT
+    with console.runtime() as opened:
+        key_digest = digest(opened.identity.public_key)
+    root_digest = digest(root.read_bytes()) if root.exists() else ""
+    invitation = Invitation(url.rstrip("/"), key_digest, code, tls_pin, root_digest)
+    Invitation.from_text(invitation.to_text())
+    write_private(target, letter(name, terminal_id, invitation).encode(), replace=True)
+    return {"id": terminal_id, "line": invitation.to_text(), "token": code, "file": str(target)}
 
 
 @click.group()
@@ -102,6 +141,29 @@ def terminal_add(console: Console, name: str, site_id: int, actor: str, as_json:
         document = {"id": added.id, "name": name, "token": token}
     text = f"终端 terminal {document['id']} {name} 配对码 pairing code {token}"
     show(document, text, as_json=as_json)
+
+
+@terminal.command(
+    "letter",
+    epilog=example(
+        "yika-server terminal letter 1 --url https://yika.example.org --out 1.html --by li"
+    ),
+)
+@click.argument("terminal_id", type=int)
+@letter_options
+@staff_option
+@json_option
+@click.pass_obj
+def terminal_letter(
+    console: Console, /, terminal_id: int, actor: str, as_json: bool, **told: Any
+) -> None:
+    """入网单 Print the letter for a terminal that was ordered, with a fresh pairing code."""
+    with console.writing() as session:
+        require_staff(session, actor)
+        name = services.find_terminal(session, terminal_id).name
+        code = enrolment.code_again(session, terminal_id, actor, console.clock.utc_ms())
+    document = write_letter(console, (terminal_id, name, code), **told)
+    show(document, f"{document['line']}\n→ {document['file']}", as_json=as_json)
 
 
 @terminal.command("approve", epilog=example("yika-server terminal approve 1 --by wang"))

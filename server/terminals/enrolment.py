@@ -72,16 +72,50 @@ def add_terminal(
     )
     session.add(terminal)
     session.flush()
+    token = new_token(session, terminal.id, now_ms)
+    audit.record(session, now_ms, actor, "terminal.ordered", f"terminal:{terminal.id}", name=name)
+    return terminal, token
+
+
+def new_token(session: Session, terminal_id: int, now_ms: int) -> str:
+    """Return a fresh pairing code for a terminal; codes that were not used yet end here."""
+    unused = sa.delete(EnrolToken).where(
+        EnrolToken.terminal_id == terminal_id, EnrolToken.used_ms.is_(None)
+    )
+    session.execute(unused)
     token = pairing.new_code()
     session.add(
         EnrolToken(
             hash=_token_hash(token),
-            terminal_id=terminal.id,
+            terminal_id=terminal_id,
             expires_ms=now_ms + policy.TOKEN_LIFETIME_MS,
         )
     )
-    audit.record(session, now_ms, actor, "terminal.ordered", f"terminal:{terminal.id}", name=name)
-    return terminal, token
+    return token
+
+
+def code_again(session: Session, terminal_id: int, actor: str, now_ms: int) -> str:
+    """Return a fresh pairing code for a terminal that has not shown a key yet."""
+    terminal = find_terminal(session, terminal_id)
+    if terminal.state != "pending" or keys_of(session, terminal_id):
+        raise Refused(
+            "enrolled-already",
+            "终端已入网；更换坏机请用 fleet replace",
+            "the terminal has enrolled; to replace a dead box use fleet replace",
+        )
+    token = new_token(session, terminal_id, now_ms)
+    audit.record(session, now_ms, actor, "terminal.code", f"terminal:{terminal_id}")
+    return token
+
+
+def state_of(terminal: Terminal, key: TerminalKey) -> str:
+    """Return how a box stands: one whose key nobody has approved yet is pending."""
+    return terminal.state if key.valid_from_ms is not None else "pending"
+
+
+def replaces(session: Session, key: TerminalKey) -> bool:
+    """Say whether a box came in the place of another: the terminal had a key before this one."""
+    return keys_of(session, key.terminal_id)[0].id != key.id
 
 
 def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, TerminalKey]:
@@ -105,7 +139,7 @@ def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, Te
     terminal = find_terminal(session, token.terminal_id)
     if token.used_ms is not None:
         return terminal, _same_again(session, terminal, shown)
-    _refuse_known(session, shown)
+    known = _known_psam(session, shown, terminal)
     token.used_ms = now_ms
     terminal.last_contact_ms = now_ms
     key = TerminalKey(
@@ -114,17 +148,18 @@ def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, Te
         suite=int(Suite.of(shown.public_key)),
     )
     session.add(key)
-    session.add(
-        Psam(
-            number=shown.psam_no,
-            terminal_id=terminal.id,
-            dpk_idx=shown.dpk_idx,
-            hardware=shown.hardware,
-            from_seq=FIRST_SEQ,
-            state="pending",
-            created_by=terminal.created_by,
+    if not known:
+        session.add(
+            Psam(
+                number=shown.psam_no,
+                terminal_id=terminal.id,
+                dpk_idx=shown.dpk_idx,
+                hardware=shown.hardware,
+                from_seq=FIRST_SEQ,
+                state="pending",
+                created_by=terminal.created_by,
+            )
         )
-    )
     session.flush()
     audit.record(
         session, now_ms, f"terminal:{terminal.id}", "terminal.enrolled", f"terminal:{terminal.id}",
@@ -257,17 +292,26 @@ def _same_again(session: Session, terminal: Terminal, shown: Enrolment) -> Termi
     )
 
 
-def _refuse_known(session: Session, shown: Enrolment) -> None:
-    known_key = session.scalar(
-        sa.select(TerminalKey.id).where(TerminalKey.public_key == shown.public_key)
-    )
-    if known_key is not None or session.get(Psam, shown.psam_no) is not None:
+def _known_psam(session: Session, shown: Enrolment, terminal: Terminal) -> bool:
+    """Say whether the PSAM is this terminal's already: one that moved into a new box.
+
+    Raises:
+        Problem: 409 the key is known, of another suite than before, or the PSAM is another's.
+    """
+    statement = sa.select(TerminalKey.id).where(TerminalKey.public_key == shown.public_key)
+    psam = session.get(Psam, shown.psam_no)
+    moved = psam is not None and psam.terminal_id == terminal.id and psam.state == "active"
+    if session.scalar(statement) is not None or (psam is not None and not moved):
         raise Problem(
             409,
             "already-enrolled",
             "此密钥或 PSAM 已登记到另一台终端",
             "this key or PSAM is enrolled to another terminal",
         )
+    earlier = keys_of(session, terminal.id)
+    if earlier and earlier[0].suite != int(Suite.of(shown.public_key)):
+        raise Problem(409, "other-suite", "新旧密钥须为同一算法", "both keys must be of one suite")
+    return moved
 
 
 def _check_possession(shown: Enrolment) -> None:

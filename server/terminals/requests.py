@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from keys.verify import verify
 from server.errors import Problem
 from server.terminals import policy
-from server.terminals.models import Terminal
+from server.terminals.models import Terminal, TerminalKey
 from server.terminals.services import keys_of
 from swipe.requests import REQUEST_CONTEXT, request_message
 
@@ -45,7 +45,7 @@ def authenticate(
         raise _refusal("终端未知、未批准或已停用", "terminal unknown, not approved or revoked")
     utc_ms, signature = int(found[1]), bytes.fromhex(found[2])
     data = request_message(request.method, request.path, utc_ms)
-    valid = [key for key in keys_of(session, terminal_id) if key.revoked_ms is None]
+    valid = [key for key in keys_of(session, terminal_id) if in_force(key)]
     if not any(verify(key.public_key, signature, REQUEST_CONTEXT, data) for key in valid):
         raise _refusal("请求签名不对", "the signature of the request is wrong")
     if abs(now_ms - utc_ms) > policy.REQUEST_SKEW_MS:
@@ -55,6 +55,11 @@ def authenticate(
             server_utc_ms=now_ms,
         )
     return terminal
+
+
+def in_force(key: TerminalKey) -> bool:
+    """Say whether a key may ask: approved, not revoked, and not ended by another key."""
+    return key.valid_from_ms is not None and key.revoked_ms is None and key.until_seq is None
 
 
 def _refusal(zh: str, en: str, **facts: int) -> Problem:

@@ -106,6 +106,7 @@ class EnrolAnswer(BaseModel):
     site: SiteAnswer
     tz: int
     state: str
+    replaces: bool = False
 
 
 @blueprint.post(
@@ -138,7 +139,8 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
             server_public_key=runtime.identity.public_key.hex(),
             site=SiteAnswer(id=site.id, name_zh=site.name_zh, name_en=site.name_en, tz_q=site.tz_q),
             tz=site.tz_q,
-            state=terminal.state,
+            state=enrolment.state_of(terminal, key),
+            replaces=enrolment.replaces(session, key),
         )
     return answer.model_dump()
 

@@ -4,24 +4,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from keys.identity import Identity, Suite, fingerprint
 from terminal.cli.session import Session, answer, json_option, passphrase, read_token
-from terminal.files import IDENTITY
+from terminal.decommission import Reason
+from terminal.decommission import decommission as end
+from terminal.devices.scanner import SerialScanner
+from terminal.files import IDENTITY, JOURNAL
+from terminal.letter import is_letter, read_letter, scan_letter, settle_config, trust_releases
 from terminal.links import open_transport
 from terminal.provision import provision as enrol
 from terminal.psam_slot import open_psam
+from terminal.report import Report
 from terminal.sync import renew_key
+
+SCAN_BAUD = 9600  # what every scanner speaks until it is told otherwise
 
 
 @click.command()
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="file with the one-time token; otherwise $YIKA_ENROL_TOKEN, otherwise it is asked for",
+    help="file with pairing code or letter; otherwise $YIKA_ENROL_TOKEN, otherwise it is asked for",
 )
+@click.option("--code", "code", default="", help="line of the letter; others on this box see it")
+@click.option("--scan", "device", default="", help="serial scanner that reads it, tty:/dev/…")
 @click.option(
     "--suite",
     type=click.Choice(["ed25519", "sm2"]),
@@ -31,30 +41,52 @@ from terminal.sync import renew_key
 )
 @json_option
 @click.pass_obj
-def provision(session: Session, token_file: Path | None, suite: str, *, as_json: bool) -> None:
-    """Make this terminal's key and enrol it with its PSAM.
+def provision(session: Session, /, suite: str, *, as_json: bool, **given: Any) -> None:
+    """Make this terminal's key and enrol it with its PSAM, by a letter or a bare pairing code.
 
-    Example: yika-terminal --config gate.toml provision --token-file token.txt
+    Example: yika-terminal --config gate.toml provision --scan tty:/dev/ttyACM0
     """
-    config = session.config()
+    text = _invited(**given)
+    letter = read_letter(text) if is_letter(text) else None
+    config = session.config() if letter is None else settle_config(session.config_path, letter)
     psam = open_psam(config.reader.psam, passphrase(config))
     transport = open_transport(config.server)
+    code, expected = (text, "") if letter is None else (letter.code, letter.key_digest)
     chosen = Suite[suite.upper()]
-    passport, state = enrol(config.data_dir, psam, read_token(token_file), transport, chosen)
+    passport, state = enrol(config.data_dir, psam, code, transport, chosen, expected)
     shown = fingerprint(Identity.load(config.data_dir / IDENTITY).public_key)
-    answer(
-        {
-            "fingerprint": shown,
-            "terminal": passport.terminal_id,
-            "key_id": passport.key_id,
-            "site": passport.site_zh,
-            "state": state,
-            "psam_no": psam.number.hex(),
-        },
-        as_json,
+    report: Report = {
+        "fingerprint": shown,
+        "terminal": passport.terminal_id,
+        "key_id": passport.key_id,
+        "site": passport.site_zh,
+        "state": state,
+        "psam_no": psam.number.hex(),
+    }
+    if letter is not None:
+        report["releases_trusted"] = trust_releases(config, letter, transport)
+    text = (
         f"终端 {passport.terminal_id} 已入网 · enrolled at {passport.site_zh} · {state}"
-        f"\n密钥指纹 key fingerprint {shown}",
+        f"\n密钥指纹 key fingerprint {shown}"
     )
+    if not (config.data_dir / JOURNAL).exists():
+        report["again"] = True
+        text += "\n批准后再运行一次 · run this once more after the replacement is approved"
+    answer(report, as_json, text)
+
+
+def _invited(token_file: Path | None, code: str, device: str) -> str:
+    """Return the letter's line or the pairing code, from wherever it is given."""
+    if code:
+        return code.strip()
+    if not device:
+        return read_token(token_file)
+    scanner = SerialScanner(device.partition(":")[2], SCAN_BAUD)
+    try:
+        click.echo("请扫描入网单 · scan the letter", err=True)
+        return scan_letter(scanner)
+    finally:
+        scanner.close()
 
 
 @click.command("change-key")
@@ -71,4 +103,27 @@ def change_key(session: Session, *, as_json: bool) -> None:
     answer(report, as_json, f"新密钥 · new key {report['key_id']}: {report['fingerprint']}")
 
 
-COMMANDS = (provision, change_key)
+@click.command()
+@click.option(
+    "--reason",
+    type=click.Choice([reason.name.lower() for reason in Reason]),
+    default=Reason.REPLACED.name.lower(),
+    show_default=True,
+)
+@click.option("--yes", is_flag=True, help="do not ask")
+@json_option
+@click.pass_obj
+def decommission(session: Session, reason: str, *, yes: bool, as_json: bool) -> None:
+    """End this terminal for good: its last event, everything uploaded; it taps no more.
+
+    Example: yika-terminal --config gate.toml decommission --reason replaced
+    """
+    config = session.config()
+    if not yes:
+        click.confirm("此终端将不再刷卡 · this terminal will tap no more", abort=True, err=True)
+    transport = open_transport(config.server)
+    report = end(config, session.clock, transport, Reason[reason.upper()])
+    answer(report, as_json, f"已停用 · ended; 待传 unsent {report['unsent']}")
+
+
+COMMANDS = (provision, change_key, decommission)

@@ -12,6 +12,7 @@ import click
 from card.readers import open_reader
 from terminal.cli.session import Session, passphrase
 from terminal.config import Config
+from terminal.decommission import Decommissioned, is_ended
 from terminal.devices.opening import open_devices
 from terminal.files import JOURNAL
 from terminal.journal import read_only
@@ -60,6 +61,8 @@ def _known_psam(config: Config) -> bytes:
     """Return the PSAM number the journal knows: with it the terminal starts without its PSAM."""
     Passport.load(config.data_dir)
     _, state, _ = read_only(config.data_dir / JOURNAL)
+    if is_ended(state):
+        raise Decommissioned
     return state.own_psam_no
 
 

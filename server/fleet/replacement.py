@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new box in the place of a dead one: the terminal keeps its number and its history.
+
+One person orders it and gets a pairing code; the new box shows its key; another person approves.
+The old key ends behind the last event that the server holds, and the new key goes on from there:
+no number is used twice. What the dead box still held comes back from the cards, or with an export
+of its disk: that must be imported before the approval, because the numbers behind are then taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keys.verify import verify
+from server import evidence
+from server.errors import Problem, Refused
+from server.fleet.models import Replacement
+from server.ingest import ranges
+from server.ingest.models import ChainState, StoredEvent
+from server.people import audit
+from server.terminals import enrolment, key_change, policy
+from server.terminals.models import Psam, Terminal, TerminalKey
+from server.terminals.services import find_terminal, keys_of
+from swipe.event import Event, tap_counts
+from swipe.kinds import EventType
+from swipe.receipt import Receipt
+from swipe.requests import REQUEST_CONTEXT, request_message
+
+REPLACED_STATES = ("active", "quarantined")
+SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """Where the new box goes on: the last receipt, and the running figures behind it."""
+
+    receipt: bytes
+    boot: int
+    n_in: int
+    n_out: int
+    n_rej: int
+
+
+def order(
+    session: Session, terminal_id: int, reason: str, actor: str, now_ms: int
+) -> tuple[Terminal, str]:
+    """Order a replacement; return the terminal and the pairing code for the new box.
+
+    Raises:
+        Refused: It is not in service, has never uploaded, or records in the middle are missing.
+    """
+    terminal = find_terminal(session, terminal_id)
+    if terminal.state not in REPLACED_STATES:
+        raise Refused(
+            "not-active", "终端不在用，无需更换", f"terminal {terminal_id} is {terminal.state}"
+        )
+    _last_receipt(session, terminal_id)
+    _cancel(session, terminal_id)
+    session.add(
+        Replacement(
+            terminal_id=terminal_id,
+            reason=reason[:200],
+            ordered_by=actor,
+            ordered_ms=now_ms,
+            state="ordered",
+        )
+    )
+    token = enrolment.new_token(session, terminal_id, now_ms)
+    subject = f"terminal:{terminal_id}"
+    audit.record(session, now_ms, actor, "replacement.ordered", subject, reason=reason)
+    return terminal, token
+
+
+def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Replacement:
+    """Let the new box in and end the old one's key behind the last event that is held.
+
+    Raises:
+        Refused: None is ordered, the same person did, or the new box has not shown its key yet.
+    """
+    find_terminal(session, terminal_id)
+    waiting = session.scalars(
+        sa.select(Replacement).where(
+            Replacement.terminal_id == terminal_id, Replacement.state == "ordered"
+        )
+    ).one_or_none()
+    if waiting is None:
+        raise Refused("not-ordered", "没有待批准的更换", "no replacement is waiting")
+    if not policy.two_people(waiting.ordered_by, actor):
+        raise Refused(
+            "same-person",
+            "申请人和批准人须为两人",
+            "ordering and approving take two different people",
+        )
+    fresh = [key for key in keys_of(session, terminal_id) if key.valid_from_ms is None]
+    if not fresh:
+        raise Refused(
+            "not-enrolled",
+            "新机还没有入网，请先在新机上运行 provision",
+            "the new box has not shown its key yet: run provision on it first",
+        )
+    last_seq = _last_receipt(session, terminal_id).up_to_seq
+    for key in keys_of(session, terminal_id):
+        if key.valid_from_ms is not None and key.until_seq is None:
+            key_change.end_key(session, key.id, last_seq + 1, waiting.reason, (actor, now_ms))
+    _let_in(session, fresh[-1], waiting, (actor, now_ms))
+    _let_psam_in(session, terminal_id, last_seq + 1, waiting.ordered_by, (actor, now_ms))
+    waiting.state, waiting.key_id, waiting.last_seq = "approved", fresh[-1].id, last_seq
+    waiting.approved_by, waiting.approved_ms = actor, now_ms
+    subject = f"terminal:{terminal_id}"
+    audit.record(
+        session, now_ms, actor, "replacement.approved", subject, last_seq=last_seq,
+        key_id=fresh[-1].id,
+    )  # fmt: skip
+    return waiting
+
+
+def succession(session: Session, terminal_id: int, signature: bytes) -> Succession | None:
+    """Return where the box that signed goes on; None while nobody has approved it.
+
+    Raises:
+        Problem: 401 no box that replaces this terminal signed.
+    """
+    message = request_message("POST", SUCCESSION_PATH.format(terminal_id), 0)
+    keys = [
+        key
+        for key in keys_of(session, terminal_id)
+        if verify(key.public_key, signature, REQUEST_CONTEXT, message)
+    ]
+    if not keys:
+        raise Problem(401, "terminal-refused", "签名不对", "the signature is wrong")
+    if keys[0].valid_from_ms is None:
+        return None
+    statement = sa.select(Replacement).where(Replacement.key_id == keys[0].id)
+    replaced = session.scalars(statement).one_or_none()
+    if replaced is None or replaced.last_seq is None:
+        raise Problem(404, "no-succession", "此终端不是更换机", "this box replaces none")
+    return _figures(session, terminal_id, replaced.last_seq)
+
+
+def _figures(session: Session, terminal_id: int, last_seq: int) -> Succession:
+    mine = StoredEvent.terminal_id == terminal_id
+    statement = sa.select(StoredEvent.raw).where(mine, StoredEvent.seq == last_seq)
+    last = Event.from_bytes(session.scalars(statement).one())
+    boot = session.scalar(sa.select(sa.func.max(StoredEvent.boot)).where(mine)) or 0
+    rejected = session.scalar(
+        sa.select(sa.func.count()).where(
+            mine, StoredEvent.seq <= last_seq, StoredEvent.type == int(EventType.REJECTED)
+        )
+    )
+    n_in, n_out = tap_counts(last)
+    receipt = _last_receipt_of(session, terminal_id, last_seq)
+    return Succession(receipt, boot, last.n_in + n_in, last.n_out + n_out, rejected or 0)
+
+
+def _last_receipt_of(session: Session, terminal_id: int, last_seq: int) -> bytes:
+    raw = session.scalar(
+        sa.select(ChainState.last_receipt).where(ChainState.terminal_id == terminal_id)
+    )
+    if raw is None or Receipt.from_bytes(raw).up_to_seq != last_seq:
+        raise Problem(
+            409, "went-on", "该终端已继续上传", "this terminal has gone on since: nothing to give"
+        )
+    return raw
+
+
+def _last_receipt(session: Session, terminal_id: int) -> Receipt:
+    """Return the receipt that covers everything the server holds of a terminal."""
+    raw = session.scalar(
+        sa.select(ChainState.last_receipt).where(ChainState.terminal_id == terminal_id)
+    )
+    if raw is None:
+        raise Refused(
+            "never-uploaded",
+            "该终端从未上传；请停用它并登记新终端",
+            "it has never uploaded: revoke it and add a new terminal",
+        )
+    receipt = Receipt.from_bytes(raw)
+    runs = ranges.load(session, terminal_id)
+    if receipt.missing is not None or len(runs) != 1 or receipt.up_to_seq != runs[0].last:
+        raise Refused(
+            "records-missing",
+            "中间有缺失的记录；请先导入旧机的导出文件，或停用它并登记新终端",
+            "records in the middle are missing: import an export of the old box first, "
+            "or revoke it and add a new terminal",
+        )
+    return receipt
+
+
+def _cancel(session: Session, terminal_id: int) -> None:
+    """End an order that was not carried through, and the key that was shown for it."""
+    session.execute(
+        sa.update(Replacement)
+        .where(Replacement.terminal_id == terminal_id, Replacement.state == "ordered")
+        .values(state="cancelled")
+    )
+    session.execute(
+        sa.delete(TerminalKey).where(
+            TerminalKey.terminal_id == terminal_id, TerminalKey.valid_from_ms.is_(None)
+        )
+    )
+
+
+def _let_in(session: Session, key: TerminalKey, waiting: Replacement, by: tuple[str, int]) -> None:
+    actor, now_ms = by
+    key.valid_from_ms = now_ms
+    record = {
+        "terminal": key.terminal_id,
+        "key_id": key.id,
+        "public_key": key.public_key.hex(),
+        "suite": key.suite,
+        "ordered_by": waiting.ordered_by,
+        "approved_by": actor,
+    }
+    evidence.append_record(session, now_ms, "terminal-key", record)
+
+
+def _let_psam_in(
+    session: Session, terminal_id: int, from_seq: int, ordered_by: str, by: tuple[str, int]
+) -> None:
+    """Approve the PSAM that came with the new box, from its first number on."""
+    pending = sa.select(Psam).where(Psam.terminal_id == terminal_id, Psam.state == "pending")
+    for psam in session.scalars(pending):
+        psam.from_seq, psam.created_by = from_seq, ordered_by
+        enrolment.approve_psam(session, psam.number, *by)

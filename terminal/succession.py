@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Go on where a dead box ended: its last receipt, and its running figures.
+
+The journal of a box that replaces another begins with the last receipt of the old one, which the
+server signed: sequence numbers, chain and batches go on behind it. What a receipt does not say
+(starts and running totals) stands in a small file beside it, and counts until the first event of
+the new box, which repeats it, is durable.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from keys.identity import Identity
+from swipe.errors import SwipeError
+from swipe.frames import FileHeader, FrameKind
+from swipe.receipt import Receipt, verify
+from swipe.requests import REQUEST_CONTEXT, request_message
+from terminal.errors import BadAnswer
+from terminal.files import JOURNAL, write_whole
+from terminal.journal import Journal
+from terminal.passport import Passport
+from terminal.recover import BOOT_SKIP
+from terminal.state import State
+from terminal.storage import Disk
+from terminal.transport import Request, Transport
+
+SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
+SUCCESSION = "succession.json"
+COUNT_MAX = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the old box had counted."""
+
+    boot: int
+    n_in: int
+    n_out: int
+    n_rej: int
+
+
+def succeed(
+    data_dir: Path,
+    header: FileHeader,
+    identity: Identity,
+    passport: Passport,
+    transport: Transport,
+) -> bool:
+    """Begin the journal behind the old box's last receipt; False while nobody has approved.
+
+    Raises:
+        ServerError: No answer, or a refusal.
+        BadAnswer: What came is not this server's receipt for this terminal.
+    """
+    path = SUCCESSION_PATH.format(passport.terminal_id)
+    signature = identity.sign(REQUEST_CONTEXT, request_message("POST", path, 0))
+    body = json.dumps({"signature": signature.hex()}).encode()
+    answer = transport.send(Request("POST", path, body, "application/json"))
+    told = _read(answer)
+    if told is None:
+        return False
+    raw, figures = told
+    receipt = _receipt(raw, passport)
+    write_whole(data_dir / SUCCESSION, json.dumps(asdict(figures)).encode())
+    draft = f".{JOURNAL}.new"
+    (data_dir / draft).unlink(missing_ok=True)
+    Journal.create(data_dir / draft, header)
+    journal = Journal.open(data_dir / draft)
+    try:
+        journal.add((FrameKind.RECEIPT, raw))
+        if journal.state.last_seq != receipt.up_to_seq:
+            raise BadAnswer("succession")
+    finally:
+        journal.close()
+    (data_dir / draft).rename(data_dir / JOURNAL)
+    return True
+
+
+def go_on(disk: Disk, state: State) -> None:
+    """Give a state without an event the figures of the box before; later ones have their own."""
+    raw = disk.read(SUCCESSION)
+    if raw is None or state.events:
+        return
+    try:
+        figures = Figures(**json.loads(raw))
+    except (ValueError, TypeError) as exc:
+        raise BadAnswer(SUCCESSION) from exc
+    state.boot = figures.boot + BOOT_SKIP
+    state.n_in, state.n_out, state.n_rej = figures.n_in, figures.n_out, figures.n_rej
+
+
+def _read(answer: bytes) -> tuple[bytes, Figures] | None:
+    try:
+        document = json.loads(answer)
+        if not document["approved"]:
+            return None
+        counts = [int(document[name]) for name in ("boot", "n_in", "n_out", "n_rej")]
+        raw = bytes.fromhex(document["receipt"])
+    except (ValueError, TypeError, KeyError) as exc:
+        raise BadAnswer("succession") from exc
+    if not all(0 <= count <= COUNT_MAX for count in counts):
+        raise BadAnswer("succession")
+    return raw, Figures(*counts)
+
+
+def _receipt(raw: bytes, passport: Passport) -> Receipt:
+    """Check that the receipt is the pinned server's, for this terminal, with nothing missing."""
+    try:
+        receipt = Receipt.from_bytes(raw)
+    except SwipeError as exc:
+        raise BadAnswer("receipt") from exc
+    genuine = verify(receipt, passport.server_key.public_key)
+    if not genuine or receipt.terminal_id != passport.terminal_id or receipt.missing is not None:
+        raise BadAnswer("receipt")
+    return receipt

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dead box is replaced: same terminal, same history, no number used twice, old key ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from keys.psam import Psam
+from keys.store import FileKeyStore
+from keys.suite import Suite
+from server.db import Database
+from server.errors import Refused as ServerRefuses
+from server.fleet import replacement
+from server.ingest.models import StoredEvent
+from server.ingest.verdicts import Verdict
+from server.terminals import enrolment
+from swipe.event import Event, event_hash, tap_counts
+from swipe.kinds import EventType
+from terminal.clock import Clock
+from terminal.config import Config
+from terminal.config_sections import TerminalSection
+from terminal.decommission import Reason, decommission, is_ended
+from terminal.errors import BadAnswer, JournalMissing, Refused, ServerError
+from terminal.files import JOURNAL
+from terminal.journal import read_only
+from terminal.policy import Say
+from terminal.provision import provision
+from terminal.station import open_station
+from terminal.succession import SUCCESSION
+from terminal.sync import sync
+from terminal.tap import present
+from terminal.transport import Request
+from tests.factories import make_store
+from tests.integration.server.rig import NOW_MS, FixedClock, Rig
+from tests.integration.terminal.bench import connect, issue, software_psam
+from tests.unit.terminal.clocks import HandClock
+
+
+@dataclass
+class Wire:
+    """A line from a terminal to the server's application, without sockets."""
+
+    client: FlaskClient
+    lie: Callable[[str, bytes], bytes] = lambda _path, body: body
+
+    def send(self, request: Request) -> bytes:
+        """Carry one request."""
+        headers = {"Authorization": request.authorization} if request.authorization else {}
+        answer = self.client.open(
+            request.path, method=request.method, data=request.body, headers=headers,
+            content_type=request.content_type or None,
+        )  # fmt: skip
+        if answer.status_code != 200:
+            raise Refused(answer.status_code, answer.get_data(as_text=True)[:100])
+        return self.lie(request.path, answer.data)
+
+
+class Office:
+    """A server, its staff, a volunteer with a card, and terminals that come and go."""
+
+    def __init__(self, folder: Path, database: Database, store: FileKeyStore) -> None:
+        self.folder, self.store = folder, store
+        self.clock = HandClock(NOW_MS // 1000)
+        self.rig = Rig(database, store, clock=FixedClock(NOW_MS)).populate()
+        self.wire = Wire(self.rig.app(folder / "server").test_client())
+        self.psam: Psam = software_psam(folder, store)
+        self.card = issue(store, 1)
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass for everybody."""
+        self.clock.advance(seconds)
+        self.rig.clock.now_ms += seconds * 1000
+
+    def order(self) -> tuple[int, str]:
+        """Order a terminal."""
+        with self.rig.database.writing() as session:
+            terminal, code = enrolment.add_terminal(session, "gate", 1, "li", NOW_MS)
+            return terminal.id, code
+
+    def replace(self, terminal_id: int) -> str:
+        """Order a new box for a dead one."""
+        with self.rig.database.writing() as session:
+            return replacement.order(session, terminal_id, "burned", "li", NOW_MS)[1]
+
+    def approve_new(self, terminal_id: int, actor: str = "wang") -> int | None:
+        """Let the new box in; return the last number of the old one."""
+        with self.rig.database.writing() as session:
+            return replacement.approve(session, terminal_id, actor, NOW_MS).last_seq
+
+    def config(self, name: str) -> Config:
+        """Return the configuration of a box."""
+        section = TerminalSection(name="gate", data_dir=str(self.folder / name))
+        return Config(terminal=section)
+
+    def provision(self, name: str, code: str) -> str:
+        """Provision a box and return the state it was told."""
+        config = self.config(name)
+        return provision(config.data_dir, self.psam, code, self.wire)[1]
+
+    def tap(self, name: str, count: int) -> list[int]:
+        """Tap so often at a box; return the numbers of the events."""
+        clock: Clock = self.clock
+        station = open_station(self.config(name), clock, self.wire, self.psam)
+        numbers = []
+        try:
+            for _ in range(count):
+                self.pass_time(3_600)
+                outcome = present(station.desk(self.psam, training=False), connect(self.card))
+                assert outcome.say in (Say.IN, Say.OUT, Say.RECORDED), outcome.say
+                assert outcome.event is not None
+                numbers.append(outcome.event.seq)
+        finally:
+            station.journal.close()
+        return numbers
+
+    def upload(self, name: str) -> int:
+        """Upload everything; return what is left."""
+        report = sync(self.config(name), self.clock, self.wire, final=False)
+        return int(report["unsent"])
+
+
+@pytest.fixture
+def office(tmp_path: Path, sqlite_database: Database) -> Office:
+    """An office with a key store of its own."""
+    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
+
+
+@pytest.fixture
+def terminal(office: Office) -> int:
+    """A terminal that has tapped and uploaded; then its box died with taps on board."""
+    terminal_id, code = office.order()
+    office.provision("old", code)
+    with office.rig.database.writing() as session:
+        enrolment.approve(session, terminal_id, "wang", NOW_MS)
+    office.tap("old", 1)
+    office.upload("old")  # the receipt sets the clock
+    office.tap("old", 4)
+    assert office.upload("old") == 0
+    return terminal_id
+
+
+def stored(office: Office, terminal_id: int) -> dict[tuple[int, int], bytes]:
+    """Return what the server holds of a terminal."""
+    return office.rig.stored_of([terminal_id])
+
+
+def test_the_new_box_goes_on_behind_the_old_one(office: Office, terminal: int) -> None:
+    """Numbers, chain, batches and totals continue; every event is accepted with full proof."""
+    before = stored(office, terminal)
+    code = office.replace(terminal)
+    assert office.provision("new", code) == "pending"
+    assert not (office.folder / "new" / JOURNAL).exists()
+    assert office.approve_new(terminal) == max(seq for _, seq in before)
+    assert office.provision("new", code) == "active"
+
+    numbers = office.tap("new", 3)
+    assert office.upload("new") == 0
+
+    after = stored(office, terminal)
+    assert {key: after[key] for key in before} == before
+    seqs = sorted(seq for _, seq in after)
+    assert seqs == list(range(1, len(after) + 1))
+    assert min(numbers) > max(seq for _, seq in before)
+    for key, raw in after.items():
+        follows = after.get((key[0], key[1] + 1))
+        if follows is not None:
+            before_it, it = Event.from_bytes(raw), Event.from_bytes(follows)
+            n_in, n_out = tap_counts(before_it)
+            assert (it.n_in, it.n_out) == (before_it.n_in + n_in, before_it.n_out + n_out)
+            assert it.prev == event_hash(raw, Suite.ED25519)
+
+
+def test_nothing_of_the_new_box_is_suspect(office: Office, terminal: int) -> None:
+    """No fork, no wrong link, no bad signature: the server finds nothing to complain of."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    office.tap("new", 2)
+    office.upload("new")
+
+    assert office.rig.forks() == []
+    with office.rig.database.reading() as session:
+        mine = StoredEvent.terminal_id == terminal
+        verdicts = session.scalars(sa.select(StoredEvent.verdict).where(mine)).all()
+    # Nobody registered the card; every other word would be about the terminal.
+    assert {Verdict(one) for one in verdicts} == {Verdict.SYSTEM, Verdict.UNKNOWN_CARD}
+
+
+def test_what_the_old_box_says_later_counts_for_nothing(office: Office, terminal: int) -> None:
+    """The old box is not dead after all: what it signs behind the end is refused."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    office.tap("new", 2)
+    office.upload("new")
+    before = stored(office, terminal)
+    office.tap("old", 2)
+
+    with pytest.raises(ServerError):
+        office.upload("old")
+    assert stored(office, terminal) == before
+
+
+def test_it_takes_two_people(office: Office, terminal: int) -> None:
+    """Who ordered the new box cannot approve it; nobody can before it has shown its key."""
+    code = office.replace(terminal)
+    with pytest.raises(ServerRefuses, match="show"):
+        office.approve_new(terminal)
+    office.provision("new", code)
+    with pytest.raises(ServerRefuses, match="two"):
+        office.approve_new(terminal, " Li ")
+    office.approve_new(terminal)
+    with pytest.raises(ServerRefuses, match="waiting"):
+        office.approve_new(terminal)
+
+
+def test_before_the_approval_the_new_box_cannot_tap(office: Office, terminal: int) -> None:
+    """Without its place in the history there is no journal, so that no number is used twice."""
+    office.provision("new", office.replace(terminal))
+
+    with pytest.raises(JournalMissing):
+        office.tap("new", 1)
+
+
+def test_an_order_is_for_one_box(office: Office, terminal: int) -> None:
+    """A second order ends the first one's code and key."""
+    first = office.replace(terminal)
+    office.provision("new", first)
+    second = office.replace(terminal)
+
+    with pytest.raises(Refused):
+        office.provision("third", first)
+    office.provision("newer", second)
+    office.approve_new(terminal)
+    assert office.provision("newer", second) == "active"
+    assert office.tap("newer", 1)
+
+
+def test_a_terminal_that_never_uploaded_is_not_replaced(office: Office) -> None:
+    """Without a receipt there is no history to keep: it is revoked and added anew."""
+    terminal_id, code = office.order()
+    office.provision("old", code)
+    with pytest.raises(ServerRefuses, match="pending"):
+        office.replace(terminal_id)
+    with office.rig.database.writing() as session:
+        enrolment.approve(session, terminal_id, "wang", NOW_MS)
+    with pytest.raises(ServerRefuses, match="never uploaded"):
+        office.replace(terminal_id)
+
+
+@pytest.mark.parametrize("what", ["receipt", "terminal", "figures", "garbage"])
+def test_a_forged_history_is_not_taken(office: Office, terminal: int, what: str) -> None:
+    """Only the pinned server's own receipt for this terminal begins the new journal."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+
+    def lie(path: str, body: bytes) -> bytes:
+        if not path.endswith("/succession"):
+            return body
+        told = json.loads(body)
+        receipt = bytearray.fromhex(told["receipt"])
+        if what == "receipt":
+            receipt[-1] ^= 1
+        elif what == "terminal":
+            receipt[20] ^= 1
+        elif what == "figures":
+            told["n_in"] = -1
+        told["receipt"] = receipt.hex()
+        return b"[]" if what == "garbage" else json.dumps(told).encode()
+
+    office.wire.lie = lie
+    with pytest.raises(BadAnswer):
+        office.provision("new", code)
+    assert not (office.folder / "new" / JOURNAL).exists()
+    office.wire.lie = lambda _path, body: body
+    assert office.provision("new", code) == "active"
+    assert office.tap("new", 1)
+
+
+def test_a_box_that_can_still_speak_says_goodbye(office: Office, terminal: int) -> None:
+    """DECOMMISSION is the last event, everything is uploaded, and the new box goes on from it."""
+    office.tap("old", 1)
+    report = decommission(office.config("old"), office.clock, office.wire, Reason.REPLACED)
+    assert report["unsent"] == 0
+    again = decommission(office.config("old"), office.clock, office.wire, Reason.REPLACED)
+    assert again["unsent"] == 0
+    _, state, _ = read_only(office.folder / "old" / JOURNAL)
+    assert is_ended(state)
+    assert bytes(state.kinds).count(int(EventType.DECOMMISSION)) == 1
+
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    office.tap("new", 1)
+    assert office.upload("new") == 0
+
+
+def test_the_figures_are_used_once(office: Office, terminal: int) -> None:
+    """After its first start the new box lives from its own journal, whatever lies beside it."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    office.tap("new", 1)
+    (office.folder / "new" / SUCCESSION).write_bytes(b"garbage")
+
+    assert len(office.tap("new", 1)) == 1
