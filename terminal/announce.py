@@ -36,15 +36,17 @@ class Signalled:
         self._display = display
         self._sounder = sounder
         self._led: Led | None = None
+        self._ticking = False
 
     def show(self, shown: Screen) -> None:
-        """Show a screen; its light stays, its tone is begun."""
+        """Show a screen; its light stays, its tone is begun, ticks of the last one end."""
         self._display.show(shown)
         if shown.led is not self._led:
             self._led = shown.led
             self._sounder.light(shown.led)
-        if shown.tone is not Tone.NONE:
+        if shown.tone is not Tone.NONE or self._ticking:
             self._sounder.play(shown.tone)
+            self._ticking = shown.tone is Tone.TICK
 
 
 class Announcer:

@@ -50,8 +50,3 @@ class SerialDisplay:
     def close(self) -> None:
         """Close the line."""
         self._line.close()
-
-
-def open_display(device: str) -> Display:
-    """Return the display of a configuration: `tty:/dev/…` or `none`."""
-    return NoDisplay() if device == "none" else SerialDisplay(device)

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from terminal.config import Config
+from terminal.config_sections import DisplaySection, PrinterSection
 from terminal.devices.absent import NoFaceCheck, NoGps, NoPrinter, NoScanner, NoSounder
+from terminal.devices.face import open_face_check
+from terminal.devices.gps import SerialGps
+from terminal.devices.printer import ProcessPrinter
 from terminal.devices.protocols import (
     Device,
     DeviceState,
@@ -16,8 +21,15 @@ from terminal.devices.protocols import (
     Scanner,
     Sounder,
 )
-from terminal.display import Display, NoDisplay, open_display
+from terminal.devices.raster import Raster
+from terminal.devices.scanner import SerialScanner
+from terminal.devices.sounder import LinuxSounder
+from terminal.devices.st7920 import BitmapDisplay
+from terminal.display import Display, NoDisplay, SerialDisplay
 from terminal.keypad import Keypad, NoKeypad, open_keypad
+from terminal.serial_line import BAUD
+
+NONE = "none"
 
 
 @dataclass(slots=True)
@@ -54,8 +66,37 @@ class Devices:
 
 
 def open_devices(config: Config) -> Devices:
-    """Open what the configuration names; a device that is not there now may come later."""
+    """Open what the configuration names; a device that is not there now may come later.
+
+    Raises:
+        ConfigError: a font or a face check that is named but not installed.
+    """
+    sounder: Sounder = NoSounder()
+    if (config.sounder.device, config.sounder.leds) != (NONE, NONE):
+        sounder = LinuxSounder(config.sounder.device, config.sounder.leds)
     return Devices(
-        display=open_display(config.display.device),
+        display=open_display(config.display),
         keypad=open_keypad(config.keypad.device),
+        sounder=sounder,
+        printer=_printer(config.printer),
+        gps=NoGps() if config.gps.device == NONE else SerialGps(config.gps.device, config.gps.baud),
+        scanner=NoScanner()
+        if config.scanner.device == NONE
+        else SerialScanner(config.scanner.device, config.scanner.baud),
+        face=open_face_check(config.face.plugin),
     )
+
+
+def open_display(section: DisplaySection) -> Display:
+    """Return the display of a configuration."""
+    if section.device == NONE:
+        return NoDisplay()
+    if section.kind == "st7920":
+        return BitmapDisplay(section.device, BAUD, Raster(Path(section.font)))
+    return SerialDisplay(section.device)
+
+
+def _printer(section: PrinterSection) -> Printer:
+    if section.device == NONE:
+        return NoPrinter()
+    return ProcessPrinter(section.device, section.baud, section.columns)

@@ -19,7 +19,9 @@ from hardware_mocks.lcd import Lcd
 from keys.psam import PurchaseRequest
 from keys.store import FileKeyStore
 from terminal import screen
-from terminal.display import NoDisplay, SerialDisplay, open_display
+from terminal.config_sections import DisplaySection
+from terminal.devices.opening import open_display
+from terminal.display import NoDisplay, SerialDisplay
 from terminal.errors import ConfigError
 from terminal.keypad import Key, NoKeypad, SerialKeypad, open_keypad
 from terminal.policy import Mode, Say
@@ -35,7 +37,7 @@ def test_screens_arrive_at_the_display() -> None:
     """What the terminal shows is what the display reads: words, light and tone."""
     lcd = Lcd()
     with lcd.running():
-        display = open_display(f"tty:{lcd.device}")
+        display = open_display(DisplaySection(f"tty:{lcd.device}"))
         display.show(screen.message(Say.IN, Note(clock="09:02", name="林**", place="导览")))
         frame = lcd.wait("IN", lambda frame: frame.tone == "i", after=0, timeout_s=5)
         display.close()
@@ -50,7 +52,7 @@ def test_same_idle_screen_is_sent_once() -> None:
     idle = screen.idle(Standing("09:02", Mode.AUTO, "莲花山"))
     again = screen.message(Say.AGAIN, Note())
     with lcd.running():
-        display = open_display(f"tty:{lcd.device}")
+        display = open_display(DisplaySection(f"tty:{lcd.device}"))
         for shown in (idle, idle, idle, again, again):
             display.show(shown)
         lcd.wait("the second tone", lambda frame: frame.number == 3, after=0, timeout_s=5)
@@ -65,7 +67,7 @@ def test_missing_display_holds_up_nothing(tmp_path: Path) -> None:
     display.show(screen.reading())
     display.close()
 
-    assert isinstance(open_display("none"), NoDisplay)
+    assert isinstance(open_display(DisplaySection()), NoDisplay)
 
 
 def test_stuck_display_holds_up_nothing() -> None:
@@ -93,11 +95,11 @@ def test_keys_arrive_at_the_terminal() -> None:
             keypad.press(key)
         found: list[Key] = []
         deadline = time.monotonic() + 5
-        while len(found) < 3 and time.monotonic() < deadline:
+        while len(found) < 4 and time.monotonic() < deadline:
             found += keys.pressed()
         keys.close()
 
-    assert found == [Key.OUT, Key.IN, Key.SETTLE]
+    assert found == [Key.OUT, Key.IN, Key.CONFIRM, Key.SETTLE]
 
 
 def test_missing_keypad_has_no_keys(tmp_path: Path) -> None:
