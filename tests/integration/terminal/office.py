@@ -162,6 +162,10 @@ class Office:
         self.hotlists[newest.version] = newest
         return newest.to_bytes() if held is None else newest.since(held)
 
+    def keys(self) -> bytes:
+        """Return the server's public keys, as anybody may have them."""
+        return json.dumps({"keys": [{"public_key": self.identity.public_key.hex()}]}).encode()
+
     def post(self, body: bytes) -> bytes | Refusal:
         """Enrol a terminal."""
         document = json.loads(body)
@@ -206,6 +210,9 @@ def _handler_of(office: Office) -> type[BaseHTTPRequestHandler]:
             found = GET_PATH.fullmatch(self.path)
             authorization = self.headers.get("Authorization", "")
             self._body()
+            if self.path == "/.well-known/yika-keys.json":
+                self._answer(office.keys())
+                return
             self._answer(office.get(self.path, found[2], authorization) if found else Refusal(404))
 
         def do_POST(self) -> None:
