@@ -36,7 +36,6 @@ from terminal.modes.enquiry import Enquiry
 from terminal.modes.power_on import self_test
 from terminal.modes.screens import checked
 from terminal.modes.usb import find_stick
-from terminal.phone_token import present_token
 from terminal.policy import Say
 from terminal.recover import close_open_intent
 from terminal.screen import Screen
@@ -248,8 +247,7 @@ class Loop:
 
     def _code(self, code: bytes) -> None:
         """Answer a code that the scanner read, as a card is answered."""
-        outcome = present_token(self._desk, code)
-        self.console.tapped(outcome)
+        outcome = self.console.present_code(code)
         self._answer(outcome)
         _tell(outcome)
 

@@ -25,6 +25,7 @@ from terminal.modes.pins import Verdict, check_pin, lock_state
 from terminal.modes.policy import Act, Do, Facts, Panel, Stage, Tapped, Use
 from terminal.modes.screens import Health, Totals, View, stage_screen, wrapped
 from terminal.modes.sheet_policy import Form, Sheet, sheet_of
+from terminal.phone_token import present_token
 from terminal.policy import Mode, Say, accepted
 from terminal.screen import Screen, age
 from terminal.station import Station
@@ -98,6 +99,16 @@ class Console:
         self._desk.switch_key = wish is Use.SWITCH
         try:
             outcome = present(self._desk, connection)
+        finally:
+            self._desk.switch_key = False
+        self.tapped(outcome)
+        return outcome
+
+    def present_code(self, code: bytes) -> Outcome:
+        """Answer a code that the scanner read, as a card is answered; a wish for a card stays."""
+        self._desk.switch_key = self.use() is Use.SWITCH
+        try:
+            outcome = present_token(self._desk, code)
         finally:
             self._desk.switch_key = False
         self.tapped(outcome)

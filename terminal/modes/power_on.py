@@ -22,7 +22,7 @@ from terminal.devices.protocols import DeviceState, Printer
 from terminal.display import Display
 from terminal.psam_slot import PsamSlot
 
-_KINDS = {
+TESTED = {
     "journal": OutageKind.JOURNAL,
     "reader": OutageKind.READER,
     "psam": OutageKind.PSAM,
@@ -83,7 +83,7 @@ def bits(parts: list[str]) -> int:
     >>> bits(["psam", "reader"])
     10
     """
-    return sum(1 << _KINDS[part] for part in parts)
+    return sum(1 << TESTED[part] for part in parts)
 
 
 def _record(desk: Desk, results: list[Result]) -> None:
