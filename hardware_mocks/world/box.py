@@ -11,6 +11,7 @@ from hardware_mocks.world.cards import Field, PsamSocket
 from hardware_mocks.world.clocks import DeviceClock, TrueTime
 from hardware_mocks.world.disk import WorldDisk
 from hardware_mocks.world.faults import Fuse
+from hardware_mocks.world.idle import EmptyReader, QuietLink, WorldGps
 from hardware_mocks.world.link import Link
 from hardware_mocks.world.office import Office
 from hardware_mocks.world.stock import (
@@ -24,21 +25,24 @@ from hardware_mocks.world.stock import (
 )
 from keys.psam import Psam
 from swipe.frames import FileHeader
-from swipe.kinds import BatchKind, EventType, TamperKind
+from swipe.kinds import BatchKind
 from terminal.actions import press
+from terminal.announce import Announcer
 from terminal.config import Config
 from terminal.config_sections import ClockSection, TerminalSection
-from terminal.courier import Exchanger, Job
+from terminal.courier import Exchanger, Job, Mailbox
 from terminal.desk import Desk
+from terminal.display import NoDisplay
 from terminal.errors import NotSaved, TerminalError
 from terminal.files import IDENTITY
 from terminal.journal import Journal
 from terminal.keypad import Key
+from terminal.loop import Around, Loop, Parts
 from terminal.passport import Passport
 from terminal.policy import Say
-from terminal.recover import close_open_intent
 from terminal.station import Station, open_station
 from terminal.tap import Outcome, present
+from terminal.updates import UpdateCarrier
 
 DRIFT_PPM = 50  # what the terminals declare; their crystals keep it
 
@@ -50,6 +54,7 @@ class Running:
     station: Station
     desk: Desk
     exchanger: Exchanger
+    loop: Loop
 
     @property
     def journal(self) -> Journal:
@@ -71,6 +76,7 @@ class Box:
         self.field = Field(self.fuse, time.pass_ms)
         self.socket = PsamSocket(self.fuse, time.pass_ms, chip)
         self.known_psam = psam_number(number)
+        self.gps = WorldGps(time)
         self.running: Running | None = None
         self.problem: str = ""
         self.starts: dict[int, tuple[int, int]] = {}
@@ -111,7 +117,14 @@ class Box:
         self.starts[station.chain.boot] = (self.clock.started_ms, self.clock.drift_ppm)
         desk = station.desk(slot, training=False)
         exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
-        self.running = Running(station, desk, exchanger)
+        self.running = Running(station, desk, exchanger, self._loop(station, desk))
+
+    def _loop(self, station: Station, desk: Desk) -> Loop:
+        """Put the program's loop together, without threads."""
+        parts = Parts(EmptyReader(), desk.psam, self.link, gps=self.gps)
+        carrier = UpdateCarrier(station.chain, self.link)
+        around = Around(QuietLink(), Mailbox(), carrier, Announcer(NoDisplay()))
+        return Loop(parts, station, desk, around)
 
     def stop(self) -> None:
         """End the program in good order; the power stays."""
@@ -161,23 +174,9 @@ class Box:
         return None
 
     def chores(self) -> None:
-        """Do between two cards what the program's loop does."""
-        if self.running is None:
-            return
-        journal, desk = self.running.journal, self.running.desk
-        try:
-            if journal.failed:
-                journal.recover()
-            close_open_intent(desk.chain)
-            jump = desk.chain.time.jump()
-            if jump is not None:
-                expected, found = (ms // 1000 for ms in jump)
-                desk.note_later(
-                    EventType.TAMPER, kind=TamperKind.CLOCK, expected=expected, found=found
-                )
-            desk.write_notes()
-        except NotSaved as exc:
-            self.problem = str(exc)
+        """Let the program's loop turn once, without a card."""
+        if self.running is not None:
+            self.running.loop.turn()
 
     def true_ms(self, boot: int, up_ms: int) -> int:
         """Return the true time of an uptime of one of this terminal's starts."""

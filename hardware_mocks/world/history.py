@@ -15,10 +15,12 @@ from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN
 
 Step = dict[str, Any]
 FILE_SIZE_MAX = 4 * 1024 * 1024  # a history is some kilobytes
-LENGTH = (16, 34)  # steps of one history
+LENGTH = (10, 30)  # steps of one history
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 MOMENTS_OF_TAP = 60  # a tap has about so many moments at which the power can fail
 BOXES = 2
+GPS = 0.15  # so many have a receiver that lies about the time
+ALONE = 0.5  # so many play at one terminal only
 HARSH = 0.25  # so many histories have rolled-back, spoilt or foreign parts
 
 
@@ -51,6 +53,8 @@ def make(seed: int) -> History:
         "offset": [_offset(dice) for _ in range(BOXES)],
         "server_ms": dice.randint(-40, 40),
     }
+    if dice.random() < GPS:
+        setup["gps_s"] = dice.choice((-1, 1)) * dice.randint(5, 86_400)
     length = dice.randint(*LENGTH)
     steps: list[Step] = []
     # What makes a terminal lose its own past waives much of what can be asked of it afterwards.
@@ -60,8 +64,11 @@ def make(seed: int) -> History:
     while len(steps) < length:
         name = dice.choices(names, weights)[0]
         steps += _SCENES[name][1](dice)
+    alone = dice.random() < ALONE
     for step in steps:
         step["r"] = dice.getrandbits(32)
+        if alone and "box" in step:
+            step["box"] = 0
     return History(setup, tuple(steps))
 
 
@@ -293,8 +300,8 @@ _SCENES = {
     "list": (2.5, _list),
     "plan": (1, _plan),
     "clock": (2, _clock),
-    "rollback": (1.5, _rollback),
-    "spoil": (1, _spoil),
+    "rollback": (2.0, _rollback),
+    "spoil": (2.0, _spoil),
     "psam": (2.5, _psam),
     "attack": (3, _attack),
     "drain": (2.5, _drain),

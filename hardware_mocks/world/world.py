@@ -51,6 +51,7 @@ class World:
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
             box.clock.drift_ppm, box.clock.offset_ms = drift, offset
+            box.gps.lie_s = setup.get("gps_s")
 
     def play(self, step: Step) -> None:
         """Do one step and hold the world against the invariants.
