@@ -35,6 +35,7 @@ FEATURES = (
     "server.fleet",
     "server.reconciliation",
     "server.timebank",
+    "server.inquiry",
     "server.transparency",
     "server.privacy",
     "server.operations",
