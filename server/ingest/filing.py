@@ -112,7 +112,7 @@ class Filing:
             proof=self.weighed.bits + (Proof.TOKEN * tokens).astype(np.int16),
             verdict=verdict,
             batch_id=batch.id,
-            received_ms=self.upload.now_ms,
+            received_ms=batch.received_ms,
             first_leaf=checkpoint.first_index,
         )
         storage.insert_events(session, opened, rows, added)
@@ -178,7 +178,8 @@ class Filing:
             first_seq=header.first_seq,
             count=header.count,
             up_to_seq=receipt.up_to_seq,
-            received_ms=self.upload.now_ms,
+            # Not before the last receipt, though the server's clock may have been set back.
+            received_ms=receipt.srv_utc_ms,
             header=self.opened.raw_header,
             receipt=receipt.to_bytes(),
             anchor=receipt.anchor,

@@ -29,6 +29,10 @@ from swipe.kinds import BatchFlag
 
 __all__ = ["Answer", "Intake", "Upload", "accept_batch"]
 
+# serialization_failure, deadlock_detected: the same again may well succeed.
+LOST_A_RACE = ("40001", "40P01")
+TRIES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -59,10 +63,23 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
         addressed = (upload.terminal_id, upload.batch_no)
         opened = checks.check_content(header, events, addressed, found.suite)
         weighed = proofs.weigh(intake.store, events, found)
-        with intake.database.writing() as session:
-            return _file(session, intake, upload, opened, weighed, found.first_key)
+        return _filed(intake, upload, opened, weighed, found.first_key)
     except Problem as problem:
         return Answer(problem.status, problem=problem)
+
+
+def _filed(
+    intake: Intake, upload: Upload, opened: Opened, weighed: Weighed, first_key: bytes
+) -> Answer:
+    """File in one unit of work; one that lost against another is tried again."""
+    for left in reversed(range(TRIES)):
+        try:
+            with intake.database.writing() as session:
+                return _file(session, intake, upload, opened, weighed, first_key)
+        except sa.exc.OperationalError as error:
+            if not left or getattr(error.orig, "sqlstate", None) not in LOST_A_RACE:
+                raise
+    raise AssertionError
 
 
 def _known(session: Session, upload: Upload) -> sa.Row[bytes, bytes] | None:

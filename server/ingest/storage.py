@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import psycopg
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
@@ -145,15 +147,29 @@ def _copy(session: Session, columns: dict[str, NDArray[Any]]) -> None:
     present = [_present(name, columns[name]) for name in NULLABLE]
     pattern = sum(mask.astype(np.int8) << bit for bit, mask in enumerate(present))
     statement = f"COPY event ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
-    driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(COPY_HEADER)
-        for kind in range(1 << len(NULLABLE)):
-            rows = np.flatnonzero(pattern == kind)
-            if len(rows):
-                absent = {n for bit, n in enumerate(NULLABLE) if not kind >> bit & 1}
-                copy.write(_records(columns, rows, absent))
-        copy.write(COPY_TRAILER)
+    parts = [COPY_HEADER]
+    for kind in range(1 << len(NULLABLE)):
+        rows = np.flatnonzero(pattern == kind)
+        if len(rows):
+            absent = {n for bit, n in enumerate(NULLABLE) if not kind >> bit & 1}
+            parts.append(_records(columns, rows, absent))
+    _copy_in(session, statement, b"".join([*parts, COPY_TRAILER]))
+
+
+def _copy_in(session: Session, statement: str, data: bytes) -> None:
+    """Send the bytes of a COPY; what goes wrong is raised as any other statement's trouble is."""
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(data)
+    except psycopg.Error as error:
+        if driver.broken:
+            connection.invalidate(error)
+        raise sa.exc.DBAPIError.instance(
+            statement, None, error, psycopg.Error, hide_parameters=True,
+            connection_invalidated=bool(driver.broken), dialect=connection.dialect,
+        ) from error  # fmt: skip
 
 
 def _records(columns: dict[str, NDArray[Any]], rows: NDArray[np.intp], absent: set[str]) -> bytes:
