@@ -20,8 +20,10 @@ from server.ingest import affected
 from server.people import queue
 from server.people.queue import Piece
 from server.people.services import mark_dirty
+from server.reconciliation import rules_set
 from server.reconciliation import services as reconciliation
 from server.runtime import Runtime
+from server.timebank import orders
 from server.timebank import services as timebank
 
 # Rows taken at once: short enough not to keep an upload waiting on SQLite.
@@ -29,6 +31,9 @@ PIECE_MAX = 500
 # The first wait after a failure; it doubles up to the last.
 RETRY_FIRST_S, RETRY_LAST_S = 1.0, 60.0
 STOP_TIMEOUT_S = 10.0
+# A missing tap-out is due half an hour after the plan: a minute more hurts nobody.
+LOOK_MS = 60_000
+CLOCK_ACTOR = "clock"
 
 # Derives the hours of some people at an instant (ms) and posts the differences.
 Derive = Callable[[Session, Collection[int], int], None]
@@ -99,6 +104,7 @@ class Worker(threading.Thread):
         self._derive = derive or derive_and_post
         self._ended = threading.Event()
         self._retry_s = RETRY_FIRST_S
+        self._looked_ms = 0
 
     def run(self) -> None:
         """Drain, wait, again, until stopped."""
@@ -114,6 +120,7 @@ class Worker(threading.Thread):
     def _turn(self) -> None:
         runtime = self._runtime
         try:
+            self._look_at_the_clock(runtime)
             drained = drain(runtime.database, self._derive, runtime.clock.utc_ms())
         except sqlalchemy.exc.OperationalError as error:
             log.warning("database_busy", error=type(error.orig).__name__)
@@ -128,6 +135,16 @@ class Worker(threading.Thread):
                 self._pause()
             else:
                 self._retry_s = RETRY_FIRST_S
+
+    def _look_at_the_clock(self, runtime: Runtime) -> None:
+        """Once a minute queue those whose missing tap-out is due, and give back lapsed holds."""
+        now_ms = runtime.clock.utc_ms()
+        if abs(now_ms - self._looked_ms) < LOOK_MS:
+            return
+        with runtime.database.writing() as session:
+            rules_set.queue_overdue(session, now_ms)
+            orders.lapse(session, now_ms, CLOCK_ACTOR)
+        self._looked_ms = now_ms
 
     def _failed(self, outcome: str) -> None:
         self._runtime.metrics.worker_failures.labels(outcome).inc()

@@ -1,27 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about deriving service time."""
+"""Commands about deriving service time, explaining it, and what the rules are set to."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
 
 import click
+import sqlalchemy as sa
 
 from server.console import Console, example, json_option, show
+from server.db import to_millis
+from server.errors import Refused
 from server.people.services import find_volunteer
-from server.reconciliation import services
+from server.reconciliation import corrections, rules_set, services
+from server.reconciliation.corrections import Entered, Said, Signer
+from server.reconciliation.explaining import explain, history_of, instant
+from server.reconciliation.models import RuleParameter, ServiceInterval
+from server.reconciliation.rules_set import Place
+from server.reconciliation.verifying import verify
+
+by_option = click.option("--by", "actor", required=True, help="who decides")
+reason_option = click.option("--reason", required=True, help="why, 4 to 200 characters")
+INSTANT = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"))
 
 
-@click.command(epilog=example("yika-server reconcile", "yika-server reconcile 0000000019 --json"))
+def millis(value: datetime) -> int:
+    """Return milliseconds of a typed instant; without a zone it is UTC.
+
+    >>> millis(datetime(2026, 5, 1))
+    1777593600000
+    """
+    return to_millis(value if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+@click.command(
+    epilog=example(
+        "yika-server reconcile 0000000019 --json", "yika-server reconcile --all --verify"
+    )
+)
 @click.argument("numbers", nargs=-1)
+@click.option("--all", "everybody", is_flag=True, help="everybody (also without any number)")
+@click.option("--verify", "verifying", is_flag=True, help="compare with what is stored; exit 1")
 @click.option("--dry-run", is_flag=True, help="derive and count, write nothing")
 @json_option
 @click.pass_obj
-def reconcile(console: Console, numbers: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def reconcile(
+    console: Console,
+    numbers: tuple[str, ...],
+    everybody: bool,
+    verifying: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """重新对账 Derive service time again, of the volunteers named or of everybody.
 
     What changed is queued for the ledger; a running server posts it within a second.
     """
+    if numbers and (everybody or verifying):
+        raise click.UsageError("--all and --verify take no numbers")
+    if verifying:
+        _verify(console, as_json=as_json)
+        return
     unit = console.reading() if dry_run else console.writing()
     with unit as session:
         persons = [find_volunteer(session, number).id for number in numbers] if numbers else None
@@ -36,4 +78,202 @@ def reconcile(console: Console, numbers: tuple[str, ...], dry_run: bool, as_json
     show(asdict(summary) | {"dry_run": dry_run}, text, as_json=as_json)
 
 
-COMMANDS = [reconcile]
+def _verify(console: Console, *, as_json: bool) -> None:
+    with console.reading() as session:
+        found = verify(session, console.clock.utc_ms())
+    same = "一致 identical" if found.identical else "不一致 different"
+    text = (
+        f"{same}: {found.events} 记录 events, {found.persons} 人 volunteers, "
+        f"{found.intervals} 时段 intervals, {found.exceptions} 异常 exceptions, "
+        f"{found.credited_minutes} 分钟 minutes, engine {found.engine_version}"
+    )
+    lines = "\n".join((text, *found.differences))
+    show(asdict(found) | {"identical": found.identical}, lines, as_json=as_json)
+    if not found.identical:
+        sys.exit(1)
+
+
+@click.group()
+def hours() -> None:
+    """时长 Hours of a volunteer: why they are what they are, and corrections."""
+
+
+@hours.command("explain", epilog=example("yika-server hours explain 0000000019 --json"))
+@click.argument("number")
+@click.option("--interval", type=int, help="one interval; without it the latest ten")
+@json_option
+@click.pass_obj
+def hours_explain(console: Console, number: str, interval: int | None, as_json: bool) -> None:
+    """解释时长 Explain intervals: events, rules, parameters, decisions, version."""
+    with console.reading() as session:
+        person = find_volunteer(session, number).id
+        wanted = sa.select(ServiceInterval).where(ServiceInterval.person == person)
+        wanted = wanted.where(
+            ServiceInterval.id == interval if interval else ServiceInterval.current
+        )
+        rows = session.scalars(wanted.order_by(ServiceInterval.start_ms.desc()).limit(10)).all()
+        if interval and not rows:
+            raise Refused("unknown-interval", "没有这段时间", f"no interval {interval} of {number}")
+        found = [explain(session, row) | {"before": history_of(session, row)} for row in rows]
+    show({"intervals": found}, "\n\n".join(_told(item) for item in found), as_json=as_json)
+
+
+def _told(item: dict[str, Any]) -> str:
+    lines = [
+        (
+            f"#{item['interval']} {item['start']} – {item['end'] or '…'} · "
+            f"{item['minutes']} 分钟 min · {item['grade']} · {item['state']} · "
+            f"engine {item['engine_version']}"
+        )
+    ]
+    lines += [
+        f"  规则 rule {rule['number']}: {rule['zh']} · {rule['en']}" for rule in item["rules"]
+    ]
+    lines += [
+        f"  {event['role']} {event['terminal_name']}/{event['seq']} {event['type']}"
+        f" {event['verdict']} {'+'.join(event['proofs'])} {event['claimed']}"
+        f" ({event['moved_ms']:+} ms)"
+        for event in item["events"]
+    ]
+    lines += [
+        f"  参数 parameter {row['id']}: {row['settings']}" for row in item["parameters"]["own"]
+    ]
+    if made := item["correction"]:
+        lines.append(
+            f"  更正 correction {made['id']} {made['leader']} {made['at']}: {made['reason']}"
+        )
+    return "\n".join(lines)
+
+
+@hours.command(
+    "enter",
+    epilog=example(
+        "yika-server hours enter 0000000019 --site 1 --from 2026-11-21T09:00+0800 "
+        "--until 2026-11-21T12:00+0800 --by wang --reason 签到表12号"
+    ),
+)
+@click.argument("number")
+@click.option("--site", type=int, required=True)
+@click.option("--activity", type=int)
+@click.option("--from", "start", type=INSTANT, required=True)
+@click.option("--until", "end", type=INSTANT, required=True)
+@by_option
+@reason_option
+@json_option
+@click.pass_obj
+def hours_enter(console: Console, /, number: str, as_json: bool, **given: Any) -> None:
+    """补录时间 Enter time without a tap, from a paper sheet: grade C, signed."""
+    with console.runtime() as runtime, runtime.database.writing() as session:
+        entered = Entered(
+            find_volunteer(session, number).id, given["site"], millis(given["start"]),
+            millis(given["end"]), given["activity"],
+        )  # fmt: skip
+        made = corrections.enter_time(session, entered, said_by(runtime, given))
+        document = {"correction": made.id, "minutes": made.minutes, "grade": made.grade}
+    show(document, f"更正 correction {made.id}: {made.minutes} min, C", as_json=as_json)
+
+
+@hours.command("lower", epilog=example("yika-server hours lower 17 90 --by wang --reason 提前离开"))
+@click.argument("interval", type=int)
+@click.argument("minutes", type=int)
+@by_option
+@reason_option
+@json_option
+@click.pass_obj
+def hours_lower(
+    console: Console, /, interval: int, minutes: int, as_json: bool, **given: Any
+) -> None:
+    """减少时长 Lower the minutes of an interval; a correction adds none."""
+    with console.runtime() as runtime, runtime.database.writing() as session:
+        made = corrections.take_less(session, interval, minutes, said_by(runtime, given))
+        document = {"correction": made.id, "minutes": made.minutes}
+    show(document, f"更正 correction {made.id}: {made.minutes} min", as_json=as_json)
+
+
+def said_by(runtime: Any, given: dict[str, Any]) -> Said:
+    """Return the word of who gave a command, signed by the server."""
+    signer = Signer(runtime.identity, runtime.config.identity.key_id)
+    return Said(given["actor"], given["reason"], runtime.clock.utc_ms(), signer)
+
+
+@click.group()
+def rule() -> None:
+    """规则参数 What activities, sites and regions have of their own, and what waits too long."""
+
+
+@rule.command(
+    "set",
+    epilog=example("yika-server rule set --site 1 share_percent=60 --reason 市级规定 --by wang"),
+)
+@click.argument("settings", nargs=-1, required=True)
+@click.option("--activity", type=int)
+@click.option("--site", type=int)
+@click.option("--region", default="")
+@click.option("--from", "begin", type=INSTANT, help="from when on; without it now")
+@by_option
+@reason_option
+@json_option
+@click.pass_obj
+def rule_set(console: Console, /, settings: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """设置参数 Set parameters of a place from an instant on; nothing is edited."""
+    pairs = [text.partition("=") for text in settings]
+    if not all(value.lstrip("-").isdigit() for _name, _sign, value in pairs):
+        raise click.UsageError("write NAME=NUMBER, for example share_percent=60")
+    now_ms = console.clock.utc_ms()
+    from_ms = millis(given["begin"]) if given["begin"] else now_ms
+    with console.writing() as session:
+        place = Place(given["activity"], given["site"], given["region"])
+        values = {name: int(value) for name, _sign, value in pairs}
+        said = Said(given["actor"], given["reason"], now_ms)
+        made = rules_set.set_parameters(session, place, values, from_ms, said)
+        document = {"parameter": made.id, "from": instant(from_ms), "settings": values}
+    show(document, f"参数 parameter {document['parameter']}: {values}", as_json=as_json)
+
+
+@rule.command("list", epilog=example("yika-server rule list --json"))
+@json_option
+@click.pass_obj
+def rule_list(console: Console, as_json: bool) -> None:
+    """列出参数 List all parameters that were ever set."""
+    with console.reading() as session:
+        rows = [
+            {
+                "id": row.id, "from": instant(row.from_ms), "activity": row.activity,
+                "site": row.site, "region": row.region, "settings": row.settings,
+                "actor": row.actor, "reason": row.reason,
+            }
+            for row in session.scalars(sa.select(RuleParameter).order_by(RuleParameter.id))
+        ]  # fmt: skip
+    text = "\n".join(f"{row['id']} {row['from']} {row['settings']} {row['reason']}" for row in rows)
+    show({"parameters": rows}, text or "没有 none", as_json=as_json)
+
+
+@rule.command("alarms", epilog=example("yika-server rule alarms --json"))
+@json_option
+@click.pass_obj
+def rule_alarms(console: Console, as_json: bool) -> None:
+    """告警 List what waits too long: missing records, unsettled entries, lost terminals."""
+    with console.reading() as session:
+        found = [asdict(item) for item in rules_set.alarms(session, console.clock.utc_ms())]
+    text = "\n".join(f"{row['kind']} {row['subject']} {instant(row['since_ms'])}" for row in found)
+    show({"alarms": found}, text or "没有 none", as_json=as_json)
+
+
+@rule.command(
+    "terminal-lost",
+    epilog=example("yika-server rule terminal-lost 7 --since 2026-11-01 --by wang --reason 火灾"),
+)
+@click.argument("terminal", type=int)
+@click.option("--since", type=INSTANT, required=True, help="when it was last known to work")
+@by_option
+@reason_option
+@click.pass_obj
+def rule_terminal_lost(console: Console, /, terminal: int, **given: Any) -> None:
+    """终端报失 Declare a terminal lost: revoked, and nobody waits for its records."""
+    said = Said(given["actor"], given["reason"], console.clock.utc_ms())
+    with console.writing() as session:
+        rules_set.declare_lost(session, terminal, millis(given["since"]), said)
+    click.echo(f"终端已报失 terminal {terminal} is lost")
+
+
+COMMANDS = [reconcile, hours, rule]

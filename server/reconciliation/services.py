@@ -13,11 +13,13 @@ from server.errors import Refused
 from server.people import audit
 from server.people.models import Volunteer
 from server.people.services import mark_dirty
+from server.reconciliation.corrections import Said, write
 from server.reconciliation.credit import approvable
 from server.reconciliation.loading import PIECE, load
 from server.reconciliation.models import Correction, ReconException
 from server.reconciliation.parameters import MINUTE_MS
 from server.reconciliation.policy import DEFAULT_POLICY, Policy, reconcile_arrays
+from server.reconciliation.rules_set import CLONE_RULE, list_clones
 from server.reconciliation.storing import store_exceptions, store_intervals
 
 # One derivation at a time, so that two never take `current` from each other's rows.
@@ -49,13 +51,16 @@ def reconcile(
     wanted = None if persons is None else _with_wards(session, persons)
     loaded = load(session, wanted)
     result = reconcile_arrays(loaded.history, now_ms, policy)
-    return Summary(
+    summary = Summary(
         persons=int(loaded.history.persons["derive"].sum()),
         intervals=len(result.intervals),
         exceptions=len(result.exceptions),
         new_intervals=store_intervals(session, loaded, result, wanted, now_ms),
         new_exceptions=store_exceptions(session, loaded, result, wanted, now_ms),
     )
+    if (result.exceptions["rule"] == CLONE_RULE).any():
+        list_clones(session, now_ms)
+    return summary
 
 
 def _with_wards(session: Session, persons: Collection[int]) -> set[int]:
@@ -80,9 +85,7 @@ def approve(
     session: Session,
     number: int,
     span_ms: tuple[int, int],
-    actor: str,
-    reason: str,
-    now_ms: int,
+    said: Said,
 ) -> Correction:
     """Credit the span a leader approves for an exception; the rules cap it.
 
@@ -108,20 +111,20 @@ def approve(
     minutes = (end - start) // MINUTE_MS
     grade = "B" if waiting.rule in GRADE_B_RULES else "C"
     credit = (start, end, minutes, grade)
-    made = _decide(session, waiting, "approved", credit, (actor, reason, now_ms))
-    reconcile(session, [waiting.person], now_ms)
+    made = _decide(session, waiting, "approved", credit, said)
+    reconcile(session, [waiting.person], said.now_ms)
     return made
 
 
-def reject(session: Session, number: int, actor: str, reason: str, now_ms: int) -> Correction:
+def reject(session: Session, number: int, said: Said) -> Correction:
     """Settle an exception with nothing credited.
 
     Raises:
         Refused: nothing waits under this number.
     """
     waiting = _waiting(session, number)
-    made = _decide(session, waiting, "rejected", (None, None, 0, "C"), (actor, reason, now_ms))
-    reconcile(session, [waiting.person], now_ms)
+    made = _decide(session, waiting, "rejected", (None, None, 0, "C"), said)
+    reconcile(session, [waiting.person], said.now_ms)
     return made
 
 
@@ -139,11 +142,12 @@ def _decide(
     waiting: ReconException,
     decision: str,
     credit: tuple[int | None, int | None, int, str],
-    said: tuple[str, str, int],
+    said: Said,
 ) -> Correction:
     start, end, minutes, grade = credit
-    actor, reason, now_ms = said
-    made = Correction(
+    made = write(
+        session,
+        said,
         person=waiting.person,
         exception_id=waiting.id,
         rule=waiting.rule,
@@ -154,15 +158,9 @@ def _decide(
         end_ms=end,
         minutes=minutes,
         grade=grade,
-        leader=actor,
-        approved_by=actor,
-        at_ms=now_ms,
-        reason=reason,
     )
-    session.add(made)
-    session.flush()
-    mark_dirty(session, [waiting.person])  # the worker posts what this changes
     audit.record(
-        session, now_ms, actor, f"exception.{decision}", f"exception:{waiting.id}", reason=reason
-    )
+        session, said.now_ms, said.actor, f"exception.{decision}", f"exception:{waiting.id}",
+        reason=said.reason,
+    )  # fmt: skip
     return made

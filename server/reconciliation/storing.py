@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -36,10 +37,7 @@ def store_intervals(
     session: Session, loaded: Loaded, result: Result, persons: Collection[int] | None, now_ms: int
 ) -> int:
     """Store the intervals of some people as current; return how many rows are new."""
-    sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
-    wanted = [
-        _interval(loaded, row) | {"parameters": sets[row["parameters"]]} for row in result.intervals
-    ]
+    wanted = _intervals(loaded, result)
     return _replace(session, ServiceInterval, _INTERVAL_FACTS, wanted, (persons, now_ms))
 
 
@@ -49,6 +47,40 @@ def store_exceptions(
     """Store the exceptions of some people as current; return how many rows are new."""
     wanted = [_exception(loaded, row) for row in result.exceptions]
     return _replace(session, ReconException, _EXCEPTION_FACTS, wanted, (persons, now_ms))
+
+
+def _intervals(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
+    sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
+    return [
+        _interval(loaded, row) | {"parameters": sets[row["parameters"]]} for row in result.intervals
+    ]
+
+
+def compare(session: Session, loaded: Loaded, result: Result) -> list[str]:
+    """Name what a result has and the current rows lack, and the other way round."""
+    return _unlike(session, ServiceInterval, _INTERVAL_FACTS, _intervals(loaded, result)) + _unlike(
+        session,
+        ReconException,
+        _EXCEPTION_FACTS,
+        [_exception(loaded, row) for row in result.exceptions],
+    )
+
+
+def _unlike(
+    session: Session,
+    table: type[ServiceInterval] | type[ReconException],
+    facts: tuple[str, ...],
+    wanted: list[dict[str, Any]],
+) -> list[str]:
+    columns = [getattr(table, name) for name in facts]
+    stored = Counter(
+        tuple(row) for row in session.execute(sa.select(*columns).where(table.current))
+    )
+    derived = Counter(tuple(row[name] for name in facts) for row in wanted)
+    missing = [f"not stored: {table.__tablename__} {row}" for row in (derived - stored).elements()]
+    return missing + [
+        f"not derived: {table.__tablename__} {row}" for row in (stored - derived).elements()
+    ]
 
 
 def _replace(

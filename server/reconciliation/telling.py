@@ -22,6 +22,7 @@ SPOKEN_TYPES = (
     EventType.MANUAL,
 )
 _PAYLOAD = slice(*EVENT_LAYOUT.span("card_ctr")[:1], EVENT_LAYOUT.span("prev")[0])
+_ZONE = slice(EVENT_LAYOUT.span("tz_q")[0], EVENT_LAYOUT.span("card_kind")[0])
 # The kernel counts seconds in 31 bits: enough until 2038.
 SECONDS_MAX = 2**31 - 1
 QUARTER = dt.timedelta(minutes=15)
@@ -36,7 +37,8 @@ def tell(tap: Any, raw: bytes, places: Places) -> None:
     elif kind == EventType.REJECTED:
         tap["ref"] = told["of_seq"]
     elif kind == EventType.RECOVERED:
-        recover(tap, told["log_record"], places)
+        zone = int.from_bytes(raw[_ZONE], signed=True)
+        recover(tap, told["log_record"], places, zone)
     elif kind == EventType.OUTAGE:
         tap["hint"] = told["kind"]
         tap["psam"], tap["ref"] = seconds(told["started"]), seconds(told["ended"])
@@ -54,15 +56,19 @@ def seconds(value: int) -> int:
     return min(value, SECONDS_MAX)
 
 
-def recover(tap: Any, record: bytes, places: Places) -> None:
-    """Take counter, time and place of a tap from the record in the card's log."""
+def recover(tap: Any, record: bytes, places: Places, zone: int) -> None:
+    """Take counter, time and place of a tap from the record in the card's log.
+
+    The time is that of the PSAM's site; of an unknown PSAM that of the terminal that read it.
+    """
     entry = LOG_RECORD.parse(record)
     tap["card_ctr"] = entry.card_ctr
     tap["ref"] = 0
     site = places.by_psam.get(bytes(entry.psam_no))
     if site is not None:
-        tap["site"], tap["tz_q"] = site, places.zones.get(site, 0)
-    logged_ms = wall_ms(entry.date + entry.time, int(tap["tz_q"]))
+        zone = places.zones.get(site, zone)
+        tap["site"], tap["tz_q"] = site, zone
+    logged_ms = wall_ms(entry.date + entry.time, zone)
     if logged_ms is not None:
         tap["utc_ms"] = logged_ms
 

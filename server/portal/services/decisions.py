@@ -3,29 +3,35 @@
 
 from __future__ import annotations
 
-from server.db import Database
 from server.errors import Refused
 from server.portal.display import instant
 from server.portal.forms import Decision, wall_time
 from server.portal.services.exceptions import find_exception
+from server.reconciliation.corrections import Said, Signer
 from server.reconciliation.services import approve, reject
+from server.runtime import Runtime
 
 
-def decide(
-    database: Database, site: int, number: int, form: Decision, actor: str, now_ms: int
-) -> None:
+def said_now(runtime: Runtime, actor: str, reason: str) -> Said:
+    """Return a word of somebody, now, to be signed with the server's identity."""
+    signer = Signer(runtime.identity, runtime.config.identity.key_id)
+    return Said(actor, reason, runtime.clock.utc_ms(), signer)
+
+
+def decide(runtime: Runtime, site: int, number: int, form: Decision, actor: str) -> None:
     """Approve or reject an exception of a site; the times typed are wall times of that site.
 
     Raises:
         NotFound: the site has no such exception.
         Refused: it is settled already, or the time is not within what a rule allows.
     """
-    with database.writing() as session:
+    said = said_now(runtime, actor, form.reason)
+    with runtime.database.writing() as session:
         row = find_exception(session, site, number)
         if not row.open:
             raise Refused("exception-settled", "这条异常已经处理过了", "it is settled already")
         if not form.approve:
-            reject(session, number, actor, form.reason, now_ms)
+            reject(session, number, said)
             return
         start, end = wall_time(form.start), wall_time(form.end)
         assert start is not None, "the form was checked"
@@ -34,7 +40,5 @@ def decide(
             session,
             number,
             (instant(start, row.zone), instant(end, row.zone)),
-            actor,
-            form.reason,
-            now_ms,
+            said,
         )

@@ -76,10 +76,8 @@ def exception(site_id: int, exception_id: int) -> str | Response | tuple[str, in
 
 
 def _take(site_id: int, row: ExceptionRow, form: Decision) -> dict[str, str]:
-    runtime = current_runtime()
-    now_ms = runtime.clock.utc_ms()
     try:
-        decide(runtime.database, site_id, row.id, form, access.signed_in().actor, now_ms)
+        decide(current_runtime(), site_id, row.id, form, access.signed_in().actor)
     except Refused as error:
         return {"form": Name(error.zh, error.en).within(language())}
     return {}

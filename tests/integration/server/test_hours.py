@@ -14,6 +14,7 @@ from server.errors import Refused
 from server.people.models import Card, Volunteer
 from server.people.policy import volunteer_number
 from server.people.services import CardReport, register_card, report_card
+from server.reconciliation.corrections import Said
 from server.reconciliation.models import ReconException, ServiceInterval
 from server.reconciliation.services import approve, reconcile, reject
 from server.timebank.checking import check
@@ -185,14 +186,14 @@ def test_a_leader_settles_a_tap_out_without_tap_in(rig: Rig) -> None:
             sa.select(ReconException).where(ReconException.person == person)
         ).one()
         end = 1000 * (UTC_S - 6 * 3600)
-        approve(session, waiting.id, (end - 7_200_000, end), "leader", "签到表 sheet 12", 1)
+        approve(session, waiting.id, (end - 7_200_000, end), Said("leader", "签到表 sheet 12", 1))
         post_differences(session, [person], 1)
         number, rule = waiting.id, waiting.rule
 
     assert rule == 10
     assert hours(rig, person) == [(0, 120, "C", "credited")]
     with pytest.raises(Refused), rig.database.writing() as session:
-        approve(session, number, (1, 2), "leader", "again", 1)
+        approve(session, number, (1, 2), Said("leader", "again", 1))
     with rig.database.reading() as session:
         assert (balance(session, person), check(session).sound) == (120, True)
 
@@ -208,7 +209,7 @@ def test_a_leader_cannot_approve_a_lost_card(rig: Rig) -> None:
 
     assert rule == 33
     with pytest.raises(Refused, match="not a leader's"), rig.database.writing() as session:
-        approve(session, number, (1, 60_000), "leader", "was there", 1)
+        approve(session, number, (1, 60_000), Said("leader", "was there", 1))
 
 
 def test_a_rejected_exception_credits_nothing(rig: Rig) -> None:
@@ -220,7 +221,7 @@ def test_a_rejected_exception_credits_nothing(rig: Rig) -> None:
         waiting = session.scalars(
             sa.select(ReconException).where(ReconException.person == person)
         ).one()
-        reject(session, waiting.id, "leader", "nobody saw them", 1)
+        reject(session, waiting.id, Said("leader", "nobody saw them", 1))
 
     with rig.database.reading() as session:
         still = session.scalars(
