@@ -18,8 +18,9 @@ from typing import Protocol
 
 from card.errors import CardError, MuteCard, NoCard, NoService, ReaderError
 from card.readers import CardConnection, Reader
+from card.volunteer import CardFace
 from keys.psam import Psam
-from swipe.event import NO_POSITION
+from swipe.event import NO_POSITION, Event
 from swipe.kinds import EventType, OutageKind, TamperKind
 from terminal.announce import Announcer, note_of
 from terminal.courier import Mailbox, Standing
@@ -36,7 +37,7 @@ from terminal.modes.enquiry import Enquiry
 from terminal.modes.power_on import self_test
 from terminal.modes.screens import checked
 from terminal.modes.usb import find_stick
-from terminal.policy import Say
+from terminal.policy import Say, accepted
 from terminal.recover import close_open_intent
 from terminal.screen import Screen
 from terminal.slips import slip_of, trial_slip
@@ -69,6 +70,7 @@ class Parts:
     scanner: Scanner = field(default_factory=NoScanner)
     sounder: Sounder = field(default_factory=NoSounder)
     gps: Gps = field(default_factory=NoGps)
+    every_slip: bool = False  # print a slip for every tap, unasked
     rng: random.Random = field(default_factory=random.SystemRandom)
 
     def close(self) -> None:
@@ -215,6 +217,7 @@ class Loop:
             hurry=around.link.hurry,
             export=partial(self._export, around.find_stick),
             print_test=self._print_test,
+            print_last=self._print_last,
             parts=self._parts_states,
             enquiry=Enquiry(self._desk, partial(ask, transport, self._station.chain)),
             comparison=around.comparison,
@@ -261,14 +264,23 @@ class Loop:
         chain.around = replace(chain.around, lat=fix.lat, lon=fix.lon)
 
     def _answer(self, answer: Outcome | Screen) -> None:
-        """Show an answer; a slip is printed after it, and nobody waits for the printer."""
+        """Show an answer; then print the slip, if all are printed; nobody waits for the printer."""
         if isinstance(answer, Screen):
             self._announcer.answer(answer, self._station)
             return
         self._announcer.outcome(answer, self._station)
-        note = note_of(answer, self._station)
+        if self._parts.every_slip:
+            self._print(answer)
+
+    def _print_last(self, face: CardFace, event: Event) -> None:
+        """Print the slip of a tap whose holder asks about the card."""
+        said = accepted(event.type)
+        self._print(Outcome(said, event, face, kind=event.type, utc_s=event.utc_s))
+
+    def _print(self, outcome: Outcome) -> None:
         day = self._desk.today(self._station.chain.time.now()).isoformat()
-        slip = slip_of(answer, note, self._station.site_name, day)
+        note = note_of(outcome, self._station)
+        slip = slip_of(outcome, note, self._station.site_name, day)
         if slip is not None:
             self._parts.printer.print(slip)
 

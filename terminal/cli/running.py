@@ -50,6 +50,7 @@ def run(session: Session, *, verbose: bool) -> None:
         scanner=devices.scanner,
         sounder=devices.sounder,
         gps=devices.gps,
+        every_slip=config.printer.every_tap,
     )
     program = Program(config, session.clock, parts)
     for number in (signal.SIGTERM, signal.SIGINT):

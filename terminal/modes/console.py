@@ -11,6 +11,7 @@ from functools import partial
 from card.errors import CardError, ReaderError
 from card.operation import Connection, run
 from card.volunteer import CardFace, select
+from swipe.event import Event
 from swipe.kinds import Flag
 from terminal import actions
 from terminal.announce import Announcer, clock_text, oldest_s
@@ -45,6 +46,7 @@ class Services:
     hurry: Callable[[], None] = lambda: None
     export: Callable[[], bool] = lambda: False
     print_test: Callable[[], bool] = lambda: False
+    print_last: Callable[[CardFace, Event], None] = lambda _face, _event: None
     parts: Callable[[], tuple[tuple[str, str], ...]] = tuple
     enquiry: Enquiry | None = None
     comparison: Comparison | None = None
@@ -240,7 +242,11 @@ class Console:
         self.panel = policy.queried(self.panel)
         if self._services.enquiry is None:
             return None
-        return self._services.enquiry.answer(face, connection)
+        answer = self._services.enquiry.answer(face, connection)
+        last = self._services.enquiry.last(face.asn)
+        if last is not None:
+            self._services.print_last(face, last)
+        return answer
 
     def _operator(self, face: CardFace, facts: Facts) -> Outcome | Screen | None:
         """Ask an operator for the PIN; anybody else's card, or a listed one, makes a tap."""

@@ -14,7 +14,7 @@ from swipe.kinds import EventType
 from terminal.desk import Desk, local_date, local_time
 from terminal.inquiry import Summary
 from terminal.modes.screens import Inquiry, inquiry, last_tap
-from terminal.policy import Mode
+from terminal.policy import PRESENCE, Mode
 from terminal.screen import Screen
 
 # A busy day has some hundred taps; beyond this the answer would keep people waiting.
@@ -50,6 +50,11 @@ class Enquiry:
             )
         minutes = minutes_today(self._today(face.asn), self._desk.chain.time.now().utc_s)
         return inquiry(Inquiry(face.masked_name, minutes, last=self._last(composite)))
+
+    def last(self, asn: bytes) -> Event | None:
+        """Return the last tap of today that this journal has of a card: the one worth a slip."""
+        taps = [event for event in self._today(asn) if event.type in PRESENCE]
+        return taps[-1] if taps else None
 
     def _today(self, asn: bytes) -> list[Event]:
         """Return this card's events of today in this journal, the oldest first."""

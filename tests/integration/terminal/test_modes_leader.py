@@ -234,6 +234,7 @@ def test_listed_operator_cannot_sign_on(post: Post, store: FileKeyStore) -> None
 
 def test_slip_follows_the_answer(post: Post, store: FileKeyStore) -> None:
     """A tap that counts is printed with its event; a duplicate is not; no paper stops nobody."""
+    post.parts.every_slip = True
     card = issue(store, VOLUNTEER)
     post.tap(card, seconds=5)
     post.tap(card, seconds=120)
@@ -243,6 +244,18 @@ def test_slip_follows_the_answer(post: Post, store: FileKeyStore) -> None:
     assert [slip.lines[2] for slip in post.paper.slips] == ["签到 IN"]
     assert post.paper.slips[0].event == post.events(EventType.IN)[0].to_bytes()
     assert "签退 OUT" in left
+
+
+def test_slip_may_be_asked_for(post: Post, store: FileKeyStore) -> None:
+    """Where slips are not printed unasked, key 6 and the card print the last tap's."""
+    card = issue(store, VOLUNTEER)
+    post.tap(card, seconds=200)
+    unasked = list(post.paper.slips)
+    post.press("6")
+    post.tap(card)
+
+    assert unasked == []
+    assert [slip.event for slip in post.paper.slips] == [post.events(EventType.IN)[0].to_bytes()]
 
 
 def test_messages_take_turns_when_idle(post: Post) -> None:

@@ -11,8 +11,9 @@ import pytest
 from terminal.cli import cli
 from terminal.config import Config
 from terminal.keypad import Key
+from terminal.modes.policy import Stage
 from terminal.policy import Rules
-from terminal.wording_table import SHEETS
+from terminal.wording_table import PROMPTS, SHEETS, SLOTS, VERDICTS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "terminal.md").read_text(encoding="utf-8")
 CODED = [sheet for sheet in SHEETS.values() if sheet.code]
@@ -49,6 +50,15 @@ def test_every_key_is_explained() -> None:
 
     assert [key for key in Key if f"| {shown.get(key, key.digit)} " not in table] == [Key.OUT]
     assert "| 1 / 3 |" in table
+
+
+def test_every_stage_is_explained() -> None:
+    """The first words of each stage and of each slot of a sheet stand in the tables."""
+    prompts = [p for stage, p in PROMPTS.items() if stage is not Stage.SETTLED]
+    words = [p.zh for p in (*prompts, *SLOTS.values())]
+    words += [f"结算 {zh} {en}" for zh, en in VERDICTS.values()]
+
+    assert [word for word in words if word not in TEXT] == []
 
 
 def test_every_rule_a_site_may_change_is_explained() -> None:
