@@ -41,6 +41,7 @@ class SerialEnd:
         with self._lock:
             self._near, self._far = pty.openpty()
             tty.setraw(self._far)  # no echo: bytes arrive as they were sent
+            os.set_blocking(self._near, False)
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(os.ttyname(self._far))
 
@@ -54,8 +55,8 @@ class SerialEnd:
             self._near = self._far = -1
 
     def send(self, data: bytes) -> None:
-        """Speak; into a pulled cable nothing is said."""
-        with self._lock:
+        """Speak; what a pulled cable or a listener with a full buffer does not take is lost."""
+        with self._lock, contextlib.suppress(BlockingIOError):
             if self._near >= 0:
                 os.write(self._near, data)
 

@@ -25,7 +25,7 @@ from terminal.devices.slip_bytes import slip_bytes
 from terminal.serial_line import SerialLine
 
 ANSWER_S = 0.5  # printers answer a status request within some milliseconds
-ASK_EVERY_S = 1.0
+ASK_EVERY_S = 0.5
 WRITE_S = 20.0  # a slip of 2 000 bytes takes two seconds at 9600 baud; a full buffer stops it
 SLIP_LIFE_S = 120.0  # whoever waited longer has left, and the paper would lie about
 PIECE = 64  # bytes between two looks at the clock
