@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from swipe.errors import SwipeError
+from swipe.event import verify_event
 from swipe.findings import Report
 from swipe.log_cli import prove, verify_proof
+from swipe.slip import SLIP_LENGTH, read_slip, slip_facts
 from swipe.verify import Pins, verify_stream
 
 # Below this a check is over before a bar could be read.
@@ -126,6 +128,37 @@ def _progress(path: Path, *, quiet: bool) -> Iterator[Callable[[int], None] | No
     with click.progressbar(length=size, label=path.name, file=sys.stderr) as bar:
         yield lambda offset: bar.update(offset - bar.pos)
         bar.update(size - bar.pos)
+
+
+@cli.command(
+    epilog=_example(
+        "yika-swipe slip --public-key 3b6a27bc… 'YE1:…'",
+        "zbarimg --raw -q slip.jpg | yika-swipe slip",
+    )
+)
+@click.argument("text", required=False)
+@click.option("--public-key", type=HexKey(), help="the terminal's key, to check with")
+@click.option("--json", "as_json", is_flag=True, help="answer in JSON, one line")
+@click.pass_context
+def slip(ctx: click.Context, text: str | None, public_key: bytes | None, as_json: bool) -> None:
+    """核对小票上的二维码 Read the code of a paper slip, and check the terminal's signature.
+
+    The code is given as text or read from standard input. Exit status 0: read, and signed by that
+    key if one is given; 1: no slip of ours, or another signature.
+    """
+    given = text if text is not None else sys.stdin.readline(SLIP_LENGTH * 2)
+    try:
+        event = read_slip(given.strip("\r\n"))
+    except SwipeError as exc:
+        click.echo(f"yika-swipe: {exc}; give the whole text of the code", err=True)
+        ctx.exit(1)
+    signed = None if public_key is None else verify_event(event, public_key)
+    facts = slip_facts(event) | {"signed": signed}
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"{name:<12} {value}" for name, value in facts.items()))
+    ctx.exit(1 if signed is False else 0)
 
 
 def main() -> None:

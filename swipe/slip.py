@@ -7,9 +7,12 @@ Whoever has it can show later what the terminal signed, even if terminal and ser
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from swipe import base45
 from swipe.errors import WrongLength, WrongMagic
-from swipe.event import EVENT_SIZE, Event
+from swipe.event import EVENT_SIZE, Event, content_hash
+from swipe.kinds import EventType
 
 SLIP_PREFIX = "YE1:"
 SLIP_LENGTH = len(SLIP_PREFIX) + EVENT_SIZE * 3 // 2
@@ -42,3 +45,20 @@ def read_slip(text: str) -> Event:
     if len(text) != SLIP_LENGTH:
         raise WrongLength("slip", SLIP_LENGTH, len(text))
     return Event.from_bytes(base45.decode(text.removeprefix(SLIP_PREFIX)))
+
+
+def slip_facts(event: Event) -> dict[str, str | int]:
+    """Give what a person wants to know of an event, in words where there are words."""
+    moment = datetime.fromtimestamp(event.utc_s + 900 * event.tz_q, UTC)
+    known = {int(kind): kind.name for kind in EventType}
+    return {
+        "type": known.get(event.type, str(event.type)),
+        "time": f"{moment:%Y-%m-%d %H:%M:%S}",
+        "tz_q": event.tz_q,
+        "terminal": event.terminal_id,
+        "seq": event.seq,
+        "site": event.site,
+        "activity": event.activity,
+        "card": event.card_asn.hex(),
+        "content": content_hash(event).hex(),
+    }

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swipe import base45
+from swipe.cli import cli
 from swipe.errors import FieldError, SwipeError, WrongLength, WrongMagic
 from swipe.slip import SLIP_LENGTH, SLIP_PREFIX, read_slip, slip_code
+from tests.factories import make_event, make_identity
 
 RFC_9285 = [
     (b"AB", "BB8"),
@@ -72,3 +76,18 @@ def test_no_text_is_a_surprise(text: str) -> None:
     for candidate in (text, padded):
         with contextlib.suppress(SwipeError):
             assert len(read_slip(candidate).to_bytes()) == 224
+
+
+def test_the_command_reads_a_slip() -> None:
+    """The code of a slip is read, and its signature checked against the terminal's key."""
+    identity = make_identity()
+    code = slip_code(make_event(identity).to_bytes())
+    key, other = identity.public_key.hex(), make_identity("other").public_key.hex()
+    run = CliRunner().invoke
+
+    shown = run(cli, ["slip", code, "--public-key", key, "--json"])
+    assert (shown.exit_code, json.loads(shown.output)["signed"]) == (0, True)
+    assert json.loads(shown.output)["type"] == "IN"
+    assert run(cli, ["slip", code, "--public-key", other]).exit_code == 1
+    assert run(cli, ["slip"], input=code + "\n").exit_code == 0
+    assert run(cli, ["slip", "YT1:X"]).exit_code == 1
