@@ -128,7 +128,9 @@ class Event:
     @classmethod
     def from_bytes(cls, data: bytes) -> Event:
         """Read 224 bytes; raise ``WrongLength`` for any other length."""
-        return cls(**EVENT_LAYOUT.unpack(data))
+        event = cls(**EVENT_LAYOUT.unpack(data))
+        event.__dict__["_bytes"] = bytes(data)  # every byte is a field's: they are not coded again
+        return event
 
     @classmethod
     def from_signed_bytes(cls, data: bytes) -> Event:
