@@ -45,11 +45,13 @@ _ALARMS = {
 def alarms(status: dict[str, Any] | None, heard_ms: int | None, now_ms: int) -> list[Alarm]:
     """Return what is wrong with a terminal by its last status; urgent things first.
 
+    One that never told a status is judged by its uploads alone, elsewhere.
+
     >>> [alarm.code for alarm in alarms({"reader": "missing", "clock": "unknown"}, 0, 0)]
     ['reader', 'clock']
     """
     found = [code for code, holds in _conditions(status or {}) if holds]
-    if heard_ms is None or now_ms - heard_ms > SILENT_AFTER_S * 1000:
+    if heard_ms is not None and now_ms - heard_ms > SILENT_AFTER_S * 1000:
         found.insert(0, "silent")
     return sorted((_ALARMS[code] for code in found), key=lambda alarm: not alarm.urgent)
 

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.db import Database
+from server.fleet.models import FleetStatus
+from server.fleet.services import Standing, fleet, history
 from server.ingest import silence
 from server.ingest.models import StoredRange
 from server.portal.display import local
+from server.portal.errors import NotFound
 from server.portal.names import Name
 from server.terminals.models import Psam, Site, Terminal
 
 GAPS_SHOWN = 3  # the first ones; the number missing counts them all
 TERMINAL_ROWS = 500
+HISTORY_SHOWN = 24  # six hours of a status every quarter of an hour
 
 Gap = tuple[int, int]
 
@@ -40,6 +46,18 @@ class TerminalRow:
     missing: int
     psam: str
     bad_proofs: int
+    version: str = ""
+    alarms: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalPage:
+    """What one terminal said of itself; times are wall times of its site."""
+
+    row: TerminalRow
+    heard: datetime | None
+    status: dict[str, Any]
+    history: list[tuple[datetime, dict[str, Any]]]
 
 
 def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
@@ -54,10 +72,39 @@ def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
         gaps = _gaps(session)
         modules = _modules(session)
         quiet = {each.terminal_id for each in silence.silent(session, now_ms)}
-        return [
+        told = {each.id: each for each in fleet(session, now_ms)}
+        rows = [
             _row((row[0], row[1]), gaps[row[0].id], modules, now_ms, silent=row[0].id in quiet)
             for row in found
         ]
+        return [_with_status(row, told.get(row.id)) for row in rows]
+
+
+def read_terminal(database: Database, terminal_id: int, now_ms: int) -> TerminalPage:
+    """Read what one terminal said of itself, now and lately.
+
+    Raises:
+        NotFound: There is no such terminal.
+    """
+    rows = [row for row in read_terminals(database, now_ms) if row.id == terminal_id]
+    if not rows:
+        raise NotFound
+    with database.reading() as session:
+        terminal = session.get_one(Terminal, terminal_id)
+        tz_q = session.get_one(Site, terminal.site_id).tz_q
+        held = session.get(FleetStatus, terminal_id)
+        past = history(session, terminal_id, HISTORY_SHOWN)
+        heard = None if held is None else local(held.received_ms, tz_q)
+        status = {} if held is None else json.loads(held.body)
+        lines = [(local(line.pop("received_ms"), tz_q), line) for line in past]
+    return TerminalPage(rows[0], heard, status, lines)
+
+
+def _with_status(row: TerminalRow, told: Standing | None) -> TerminalRow:
+    if told is None:
+        return row
+    alarms = tuple(Name(alarm.zh, alarm.en) for alarm in told.alarms)
+    return replace(row, version=str((told.status or {}).get("version", "")), alarms=alarms)
 
 
 def gaps_between(ranges: list[Gap]) -> list[Gap]:

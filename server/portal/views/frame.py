@@ -17,7 +17,10 @@ VISITOR_MENU = (
     ("portal.sign_in_desk", N_("Leaders and staff")),
 )
 MENUS = {
-    Role.VOLUNTEER: (("portal.my_hours", N_("My hours")),),
+    Role.VOLUNTEER: (
+        ("portal.my_hours", N_("My hours")),
+        ("portal.phone_card", N_("Electronic card")),
+    ),
     Role.LEADER: (("portal.own_site", N_("My site")),),
     Role.STAFF: (
         ("portal.terminals", N_("Terminals")),
@@ -33,6 +36,7 @@ PASSWORD_ENTRY = ("portal.password", N_("Change password"))
 SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.site": "portal.own_site",
     "portal.exception": "portal.own_site",
+    "portal.terminal": "portal.terminals",
     "portal.volunteer": "portal.volunteers",
     "portal.card_lost": "portal.volunteers",
 }

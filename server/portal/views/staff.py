@@ -12,7 +12,7 @@ from server.portal.forms import NUMBER_FAULT, digits, is_number, lost_reason_fau
 from server.portal.language import gettext, language
 from server.portal.names import Name
 from server.portal.policy import Role
-from server.portal.services.fleet import read_terminals
+from server.portal.services.fleet import read_terminal, read_terminals
 from server.portal.services.lookup import LostReport, look_up, read_person, report_lost
 from server.portal.views import access
 from server.runtime import current_runtime
@@ -25,6 +25,7 @@ def register(pages: Blueprint) -> None:
     both = ["GET", "POST"]
     person = "/volunteers/<int:volunteer_id>"
     pages.add_url_rule("/terminals", view_func=terminals)
+    pages.add_url_rule("/terminals/<int:terminal_id>", view_func=terminal)
     pages.add_url_rule("/volunteers", view_func=volunteers, methods=both)
     pages.add_url_rule(person, view_func=volunteer)
     pages.add_url_rule(f"{person}/cards/<int:card_id>/lost", view_func=card_lost, methods=both)
@@ -36,6 +37,14 @@ def terminals() -> str:
     runtime = current_runtime()
     rows = read_terminals(runtime.database, runtime.clock.utc_ms())
     return render_template("terminals.html", terminals=rows)
+
+
+@access.allow(*DESK)
+def terminal(terminal_id: int) -> str:
+    """Show what one terminal said of itself: parts, figures, and how they were lately."""
+    runtime = current_runtime()
+    page = read_terminal(runtime.database, terminal_id, runtime.clock.utc_ms())
+    return render_template("terminal.html", page=page, row=page.row)
 
 
 @access.allow(*DESK)

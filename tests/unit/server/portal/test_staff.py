@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.fleet.models import FleetHistory, FleetStatus
 from server.people.models import Audit, Card
 from server.portal.services.fleet import gaps_between, read_terminals
+from server.terminals.models import Terminal
 from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.conftest import Visitor
 from tests.unit.server.portal.scene import NOW_MS, Scene
@@ -124,3 +128,32 @@ def test_card_of_somebody_else_is_not_found(visitor: Visitor) -> None:
 
     assert visitor.get(f"/volunteers/{ids['li']}/cards/{ids['card-zhang']}/lost").status_code == 404
     assert visitor.get("/volunteers/999999").status_code == 404
+
+
+def test_a_terminal_s_page_shows_what_it_said(visitor: Visitor) -> None:
+    """Status, alarms and the way to both from the list; a terminal without status says so."""
+    scene = visitor.scene
+    with scene.database.writing() as session:
+        terminal = session.scalars(sa.select(Terminal).where(Terminal.name == "care-1")).one()
+        text = json.dumps(
+            {"boot": 3, "uptime_s": 60, "unsent": 7, "version": "0.2.0", "reader": "missing",
+             "psam": "ok", "disk_used_percent": 41, "temperature_c": 48.5, "rss_mb": 61.8}
+        )  # fmt: skip
+        told = {"terminal_id": terminal.id, "received_ms": NOW_MS - 60_000, "body": text}
+        session.add(FleetStatus(boot=3, uptime_s=60, **told))
+        session.add(FleetHistory(**told))
+        number = terminal.id
+    visitor.come_as("staff")
+
+    listed = visitor.get("/terminals").text
+    page = visitor.get(f"/terminals/{number}").text
+
+    assert f"/terminals/{number}" in listed
+    for part in ("读卡器故障", "0.2.0"):
+        assert part in listed
+        assert part in page
+    for part in ("48.5", "61.8", "磁盘占用", "近况"):
+        assert part in page
+    assert visitor.get("/terminals/999999").status_code == 404
+    silent = next(row for row in read_terminals(scene.database, NOW_MS) if row.id != number)
+    assert "还没有报告过状态" in visitor.get(f"/terminals/{silent.id}").text
