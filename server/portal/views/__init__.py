@@ -8,9 +8,20 @@ from flask_openapi.openapi import OpenAPI
 
 from server.app import PAGE_ERROR
 from server.portal import language
-from server.portal.views import access, errors, filters, frame, front, headers, me, site, staff
+from server.portal.views import (
+    access,
+    errors,
+    filters,
+    frame,
+    front,
+    headers,
+    me,
+    phone,
+    site,
+    staff,
+)
 
-PARTS = (front, me, site, staff)
+PARTS = (front, me, phone, site, staff)
 
 
 def register(app: OpenAPI) -> None:
