@@ -11,7 +11,7 @@ import click
 
 from bench.line import machine
 
-NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing")
+NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing", "hotlist")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -228,6 +228,7 @@ class Courier:
         self._keep_alive_ms = keep_alive_s * 1000
         self._ended = threading.Event()
         self._urgent = threading.Event()
+        self._settling = False
         self._last_contact_ms = time.uptime_ms()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
         self.standing = Standing()
@@ -243,7 +244,11 @@ class Courier:
             self._thread.join(timeout_s)
 
     def hurry(self) -> None:
-        """Send everything now, whatever the waits: the leader settles."""
+        """Send everything now, whatever the waits: the leader settles.
+
+        What cannot be sent now stays a settlement until it is: its batches say so, and everything
+        goes, book-keeping too.
+        """
         self._urgent.set()
 
     def _run(self) -> None:
@@ -252,9 +257,11 @@ class Courier:
             if not urgent and not self._may_talk():
                 continue
             self._urgent.clear()
-            kind = BatchKind.SETTLEMENT if urgent else BatchKind.LIVE
+            self._settling |= urgent
+            kind = BatchKind.SETTLEMENT if self._settling else BatchKind.LIVE
+            overdue = self._silence_ms() >= self._keep_alive_ms
             try:
-                self._talk(kind, everything=urgent or self._silence_ms() >= self._keep_alive_ms)
+                self._talk(kind, everything=self._settling or overdue)
             except Exception:  # noqa: BLE001 - the loop of this thread must go on, and tell
                 _LOG.exception("uplink")
                 self._wait(TerminalError("uplink"), BACK_OFF_REFUSED_MAX_MS)
@@ -262,7 +269,8 @@ class Courier:
     def _may_talk(self) -> bool:
         if self._time.uptime_ms() < self.standing.waiting_until_ms:
             return False
-        return self._exchanger.is_due() or self._silence_ms() >= self._keep_alive_ms
+        overdue = self._silence_ms() >= self._keep_alive_ms
+        return self._settling or overdue or self._exchanger.is_due()
 
     def _silence_ms(self) -> int:
         return self._time.uptime_ms() - self._last_contact_ms
@@ -281,6 +289,7 @@ class Courier:
             self._wait(exc, BACK_OFF_REFUSED_MAX_MS)
         else:
             self._back_off.success()
+            self._settling = False
             self._last_contact_ms = self._time.uptime_ms()
             self.standing = Standing(online=True)
 

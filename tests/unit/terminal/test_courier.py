@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import random
 import threading
+import time as steady
 
 import pytest
 
-from terminal.courier import BACK_OFF_MAX_MS, BackOff, Mailbox, Stopped
+from swipe.kinds import BatchKind
+from terminal.clock import Earlier, TerminalTime
+from terminal.courier import BACK_OFF_MAX_MS, BackOff, Courier, Mailbox, Stopped
 from terminal.errors import (
     AlreadyRunning,
     BadAnswer,
@@ -25,6 +28,7 @@ from terminal.errors import (
 )
 from terminal.screen import COLUMNS, width
 from terminal.transport import RETRY_AFTER_MAX_S, problem_title, retry_after_s
+from tests.unit.terminal.clocks import HandClock
 
 
 def test_waits_double_up_to_the_ceiling() -> None:
@@ -159,3 +163,46 @@ def test_every_error_speaks_both_languages(error: TerminalError) -> None:
     assert any("一" <= char <= "鿿" for char in text)
     assert any("a" <= char <= "z" for char in text)
     assert width(error.short) <= COLUMNS
+
+
+class Flaky:
+    """An exchanger whose first round meets a dead line; it keeps what each round was asked."""
+
+    def __init__(self) -> None:
+        self.rounds: list[tuple[BatchKind, bool]] = []
+        self.asked = threading.Semaphore(0)
+
+    def is_due(self) -> bool:
+        """Say that there is always something to send."""
+        return True
+
+    def round(self, kind: BatchKind, *, everything: bool) -> int:
+        """Fail the first time."""
+        self.rounds.append((kind, everything))
+        self.asked.release()
+        if len(self.rounds) == 1:
+            raise Unreachable("no route")
+        return 1
+
+
+def test_a_settlement_stays_one_until_it_is_through() -> None:
+    """A settlement on a dead line is repeated as a settlement of everything, then taps go on."""
+    clock, flaky = HandClock(), Flaky()
+    time = TerminalTime(clock, 50, Earlier())
+    courier = Courier(flaky, time, random.Random(1), 3600)  # type: ignore[arg-type]
+    courier._urgent.set()
+    courier.start()
+    try:
+        for _ in range(3):
+            deadline = steady.monotonic() + 20
+            while not flaky.asked.acquire(timeout=0.05):
+                clock.advance(400)
+                assert steady.monotonic() < deadline
+    finally:
+        courier.stop(20)
+
+    assert flaky.rounds[:3] == [
+        (BatchKind.SETTLEMENT, True),
+        (BatchKind.SETTLEMENT, True),
+        (BatchKind.LIVE, False),
+    ]
