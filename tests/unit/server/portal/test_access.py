@@ -28,7 +28,7 @@ DESK = {
     "/volunteers/<int:volunteer_id>/cards/<int:card_id>/lost",
 }
 MATRIX = {
-    "zhang": OWN | {"/me", "/me/stats"},
+    "zhang": OWN | {"/me", "/me/phone", "/me/stats"},
     "leader": OWN | SITE | {"/site"},
     "staff": OWN | DESK,
     "admin": OWN | DESK | SITE | {"/sites"},
