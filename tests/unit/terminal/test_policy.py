@@ -347,3 +347,68 @@ def test_which_receipts_are_anchored(kinds: list[int], *, answer: bool) -> None:
 def test_every_accepted_type_has_its_words(kind: EventType) -> None:
     """A completed tap is answered as it would have been the first time."""
     assert accepted(kind) in {Say.IN, Say.OUT, Say.RECORDED, Say.GUARDIAN}
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (Hint(), EventType.IN),
+        (hint(EventType.OUT, 3600), EventType.IN),
+        (hint(EventType.IN, 3600), EventType.SWITCH),
+        (hint(EventType.SWITCH, 3600), EventType.SWITCH),
+        (hint(EventType.IN, RULES.open_in_max_s), EventType.IN),
+        (hint(EventType.AUTO, 3600), EventType.SWITCH),
+    ],
+)
+def test_key_five_switches_who_is_in(found: Hint, kind: EventType) -> None:
+    """Key 5 switches an open IN, enters who has none, and leaves doubt to the server."""
+    decision = decide(replace(PLAIN, switch_key=True, hint=found), RULES)
+
+    assert decision.kind is kind
+
+
+def test_switch_with_an_unknown_clock_is_a_switch() -> None:
+    """Without a time nobody knows how old the IN is; the server decides."""
+    unsure = replace(PLAIN, switch_key=True, clock_known=False, hint=hint(EventType.IN, 10**6))
+
+    assert decide(unsure, RULES).kind is EventType.SWITCH
+
+
+def test_switch_within_a_minute_is_a_duplicate() -> None:
+    """Key 5 makes no second tap out of a nervous one."""
+    nervous = replace(PLAIN, switch_key=True, last=last(age_s=20))
+
+    assert decide(nervous, RULES).reason is RejectReason.DUPLICATE
+
+
+def test_training_is_no_switch() -> None:
+    """In training key 5 makes a training record."""
+    training = replace(RULES, training=True)
+
+    assert decide(replace(PLAIN, switch_key=True), training).kind is EventType.TRAINING
+
+
+def test_undone_switch_is_still_in() -> None:
+    """After key 2 on a SWITCH the next tap leaves the activity before."""
+    undone = replace(
+        PLAIN,
+        hint=hint(EventType.SWITCH, 3600),
+        last=last(kind=EventType.SWITCH, voided=True),
+    )
+
+    assert decide(undone, RULES).kind is EventType.OUT
+
+
+def test_missing_operator_refuses_with_a_reason() -> None:
+    """Where an operator must be signed on, a tap without one is refused, recorded and explained."""
+    decision = decide(replace(PLAIN, operator_missing=True), RULES)
+
+    assert decision.reason is RejectReason.NO_OPERATOR
+    assert decision.say is Say.NO_OPERATOR
+
+
+def test_missing_operator_keeps_no_guardian_out() -> None:
+    """A guardian's word may be taken before anybody signs on."""
+    word = replace(PLAIN, operator_missing=True, guardian_key=True)
+
+    assert decide(word, RULES).kind is EventType.GUARDIAN
