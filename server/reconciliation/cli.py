@@ -15,10 +15,11 @@ from server.console import Console, example, json_option, show
 from server.db import to_millis
 from server.errors import Refused
 from server.people.services import find_volunteer
-from server.reconciliation import corrections, rules_set, services
+from server.reconciliation import corrections, requests, rules_set, services
 from server.reconciliation.corrections import Entered, Said, Signer
 from server.reconciliation.explaining import explain, history_of, instant
-from server.reconciliation.models import RuleParameter, ServiceInterval
+from server.reconciliation.models import HoursRequest, RuleParameter, ServiceInterval
+from server.reconciliation.requests import Outage
 from server.reconciliation.rules_set import Place
 from server.reconciliation.verifying import verify
 
@@ -274,6 +275,80 @@ def rule_terminal_lost(console: Console, /, terminal: int, **given: Any) -> None
     with console.writing() as session:
         rules_set.declare_lost(session, terminal, millis(given["since"]), said)
     click.echo(f"终端已报失 terminal {terminal} is lost")
+
+
+@hours.command(
+    "settle-outage",
+    epilog=example(
+        "yika-server hours settle-outage --site 1 --rule 12 --from 2026-11-21T00:00+0800 "
+        "--until 2026-11-22T00:00+0800 --by wang --reason 终端停电 --dry-run"
+    ),
+)
+@click.option("--site", type=int, required=True)
+@click.option("--rule", "number", type=int, default=12, show_default=True)
+@click.option("--from", "start", type=INSTANT, required=True)
+@click.option("--until", "end", type=INSTANT, required=True)
+@by_option
+@reason_option
+@click.option("--dry-run", is_flag=True, help="count, write nothing")
+@json_option
+@click.pass_obj
+def hours_settle_outage(
+    console: Console, /, number: int, dry_run: bool, as_json: bool, **given: Any
+) -> None:
+    """批量处理 Approve all entries of one rule in a span at a site, each as proposed."""
+    outage = Outage(given["site"], number, millis(given["start"]), millis(given["end"]))
+    with console.runtime() as runtime, runtime.database.writing() as session:
+        if dry_run:
+            count = len(requests.outage_entries(session, outage))
+        else:
+            count = requests.settle_outage(session, outage, said_by(runtime, given))
+    show({"entries": count, "dry_run": dry_run}, f"{count} 条 entries", as_json=as_json)
+
+
+@hours.command("requests", epilog=example("yika-server hours requests --site 1 --json"))
+@click.option("--site", type=int, help="of one site")
+@json_option
+@click.pass_obj
+def hours_requests(console: Console, site: int | None, as_json: bool) -> None:
+    """申请列表 List what volunteers ask and nobody has answered yet, the first due first."""
+    with console.reading() as session:
+        wanted = sa.select(HoursRequest).where(HoursRequest.state == "open")
+        wanted = wanted.where(HoursRequest.site == site) if site else wanted
+        rows = [
+            {
+                "id": row.id, "kind": row.kind, "person": row.person, "site": row.site,
+                "start": instant(row.start_ms), "end": instant(row.end_ms), "text": row.text,
+                "due": instant(row.due_ms),
+            }
+            for row in session.scalars(wanted.order_by(HoursRequest.due_ms).limit(500))
+        ]  # fmt: skip
+    text = "\n".join(f"{row['id']} {row['kind']} {row['due']} {row['text']}" for row in rows)
+    show({"requests": rows}, text or "没有 none", as_json=as_json)
+
+
+@hours.command(
+    "answer",
+    epilog=example("yika-server hours answer 3 --refuse --by wang --reason 当天没有活动"),
+)
+@click.argument("request", type=int)
+@click.option("--from", "start", type=INSTANT, help="accept: from")
+@click.option("--until", "end", type=INSTANT, help="accept: until")
+@click.option("--refuse", is_flag=True)
+@by_option
+@reason_option
+@json_option
+@click.pass_obj
+def hours_answer(
+    console: Console, /, request: int, refuse: bool, as_json: bool, **given: Any
+) -> None:
+    """答复申请 Accept a request with a span (grade C), or refuse it."""
+    if refuse == bool(given["start"] and given["end"]):
+        raise click.UsageError("give --from and --until, or --refuse")
+    span = None if refuse else (millis(given["start"]), millis(given["end"]))
+    with console.runtime() as runtime, runtime.database.writing() as session:
+        state = requests.answer(session, request, span, said_by(runtime, given)).state
+    show({"request": request, "state": state}, f"{request}: {state}", as_json=as_json)
 
 
 COMMANDS = [reconcile, hours, rule]

@@ -12,7 +12,7 @@ import datetime as dt
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Id, Millis
+from server.db import Base, BigInt, Id, Millis
 
 INTERVAL_STATES = ("credited", "zero", "held", "open", "exception")
 EXCEPTION_STATES = ("open", "approved", "rejected", "closed")
@@ -143,3 +143,51 @@ class LostTerminal(Base):
     at_ms: Mapped[Millis]
     actor: Mapped[str] = mapped_column(sa.String(64))
     reason: Mapped[str] = mapped_column(sa.String(200))
+
+
+class HoursRequest(Base):
+    """A volunteer says that a tap is missing or that an interval is wrong; a leader answers."""
+
+    __tablename__ = "hours_request"
+    __table_args__ = (
+        _one_of("kind", ("missed", "dispute")),
+        _one_of("state", ("open", "accepted", "refused", "withdrawn")),
+        sa.Index("ix_hours_request_person", "person"),
+        sa.Index("ix_hours_request_site", "site", "state"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
+    kind: Mapped[str] = mapped_column(sa.String(8))
+    interval_id: Mapped[int | None] = mapped_column(sa.ForeignKey("service_interval.id"))
+    site: Mapped[int] = mapped_column(sa.BigInteger)
+    start_ms: Mapped[Millis | None]
+    end_ms: Mapped[Millis | None]
+    text: Mapped[str] = mapped_column(sa.String(200))
+    state: Mapped[str] = mapped_column(sa.String(10))
+    made_ms: Mapped[Millis]
+    due_ms: Mapped[Millis]
+    decided_by: Mapped[str | None] = mapped_column(sa.String(64))
+    decided_ms: Mapped[Millis | None]
+    answer: Mapped[str | None] = mapped_column(sa.String(200))
+    correction_id: Mapped[int | None] = mapped_column(sa.ForeignKey("correction.id"))
+
+
+class Notification(Base):
+    """What a volunteer or the leaders of a site are told on their pages."""
+
+    __tablename__ = "notification"
+    __table_args__ = (
+        sa.CheckConstraint("(person is null) <> (site is null)", "audience"),
+        sa.Index("ix_notification_person", "person", "read_ms"),
+        sa.Index("ix_notification_site", "site", "read_ms"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int | None] = mapped_column(BigInt)
+    site: Mapped[int | None] = mapped_column(sa.BigInteger)
+    at_ms: Mapped[Millis]
+    due_ms: Mapped[Millis | None]
+    zh: Mapped[str] = mapped_column(sa.String(200))
+    en: Mapped[str] = mapped_column(sa.String(200))
+    read_ms: Mapped[Millis | None]

@@ -15,14 +15,15 @@ from keys.identity import Identity
 from keys.verify import verify as verify_signature
 from server.errors import Refused
 from server.people.models import Card
-from server.reconciliation import corrections, rules_set
+from server.reconciliation import corrections, requests, rules_set
 from server.reconciliation.corrections import CORRECTION_CONTEXT, Entered, Said, Signer
 from server.reconciliation.explaining import explain, history_of
-from server.reconciliation.models import ReconException, ServiceInterval
+from server.reconciliation.models import Notification, ReconException, ServiceInterval
+from server.reconciliation.requests import Asked, Outage
 from server.reconciliation.rules_set import Place
 from server.reconciliation.services import approve
 from server.reconciliation.verifying import verify
-from server.terminals.models import Site
+from server.terminals.models import Site, Terminal
 from server.timebank.services import balance
 from swipe import payloads
 from swipe.kinds import EventType
@@ -207,6 +208,67 @@ def test_deriving_everything_again_is_identical_and_names_what_was_altered(rig: 
 
     assert [text.split(":")[0] for text in found.differences] == ["not stored", "not derived"]
     assert (found.persons >= 1, found.intervals, found.credited_minutes) == (True, 1, 180)
+
+
+def test_a_missed_tap_is_asked_for_answered_and_told(rig: Rig) -> None:
+    """The leader accepts two hours: grade C, the volunteer is told, a second answer is refused."""
+    person, asn = new_card(rig)
+    one_tap(rig, asn, EventType.GUARDIAN)
+    start_ms = MORNING_S * 1000
+    with rig.database.writing() as session:
+        site = session.scalars(sa.select(Site.id)).first()
+        asked = Asked(person, "终端没电", None, site, start_ms, start_ms + 2 * HOUR_MS)
+        number = requests.ask(session, asked, rig.clock.utc_ms()).id
+        requests.answer(session, number, (start_ms, start_ms + 2 * HOUR_MS), said(rig))
+        with pytest.raises(Refused, match="answered already"):
+            requests.answer(session, number, None, said(rig))
+    derive(rig, [person])
+
+    assert hours(rig, person)[0][1:] == (120, "C", "credited")
+    with rig.database.reading() as session:
+        told = session.execute(sa.select(Notification.person, Notification.site)).all()
+    assert [tuple(row) for row in told] == [(None, site), (person, None)]
+
+
+def test_a_dispute_of_somebody_elses_interval_is_refused(rig: Rig) -> None:
+    """Only one's own current interval can be disputed."""
+    person, _post = serve(rig)
+    other, _asn = new_card(rig)
+    interval = current(rig, person).id
+    with rig.database.writing() as session:
+        assert requests.ask(session, Asked(person, "少了一小时", interval), 1).kind == "dispute"
+        with pytest.raises(Refused, match="no such interval"):
+            requests.ask(session, Asked(other, "少了一小时", interval), 1)
+
+
+def test_an_outage_is_settled_in_bulk(rig: Rig) -> None:
+    """Sheets of two volunteers in a span are approved at once, each as proposed."""
+    people = []
+    before = rig.chain(1, changes=[{"utc_s": MORNING_S}])[0]
+    events = [before]
+    payload = payloads.build(
+        EventType.MANUAL, planned_min=60, start=MORNING_S, end=MORNING_S + 3600, sheet=1
+    )
+    for _ in range(2):
+        person, asn = new_card(rig)
+        people.append(person)
+        events.append(
+            rig.chain_after(
+                events[-1], payload, type=EventType.MANUAL, card_asn=asn, utc_s=MORNING_S + 60
+            )
+        )
+    assert rig.upload(events).status == 200
+    derive(rig, None)
+    with rig.database.writing() as session:
+        site = session.scalars(
+            sa.select(Terminal.site_id).where(Terminal.id == events[0].terminal_id)
+        ).one()
+        place = events[0].site or site
+        outage = Outage(place, 42, MORNING_S * 1000, MORNING_S * 1000 + HOUR_MS)
+        assert requests.settle_outage(session, outage, said(rig)) == 2
+        assert requests.settle_outage(session, outage, said(rig)) == 0
+
+    assert [hours(rig, person)[0][1:] for person in people] == [(60, "C", "credited")] * 2
 
 
 def packed(utc_s: int) -> tuple[bytes, bytes]:
