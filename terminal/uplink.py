@@ -105,9 +105,12 @@ class Uplink:
         Raises:
             NotSaved: Its header cannot be kept, so it must not leave.
         """
-        if self._under_way is not None:
-            return self._under_way
         state = self._journal.state
+        if self._under_way is not None:
+            header = self._under_way.header
+            if header.last_seq > state.covered or header.kind == BatchKind.RESEND:
+                return self._under_way
+            self._drop_outbox()  # a receipt came by another way: its own may be older by now
         if self._again:
             return self._resent(*self._again[0])
         first = _next_event(state.kinds, self.sent_up_to)

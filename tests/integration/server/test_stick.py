@@ -16,8 +16,9 @@ from server.ingest.verdicts import Verdict
 from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
 from swipe.kinds import EventType
 from swipe.stick import MANIFEST, RECEIPTS, batch_name, batch_numbers, folder_name
-from terminal.errors import StickProblem
+from terminal.errors import StickProblem, Unreachable
 from terminal.stick import TakenBack, Written, export_usb, import_receipts
+from terminal.transport import Request
 from tests.integration.server.rig import NOW_MS
 from tests.integration.server.test_suites import Post, make_post
 
@@ -107,6 +108,31 @@ def test_network_and_stick_may_cross(post: Post, stick: Path) -> None:
     assert back.refused == ()
     station = post.station()
     assert station.journal.state.unsent <= 2, "nothing but this start is left"
+
+
+def test_lost_answer_and_stick_may_cross(post: Post, stick: Path) -> None:
+    """A batch whose answer was lost is not sent for ever once a stick's receipt covers it."""
+    write(post, stick)
+    send = post.transport.send
+
+    def lose(request: Request) -> bytes:
+        send(request)
+        raise Unreachable("cut")
+
+    post.transport.send = lose  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        post.sync()
+    post.transport.send = send  # type: ignore[method-assign]
+    post.tap()
+    write(post, stick)
+    post.rig.clock.now_ms += 10_000
+    take(post, stick, 5_000)
+    back = bring_back(post, stick)
+    post.tap()
+    post.sync()
+
+    assert back.refused == ()
+    assert taps(post) == [Verdict.OK] * 5
 
 
 def test_stick_is_written_on(post: Post, stick: Path) -> None:
