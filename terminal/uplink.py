@@ -348,8 +348,11 @@ class Uplink:
         except KeyError:
             return None
         body = header.to_bytes() + b"".join(events)
-        intact = len(body) == HEADER_SIZE + header.count * EVENT_SIZE
-        return Outgoing(header, body, None, self._journal.state.last_seq) if intact else None
+        if len(body) != HEADER_SIZE + header.count * EVENT_SIZE:
+            return None
+        if batch.faults(*batch.split(body), self._chain.identity.suite):
+            return None  # signed over other events: somebody put back an older journal
+        return Outgoing(header, body, None, self._journal.state.last_seq)
 
 
 def stick_numbers(disk: Disk) -> tuple[int, int]:
