@@ -147,6 +147,8 @@ def standing_of(station: Station, link: courier.Standing) -> Standing:
     reading = station.chain.time.now()
     unsent = state.unsent
     problem = link.short
+    if not problem and station.notices.stale():
+        problem = "通知过期 LIST OLD"
     if station.uplink.gap_unfilled:
         problem = "流水有缺 请报告"
     return Standing(

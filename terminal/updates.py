@@ -9,7 +9,6 @@ this program could lose it, and change nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import OrderedDict
@@ -21,17 +20,17 @@ from card.operation import Connection
 from swipe import arrays
 from swipe.batch import HEADER_SIZE
 from swipe.kinds import SYSTEM_FROM
+from terminal.asking import Asker
 from terminal.chain import Chain
-from terminal.errors import BadAnswer, NotSaved, ServerError
-from terminal.fetch import authorization
+from terminal.errors import NotSaved, ServerError
 from terminal.recover import write_recovered
-from terminal.transport import Request, Transport
+from terminal.transport import Transport
 
 _LOG = logging.getLogger(__name__)
 
-WAITING_PATH = "/api/v1/terminals/{}/updates/waiting"
-BEGIN_PATH = "/api/v1/terminals/{}/updates/cards/{}"
-SESSION_PATH = "/api/v1/terminals/{}/updates/sessions/{}"
+WAITING_PATH = "/updates/waiting"
+BEGIN_PATH = "/updates/cards/{}"
+SESSION_PATH = "/updates/sessions/{}"
 # The cards of one site for weeks; the oldest is forgotten first and asked for again.
 REMEMBERED_MAX = 10_000
 # An update takes about 25 commands; more is not one.
@@ -54,7 +53,7 @@ class UpdateCarrier:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._chain = chain
-        self._transport = transport
+        self._asker = Asker(chain, transport)
         self._clock = clock
         self._waiting: OrderedDict[str, None] = OrderedDict()
 
@@ -70,7 +69,7 @@ class UpdateCarrier:
         if not cards:
             return
         try:
-            answer = self._post(WAITING_PATH.format(self._terminal), {"cards": cards})
+            answer = self._asker.post(WAITING_PATH, {"cards": cards})
             found = set(answer["cards"])
         except (ServerError, KeyError, TypeError) as exc:
             _LOG.info("updates: %s", exc)
@@ -93,7 +92,7 @@ class UpdateCarrier:
         Whatever fails here is tried at a later tap; nothing of it is the volunteer's concern.
         """
         try:
-            answer = self._post(BEGIN_PATH.format(self._terminal, asn.hex()), {})
+            answer = self._asker.post(BEGIN_PATH.format(asn.hex()), {})
             told = self._exchange(connection, answer)
             if told is None:
                 return False
@@ -112,7 +111,7 @@ class UpdateCarrier:
     def _exchange(self, connection: Connection, answer: dict[str, Any]) -> dict[str, Any] | None:
         """Carry commands and answers; return the server's last word, None if it was not heard."""
         end = self._clock() + CARRY_S
-        path = SESSION_PATH.format(self._terminal, answer["session"])
+        path = SESSION_PATH.format(answer["session"])
         for step in range(STEPS_MAX):
             if answer["command"] is None:
                 _LOG.info("update of a card: %s", answer["text_en"])
@@ -122,23 +121,5 @@ class UpdateCarrier:
                 return None
             data, sw = connection.transmit(bytes.fromhex(answer["command"]))
             told = (data + sw.to_bytes(2)).hex()
-            answer = self._post(path, {"step": step, "answer": told})
+            answer = self._asker.post(path, {"step": step, "answer": told})
         return None
-
-    @property
-    def _terminal(self) -> int:
-        return self._chain.journal.header.terminal_id
-
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        signed = authorization(self._chain, "POST", path)
-        data = json.dumps(body).encode()
-        raw = self._transport.send(
-            Request("POST", path, data, "application/json", authorization=signed)
-        )
-        try:
-            document = json.loads(raw)
-        except ValueError as exc:
-            raise BadAnswer("update") from exc
-        if not isinstance(document, dict):
-            raise BadAnswer("update")
-        return document

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -15,12 +16,14 @@ from keys.store import FileKeyStore
 from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import BatchKind, EventType
 from swipe.notices import Config
-from terminal.courier import ANY_VERSION, Exchanger
+from terminal.announce import standing_of
+from terminal.courier import ANY_VERSION, Exchanger, Standing
 from terminal.errors import BadAnswer, NoticeRefused, NotSaved, Unreachable
 from terminal.fetch import RENEWAL_EVERY_MS, NoticeFetcher
 from terminal.files import CONFIG, HOTLIST
 from terminal.notices import NOTICE_SIZE_MAX, Notices
 from terminal.policy import Say
+from terminal.station import Station
 from terminal.storage import Folder
 from terminal.transport import Request
 from terminal.uplink import Uplink
@@ -75,6 +78,12 @@ class Table:
             bench.folder, bench.server_key, TERMINAL_ID, chain.time.now
         )
         self.fetcher = NoticeFetcher(chain, self.notices, self.transport)
+
+    def station(self) -> Station:
+        """Return the terminal as its screen sees it."""
+        chain, line = self.bench.desk.chain, self.transport
+        uplink = Uplink(self.bench.folder, chain, self.bench.server_key, line, bytes(8))
+        return Station(self.bench.passport, chain, self.notices, uplink, self.fetcher)
 
     def fetch(self) -> None:
         """Fetch whatever is newer and do what the journal's owner must."""
@@ -179,6 +188,8 @@ def test_what_expires_in_use_stays_and_is_named(table: Table, store: FileKeyStor
 
     assert fresh == ()
     assert set(table.notices.stale()) == {HOTLIST, CONFIG}
+    assert standing_of(table.station(), Standing()).problem == "通知过期 LIST OLD"
+    assert standing_of(table.station(), Standing(short="服务器忙")).problem == "服务器忙"
     assert table.bench.tap(issue(store, 1)).say is Say.HOTLISTED
 
 
@@ -284,3 +295,24 @@ def test_a_settlement_says_so_when_it_goes_at_last(table: Table, store: FileKeyS
     assert {header.kind for header in table.office.headers} == {BatchKind.SETTLEMENT}
     assert chain.journal.state.unsent == 0
     assert EventType.IN in {raw[1] for raw in table.office.events.values()}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2**40) | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+members = st.sampled_from(
+    ["site", "activities", "operators", "messages", "params", "expires", "activity_choice"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
+@given(st.dictionaries(members, json_values, max_size=4))
+def test_a_signed_configuration_of_any_form(table: Table, found: dict[str, object]) -> None:
+    """A member of any form is either within its limits or refused by name; taps need neither."""
+    table.configured(2, **found)
+    raw = table.office.config.to_bytes(table.office.identity)
+    with suppress(NoticeRefused):
+        assert table.notices.read_config(raw).version == 2
+    assert table.notices.config.version == 1
