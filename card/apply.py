@@ -21,9 +21,10 @@ from card.dump import PHOTO_FID, PUBLIC_FID, CardDump, read_dump
 from card.errors import DumpRefused, ReadBackMismatch, WrongCard
 from card.file_access import update_commands, write_file
 from card.files import VOLUNTEER
+from card.inspection import CardState, inspect
 from card.layouts import FLAG_MINOR_RULES, FLAG_SM4, HOLDER_DATA, PUBLIC_DATA, SERVICE_DATA
 from card.operation import Operation
-from card.personalise import CardData, CardState, inspect, personalise
+from card.personalise import CardData, personalise
 from card.photo import photo_of
 from card.secure_messaging import Proof, authenticate, maced
 from card.status_words import Text

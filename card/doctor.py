@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from card.apdu import CommandApdu
 from card.doctor_machine import Machine, why_no_service
 from card.errors import Blocked, CardError, NoCard, NoDriver, NoPermission, NoService, ReaderError
+from card.inspection import CardState, inspect
 from card.operation import Connection, run
-from card.personalise import CardState, inspect
 from card.readers import Reader, list_readers, open_reader, pcsc
 from card.status_words import Text
 from card.volunteer import select

@@ -8,20 +8,17 @@ application on. What a run finds done it leaves alone, so a second run writes no
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
 from card.attempts import AttemptGuard
 from card.card_keys import CARD_USAGES, CardKeys
-from card.commands import select_fid, select_name
 from card.content_steps import FillBinary, FillRecord, MakeFile, PatchByte, WriteKey
 from card.directory_steps import MakeDirectory, OpenDirectory, ReplaceControlKey
 from card.drivers import VOLUNTEER_NEEDS, Capability, probe_driver, require
 from card.errors import (
     AuthenticationFailed,
-    BlankCard,
     CardError,
     IssuedOtherwise,
     LayoutError,
@@ -31,6 +28,7 @@ from card.errors import (
     status_error,
 )
 from card.files import Directory, FileKind
+from card.inspection import BLOCKED, CardState, Finding, inspect
 from card.issuing_errors import (
     ApplicationBlocked,
     CardSwapped,
@@ -38,13 +36,11 @@ from card.issuing_errors import (
     Reached,
     stopped,
 )
-from card.layouts import PublicData
 from card.operation import LIVE, Operation, Outside
 from card.profile import ENABLED, NOT_ENABLED, STANDARD, CardData, Profile
 from card.read_back import UNPROVED, read_back
-from card.status_words import OK, Text
+from card.status_words import Text
 from card.step import Progress, Step
-from card.volunteer import public_data
 from keys.algorithm import Algorithm
 from keys.usage import KeyUsage
 
@@ -65,35 +61,10 @@ __all__ = [
 
 _PUBLIC = 0x0015
 _SWITCH_OFFSET = 8  # application type, the byte that enables
-_NO_MF = (0x6A81, 0x6A82)
-_BLOCKED = (0x6A81, 0x9303)  # to SELECT of an application where the master file answers
 _SELECT, _GET_BALANCE = 0xA4, 0x5C
 _UNKNOWN_CLASS = 0x6E00
 _MARK_CONTEXT = b"yika/plan/1\0"
 _H8_BYTES = 8
-
-
-class CardState(enum.Enum):
-    """How far a card is: no master file, no filled application, not switched on yet, in use.
-
-    A card of somebody else, or one whose application is blocked, looks STARTED too: it has a
-    master file and does not let the application be selected. No key of it is known to us, and
-    one wrong attempt ends the run.
-    """
-
-    BLANK = "blank"
-    STARTED = "started"
-    FILLED = "filled"
-    ISSUED = "issued"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What anybody can see of a card's state, without keys; `blocked` on purpose or by bad MACs."""
-
-    state: CardState
-    public: PublicData | None = None
-    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,22 +207,6 @@ def _file_steps(application: Directory, contents: dict[int, bytes]) -> list[Step
     return steps
 
 
-def inspect(profile: Profile = STANDARD) -> Operation[Finding]:
-    """Look how far a card is, without keys and without changing it."""
-    response = yield select_fid(profile.master_file.fid)
-    if response.sw in _NO_MF:
-        return Finding(CardState.BLANK)
-    response = yield select_name(profile.application.name)
-    if response.sw != OK:
-        return Finding(CardState.STARTED, blocked=response.sw in _BLOCKED)
-    try:
-        public = public_data(response.data)
-    except (BlankCard, LayoutError):
-        return Finding(CardState.STARTED)
-    issued = public.application_type == ENABLED
-    return Finding(CardState.ISSUED if issued else CardState.FILLED, public)
-
-
 def personalise(
     data: CardData,
     keys: CardKeys,
@@ -299,7 +254,7 @@ def _issue(job: Plan, progress: Progress, journal: Journal, outside: Outside) ->
         raise WrongCard(asn, found.public.asn)
     if found.blocked:
         at_start = Reached(0, len(job.steps), job.steps[0].label, 0)
-        raise ApplicationBlocked(at_start, status_error(_BLOCKED[0], _SELECT))
+        raise ApplicationBlocked(at_start, status_error(BLOCKED[0], _SELECT))
     if found.public is None:
         yield from _require_driver(job)
     else:

@@ -18,10 +18,11 @@ from card.content_steps import FillBinary, FillRecord, MakeFile, look_at
 from card.directory_steps import MakeDirectory
 from card.file_access import UNWRITTEN, read_file
 from card.files import FileKind, FileSpec
+from card.inspection import CardState, Finding, inspect
 from card.layouts import PUBLIC_DATA
 from card.memory_map import MemoryMap, memory_map
 from card.operation import Operation
-from card.personalise import CardState, Finding, Plan, inspect
+from card.personalise import Plan
 from card.status_words import OK, Text
 from card.step import Step
 from card.volunteer import DeskKeys, authenticate_desk

@@ -32,9 +32,9 @@ from card.diff import diff as differences
 from card.dump import CardDump, read_dump
 from card.dump_document import to_document
 from card.errors import WrongCard
+from card.inspection import CardState, inspect
 from card.issue_journal import IssueJournal
 from card.operation import run
-from card.personalise import CardState, inspect
 from card.personalise import plan as plan_issue
 from card.readers import CardConnection
 from card.volunteer import select

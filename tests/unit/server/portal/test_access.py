@@ -11,7 +11,11 @@ from tests.unit.server.portal.conftest import Visitor
 
 # The routes outside the pages that need no session. Terminals prove themselves by signature.
 OTHER_PREFIXES = ("/api/v1/", "/static/")
-OTHER_PUBLIC = {"/healthz", "/readyz", "/metrics", "/.well-known/yika-keys.json"}
+OTHER_PUBLIC = {
+    "/healthz", "/readyz", "/metrics", "/.well-known/yika-keys.json",
+    "/log/checkpoint", "/log/tile/<path:name>",
+    "/releases/metadata/<name>", "/releases/targets/<name>",
+}  # fmt: skip
 
 PUBLIC = {"/", "/language/<code>", "/sign-in", "/sign-in/desk"}
 
@@ -61,7 +65,7 @@ def test_every_route_of_the_pages_says_who_may_open_it(app: OpenAPI) -> None:
 
 
 def test_every_other_route_is_known(app: OpenAPI) -> None:
-    """Outside pages, API and static files there are three public addresses for machines."""
+    """Outside pages, API and static files the public addresses for machines are these."""
     others = {
         rule.rule
         for rule in app.url_map.iter_rules()
