@@ -89,12 +89,15 @@ class SerialTransport:
 
     def send(self, request: Request) -> bytes:
         """Return the body of a 200 answer; raises as every transport."""
-        with self._one_at_a_time:
+        if not self._one_at_a_time.acquire(timeout=self._timeout_s):
+            raise Unreachable("the line is busy", sent=False)
+        try:
             self._framed.forget()
-            try:
-                return read_answer(self._exchange(request_bytes(request)))
-            except TooMany as exc:
-                raise BadAnswer(str(exc)) from exc
+            return read_answer(self._exchange(request_bytes(request)))
+        except TooMany as exc:
+            raise BadAnswer(str(exc)) from exc
+        finally:
+            self._one_at_a_time.release()
 
     def _exchange(self, message: bytes) -> bytes:
         session = secrets.randbits(32)
