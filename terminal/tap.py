@@ -88,6 +88,8 @@ def present(desk: Desk, connection: Connection) -> Outcome:
         raise
     except CardError as exc:
         outcome = card_failed(exc, steps.face)
+        if outcome.say is Say.FOREIGN:  # somebody was turned away: with the next notes
+            desk.note_later(EventType.REJECTED, reason=RejectReason.FOREIGN)
     outcome.timings = watch.stop()
     return outcome
 

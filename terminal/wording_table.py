@@ -247,5 +247,6 @@ PARTS = {
 # What the idle screen says in turn with the site's name: Chinese|English.
 WARNINGS = {
     "full": "流水已满 {}%|JOURNAL {}% FULL",
+    "clock": "时钟待校 请联网|CLOCK NOT SURE YET",
     "unsent": "已7天未上传 请联网|UNSENT FOR 7 DAYS",
 }

@@ -135,8 +135,10 @@ class Console:
         told: list[str] = []
         if percent >= policy.JOURNAL_WARN_PERCENT:
             told += WARNINGS["full"].format(percent, percent).split("|")
-        now_s = self._station.chain.time.now().utc_s
-        if state.unsent and oldest_s(self._station, now_s) >= policy.UNSENT_WARN_S:
+        now = self._station.chain.time.now()
+        if not now.known:
+            told += WARNINGS["clock"].split("|")
+        if state.unsent and oldest_s(self._station, now.utc_s) >= policy.UNSENT_WARN_S:
             told += WARNINGS["unsent"].split("|")
         for name, how in self._services.parts():
             if how not in WELL:

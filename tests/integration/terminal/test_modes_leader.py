@@ -10,7 +10,7 @@ import pytest
 
 from hardware_mocks.cardos.cos import VirtualCard
 from keys.store import FileKeyStore
-from swipe.kinds import EventType
+from swipe.kinds import EventType, RejectReason
 from terminal.courier import Standing
 from terminal.devices.protocols import DeviceState
 from terminal.screen import Tone
@@ -256,6 +256,25 @@ def test_slip_may_be_asked_for(post: Post, store: FileKeyStore) -> None:
 
     assert unasked == []
     assert [slip.event for slip in post.paper.slips] == [post.events(EventType.IN)[0].to_bytes()]
+
+
+def test_foreign_card_is_recorded(post: Post) -> None:
+    """A card of another system is told what to use, and leaves a record without a number."""
+    foreign = VirtualCard()
+    foreign.transmit(bytes.fromhex("80E03F000D38FFFFF0F001FFFFFFFFFFFFFF"))
+    said = post.tap(foreign)
+    (refused,) = post.events(EventType.REJECTED)
+
+    assert "不是本系统的义工证" in said
+    assert (refused.payload[0], refused.card_asn) == (RejectReason.FOREIGN, bytes(10))
+
+
+def test_warnings_when_idle(post: Post) -> None:
+    """A week without the server is said, in both languages, and taps go on."""
+    post.bench.clock.advance(8 * 86_400)
+    seen = {post.wait(4).split("\n")[2] for _ in range(6)}
+
+    assert {"已7天未上传 请联网", "UNSENT FOR 7 DAYS"} <= seen
 
 
 def test_messages_take_turns_when_idle(post: Post) -> None:
