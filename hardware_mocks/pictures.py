@@ -70,7 +70,7 @@ def sheet(shown: Sequence[tuple[str, Screen]]) -> Image.Image:
     whole = Image.new("RGB", (ACROSS * wide, rows * high), "#202428")
     for number, tile in enumerate(tiles):
         whole.paste(tile, (number % ACROSS * wide, number // ACROSS * high))
-    return whole.quantize(32)
+    return whole.quantize(128, method=Image.Quantize.FASTOCTREE)
 
 
 def write_all(folder: Path) -> list[Path]:

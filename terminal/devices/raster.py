@@ -23,6 +23,7 @@ LINE_HEIGHT = HEIGHT // LINES
 WIDE_COLUMNS = 16
 BIG, SMALL = 16, 12  # pixels of a Hanzi; a Latin letter has half the width
 THRESHOLD = 110  # of 255; thin strokes of small Hanzi stay, their insides do not fill
+BASELINE = 0.86  # of the height; a Hanzi reaches a little below it
 FACES_MAX = 32  # of a font collection; Noto Sans CJK has ten
 GLYPHS_MAX = 4_096  # of 32 bytes; more than a site's names and words ever need
 PICTURE_SIZE = WIDTH * HEIGHT // 8
@@ -64,11 +65,10 @@ class Raster:
         room = (size // 2 * width(char), size)
         font = self._fonts[size]
         left, _, right, _ = (round(edge) for edge in font.getbbox(char))
-        ascent, descent = font.getmetrics()
         ink = max(right - left, 1)
         cell = Image.new("L", (max(ink, room[0]), size))
-        at = ((cell.width - ink) // 2 - left, (size - ascent - descent) // 2)
-        ImageDraw.Draw(cell).text(at, char, fill=255, font=font)
+        at = ((cell.width - ink) // 2 - left, round(size * BASELINE))
+        ImageDraw.Draw(cell).text(at, char, fill=255, font=font, anchor="ls")
         if ink > room[0]:  # of a font whose Latin letters are wider than half a Hanzi
             cell = cell.resize(room)
         return cell.point(lambda value: 255 if value > THRESHOLD else 0).convert("1")
