@@ -8,7 +8,7 @@ are known by their number alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -27,6 +27,10 @@ from swipe.kinds import PROVEN_TYPES, EventType
 ASK_REASON = "taps missing"
 # Verdicts under which the card's counter is the card's own word.
 _TRUE = (int(Verdict.OK), int(Verdict.UNKNOWN_PSAM), int(Verdict.PSAM_ORDER))
+_TAPS = sa.and_(StoredEvent.type.in_(sorted(PROVEN_TYPES)), StoredEvent.verdict.in_(_TRUE))
+_ENTRIES = sa.and_(
+    StoredEvent.type == EventType.RECOVERED, StoredEvent.verdict == int(Verdict.SYSTEM)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +60,21 @@ class CardHoles:
 def holes(session: Session, asns: Sequence[str] | None = None) -> list[CardHoles]:
     """Return the cards with taps missing, or recovered from a log; of all cards or of some."""
     found = []
-    for asn, rows in _by_card(session, asns):
-        known = {ctr for ctr, is_log in rows if not is_log}
-        recovered = {ctr for ctr, is_log in rows if is_log} - known
-        if not known:
-            continue
+    for asn in _suspects(session, asns):
+        known, entries = _counters(session, asn)
+        recovered = entries - known
         newest = max(known)
         lost = [ctr for ctr in range(newest) if ctr not in known and ctr not in recovered]
-        if lost or recovered:
-            floor = newest - LOG_RECORDS + 1
-            found.append(
-                CardHoles(
-                    asn,
-                    newest,
-                    tuple(ctr for ctr in lost if ctr >= floor),
-                    tuple(ctr for ctr in lost if ctr < floor),
-                    tuple(sorted(recovered)),
-                )
+        floor = newest - LOG_RECORDS + 1
+        found.append(
+            CardHoles(
+                asn,
+                newest,
+                tuple(ctr for ctr in lost if ctr >= floor),
+                tuple(ctr for ctr in lost if ctr < floor),
+                tuple(sorted(recovered)),
             )
+        )
     return found
 
 
@@ -87,32 +88,26 @@ def ask(session: Session, bench: Bench, found: Sequence[CardHoles], actor: str) 
     return asked
 
 
-def _by_card(
-    session: Session, asns: Sequence[str] | None
-) -> Iterator[tuple[str, list[tuple[int, bool]]]]:
-    """Give each card's counters, with whether they come from its log."""
-    taps = sa.and_(StoredEvent.type.in_(sorted(PROVEN_TYPES)), StoredEvent.verdict.in_(_TRUE))
-    logs = sa.and_(
-        StoredEvent.type == EventType.RECOVERED, StoredEvent.verdict == int(Verdict.SYSTEM)
-    )
+def _suspects(session: Session, asns: Sequence[str] | None) -> list[str]:
+    """Return the cards with fewer taps than their counter says, counted by the database."""
+    counters = sa.func.count(sa.distinct(StoredEvent.card_ctr))
     statement = (
-        sa.select(StoredEvent.card_asn, StoredEvent.type, StoredEvent.card_ctr, StoredEvent.raw)
-        .where(sa.or_(taps, logs), StoredEvent.card_asn.is_not(None))
+        sa.select(StoredEvent.card_asn)
+        .where(_TAPS, StoredEvent.card_asn.is_not(None))
+        .group_by(StoredEvent.card_asn)
+        .having(counters <= sa.func.max(StoredEvent.card_ctr))
         .order_by(StoredEvent.card_asn)
     )
     if asns is not None:
         statement = statement.where(StoredEvent.card_asn.in_(asns))
-    current: str | None = None
-    rows: list[tuple[int, bool]] = []
-    for asn, kind, counter, raw in session.execute(statement):
-        if current is not None and asn != current:
-            yield current, rows
-            rows = []
-        current = asn
-        is_log = kind == EventType.RECOVERED
-        rows.append((log_counter(raw) if is_log else counter, is_log))
-    if current is not None:
-        yield current, rows
+    return [asn for asn in session.scalars(statement) if asn is not None]
+
+
+def _counters(session: Session, asn: str) -> tuple[set[int], set[int]]:
+    """Return a card's counters: of taps with their proof, and of entries of its log."""
+    taps = sa.select(StoredEvent.card_ctr).where(_TAPS, StoredEvent.card_asn == asn)
+    entries = sa.select(StoredEvent.raw).where(_ENTRIES, StoredEvent.card_asn == asn)
+    return set(session.scalars(taps)), {log_counter(raw) for raw in session.scalars(entries)}
 
 
 def log_counter(raw: bytes) -> int:
