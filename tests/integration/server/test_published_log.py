@@ -226,14 +226,13 @@ def test_the_files_are_served_as_they_are(served: tuple[Rig, Path]) -> None:
     rig, folder = served
     client = rig.app(folder).test_client()
 
-    head = client.get("/log/checkpoint")
-    tile = client.get("/log/tile/0/000")
-    entries = client.get("/log/tile/entries/000")
-
-    assert head.data == (folder / "log" / "checkpoint").read_bytes()
-    assert head.content_type == "text/plain; charset=utf-8"
-    assert len(tile.data) == 8192
-    assert "immutable" in tile.headers["Cache-Control"]
-    assert len(tiles.unbundle(entries.data, "x")) == 256
+    with client.get("/log/checkpoint") as head:
+        assert head.data == (folder / "log" / "checkpoint").read_bytes()
+        assert head.content_type == "text/plain; charset=utf-8"
+    with client.get("/log/tile/0/000") as tile:
+        assert len(tile.data) == 8192
+        assert "immutable" in tile.headers["Cache-Control"]
+    with client.get("/log/tile/entries/000") as entries:
+        assert len(tiles.unbundle(entries.data, "x")) == 256
     for path in ("/log/tile/0/999", "/log/.lock", "/log/tile/../checkpoint", "/log/tile/0/0"):
         assert client.get(path).status_code == 404
