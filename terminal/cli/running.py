@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,10 @@ from card.readers import open_reader
 from terminal.cli.session import Session, passphrase
 from terminal.config import Config
 from terminal.decommission import Decommissioned, is_ended
+from terminal.devices.mirror import Mirror
 from terminal.devices.opening import open_devices
+from terminal.devices.raster import Raster
+from terminal.display import Display
 from terminal.files import JOURNAL
 from terminal.journal import read_only
 from terminal.links import open_transport
@@ -27,8 +31,9 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 @click.command()
 @click.option("--verbose", "-v", is_flag=True, help="log every tap")
+@click.option("--mirror", is_flag=True, help="draw the displays in this window, byte for byte")
 @click.pass_obj
-def run(session: Session, *, verbose: bool) -> None:
+def run(session: Session, *, verbose: bool, mirror: bool) -> None:
     """Wait for cards until SIGTERM or Ctrl-C.
 
     Example: yika-terminal --config gate.toml run
@@ -44,7 +49,7 @@ def run(session: Session, *, verbose: bool) -> None:
         psam=open_psam(config.reader.psam, passphrase(config), known),
         transport=open_transport(config.server),
         quick=open_transport(config.server, QUICK_S),
-        display=devices.display,
+        display=_mirrored(config, devices.display) if mirror else devices.display,
         keypad=devices.keypad,
         printer=devices.printer,
         scanner=devices.scanner,
@@ -56,6 +61,12 @@ def run(session: Session, *, verbose: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: program.stop())
     program.run()
+
+
+def _mirrored(config: Config, display: Display) -> Display:
+    """Draw what the display shows in this window too, the bitmap if its font is there."""
+    font = Path(config.display.font)
+    return Mirror(display, sys.stdout, Raster(font) if font.exists() else None)
 
 
 def _known_psam(config: Config) -> bytes:
