@@ -62,7 +62,7 @@ class DisplaySection:
 
 @dataclass(frozen=True, slots=True)
 class SounderSection:
-    """Buzzer and lights of the box itself: an input device, and a folder of the LED class."""
+    """Buzzer and lights of the box: an input device, and a prefix in the LED class."""
 
     device: str = "none"
     leds: str = "none"

@@ -131,7 +131,8 @@ def _answer(line: SerialLine) -> int | None:
     return None
 
 
-def _slip(text: bytes) -> Slip | None:
+def read_slip_line(text: bytes) -> Slip | None:
+    """Read one line of standard input; None for what is no slip."""
     try:
         document = json.loads(text)
         lines = tuple(str(line) for line in document["lines"])
@@ -154,7 +155,7 @@ def main() -> None:
                 return
             *lines, buffer = (buffer + data).split(b"\n")
             for line in lines:
-                slip = _slip(line)
+                slip = read_slip_line(line)
                 if slip is not None:
                     printer.waiting.append((now_s, slip))
         for word in printer.turn(now_s):
