@@ -31,6 +31,7 @@ CREDITED = "credited"
 class IntervalRow:
     """One service; `start` and `end` are wall times of the site."""
 
+    id: int
     day: date
     site: Name | None
     activity: Name | None
@@ -180,6 +181,7 @@ def _notes(session: Session, found: Collection[ServiceInterval]) -> dict[int, st
 def _row(row: ServiceInterval, places: Places, closing: Closing, note: str) -> IntervalRow:
     zone = places.zone(row.site)
     return IntervalRow(
+        id=row.id,
         day=row.service_day,
         site=places.site(row.site),
         activity=places.activity(row.activity),

@@ -17,11 +17,12 @@ from server.portal.views import (
     headers,
     me,
     phone,
+    requests,
     site,
     staff,
 )
 
-PARTS = (front, me, phone, site, staff)
+PARTS = (front, me, phone, requests, site, staff)
 
 
 def register(app: OpenAPI) -> None:

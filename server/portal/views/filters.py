@@ -29,6 +29,28 @@ STATES = {
     "replaced": N_("replaced"),
 }
 
+TRANSFERS = {
+    "service": N_("service"),
+    "opening": N_("brought along"),
+    "award": N_("award"),
+    "gift": N_("gift"),
+    "redeem": N_("redeemed"),
+    "expiry": N_("expired"),
+    "hold": N_("on hold"),
+    "post": N_("from a hold"),
+    "void": N_("hold given back"),
+    "lapse": N_("hold lapsed"),
+    "reversal": N_("taken back"),
+}
+ASKED = {
+    "missed": N_("missed tap"),
+    "dispute": N_("dispute"),
+    "open": N_("waits for an answer"),
+    "accepted": N_("accepted"),
+    "refused": N_("refused"),
+    "withdrawn": N_("withdrawn"),
+}
+
 
 def day(moment: date) -> str:
     """Return a date as 2026年11月21日 or 21 Nov 2026."""
@@ -65,6 +87,16 @@ def state(word: str) -> str:
     return str(gettext(STATES[word])) if word in STATES else word
 
 
+def transfer(kind: str) -> str:
+    """Return a kind of transfer in the reader's language."""
+    return str(gettext(TRANSFERS[kind])) if kind in TRANSFERS else kind
+
+
+def asked(word: str) -> str:
+    """Return a kind or state of a request in the reader's language."""
+    return str(gettext(ASKED[word])) if word in ASKED else word
+
+
 def grouped(number: int) -> str:
     """Return a whole number with separators.
 
@@ -78,6 +110,7 @@ def init_app(app: Flask) -> None:
     """Give the templates these filters."""
     app.jinja_env.filters.update(
         ago=ago,
+        asked=asked,
         clock=clock,
         coins=coins,
         day=day,
@@ -86,5 +119,6 @@ def init_app(app: Flask) -> None:
         month=month,
         name=name,
         state=state,
+        transfer=transfer,
         weekday=weekday,
     )

@@ -36,6 +36,10 @@ PASSWORD_ENTRY = ("portal.password", N_("Change password"))
 SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.site": "portal.own_site",
     "portal.exception": "portal.own_site",
+    "portal.site_requests": "portal.own_site",
+    "portal.explanation": "portal.my_hours",
+    "portal.account": "portal.my_hours",
+    "portal.my_requests": "portal.my_hours",
     "portal.terminal": "portal.terminals",
     "portal.volunteer": "portal.volunteers",
     "portal.card_lost": "portal.volunteers",

@@ -24,15 +24,18 @@ OWN = {"/password", "/sign-out"}
 SITE = {
     "/sites/<int:site_id>",
     "/sites/<int:site_id>/exceptions/<int:exception_id>",
+    "/sites/<int:site_id>/requests",
 }
+MINE = {"/me", "/me/account", "/me/requests", "/me/services/<int:interval_id>", "/me/stats"}
 DESK = {
     "/terminals",
+    "/terminals/<int:terminal_id>",
     "/volunteers",
     "/volunteers/<int:volunteer_id>",
     "/volunteers/<int:volunteer_id>/cards/<int:card_id>/lost",
 }
 MATRIX = {
-    "zhang": OWN | {"/me", "/me/phone", "/me/stats"},
+    "zhang": OWN | MINE | {"/me/phone"},
     "leader": OWN | SITE | {"/site"},
     "staff": OWN | DESK,
     "admin": OWN | DESK | SITE | {"/sites"},
@@ -47,6 +50,8 @@ def address_of(visitor: Visitor, rule: str) -> str:
         rule.replace("<int:site_id>", str(ids["care"]))
         .replace("<int:exception_id>", str(ids["exception-wang"]))
         .replace("<int:volunteer_id>", str(ids["li"]))
+        .replace("<int:interval_id>", "1")
+        .replace("<int:terminal_id>", "1")
         .replace("<int:card_id>", str(ids["card-li"]))
     )
 

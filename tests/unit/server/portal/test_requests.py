@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hours explain themselves, the account is shown, requests are filed and answered."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from server.reconciliation.models import Correction, HoursRequest, ServiceInterval
+from tests.unit.server.portal.conftest import Visitor
+from tests.unit.server.portal.scene import Scene
+
+
+def interval_of(scene: Scene, name: str) -> int:
+    """Return a current interval of somebody of the town."""
+    with scene.database.reading() as session:
+        return (
+            session.scalars(
+                sa.select(ServiceInterval.id)
+                .where(ServiceInterval.person == scene.ids[name], ServiceInterval.current)
+                .order_by(ServiceInterval.id)
+            ).first()
+            or 0
+        )
+
+
+def test_a_service_explains_itself(visitor: Visitor, scene: Scene) -> None:
+    """The page names rules, version and state; somebody else's service is not found."""
+    visitor.come_as("zhang")
+    text = visitor.get(f"/me/services/{interval_of(scene, 'zhang')}").text
+
+    assert "这段时间为何这样计" in text
+    assert "规则版本" in text
+    assert visitor.get(f"/me/services/{interval_of(scene, 'li')}").status_code == 404
+
+
+def test_the_account_shows_its_lines(visitor: Visitor) -> None:
+    """Balance, coins and the transfers behind them are there."""
+    visitor.come_as("zhang")
+    text = visitor.get("/me/account").text
+
+    for part in ("7:27", "89.4", "服务"):
+        assert part in text
+
+
+def test_a_request_is_filed_and_answered(visitor: Visitor, scene: Scene) -> None:
+    """A dispute is filed, the leader refuses it with a reason, the volunteer reads it."""
+    visitor.come_as("zhang")
+    number = interval_of(scene, "zhang")
+    filed = visitor.send("/me/requests", interval=str(number), text="少了一个小时")
+    assert filed.status_code == 302
+    visitor.come_as("leader")
+    with scene.database.reading() as session:
+        asked, site = session.execute(sa.select(HoursRequest.id, HoursRequest.site)).one()
+    answer = {"number": str(asked), "decision": "refuse", "reason": "当天十二点离开"}
+    assert visitor.send(f"/sites/{site}/requests", **answer).status_code == 302
+    visitor.come_as("zhang")
+
+    assert "当天十二点离开" in visitor.get("/me/requests").text
+    with scene.database.reading() as session:
+        assert session.scalars(sa.select(Correction.id)).all() == []
+
+
+def test_a_request_without_words_is_refused(visitor: Visitor, scene: Scene) -> None:
+    """Too short a text comes back with what is missing."""
+    visitor.come_as("zhang")
+    asked = {"interval": str(interval_of(scene, "zhang")), "text": "短"}
+    answered = visitor.send("/me/requests", **asked)
+
+    assert answered.status_code == 422
+    assert "请写明情况" in answered.text
