@@ -17,6 +17,7 @@ from server.people.services import CardReport, report_card
 from server.phone_cards.models import TokenIssued
 from server.phone_cards.proofs import later_uses, weigh
 from server.phone_cards.services import ALIVE_MAX, KEEP_UNUSED_S, Code, Signer, issue_code
+from server.reconciliation.loading import load
 from swipe.arrays import view
 from swipe.event import Event, sign
 from swipe.kinds import CardKind, CgType, EventType, Flag
@@ -195,6 +196,10 @@ def test_a_screenshot_at_two_terminals_counts_once(rig: Rig, order: tuple[int, i
 
     with rig.database.reading() as session:
         assert later_uses(session, {code.token.asn.hex()}) == {(other.terminal_id, 1)}
+        people = list(session.scalars(sa.select(Volunteer.id)))
+        taps = load(session, people).history.taps
+    proven = [int(tap["proof"]) & Proof.TOKEN for tap in taps]
+    assert sorted(proven) == [0, Proof.TOKEN]
 
 
 def test_the_same_event_again_is_no_second_use(rig: Rig) -> None:
