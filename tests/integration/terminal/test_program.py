@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,10 +28,11 @@ from terminal.screen import Led, Tone
 from terminal.transport import HttpTransport
 from tests.factories import UTC_S, make_identity
 from tests.integration.terminal.bench import Bench, asn, issue, software_psam
-from tests.integration.terminal.devices import HandKeypad, HandReader, Memory
+from tests.integration.terminal.devices import WAIT_S, HandKeypad, HandReader, Memory
 from tests.integration.terminal.office import SITE_JSON, Office, Refusal
 
 JOIN_S = 10.0
+POLL_S = 0.02
 
 
 class Running:
@@ -70,9 +72,7 @@ class Running:
         self._thread.join(JOIN_S)
         assert not self._thread.is_alive()
 
-    def tap(
-        self, card: VirtualCard, text: str, *, seconds: float = 5, idle: str = "请刷卡"
-    ) -> str:
+    def tap(self, card: VirtualCard, text: str, *, seconds: float = 5, idle: str = "请刷卡") -> str:
         """Lay a card down, wait for the answer, take it away, and let time pass."""
         before = self.display.count
         self.reader.lay(card)
@@ -81,6 +81,13 @@ class Running:
         self.bench.clock.advance(seconds)
         self.display.wait_for(idle, before)
         return shown
+
+    def wait_for_events(self, kind: EventType, count: int) -> None:
+        """Wait until the journal file has so many events of a type."""
+        limit = time.monotonic() + WAIT_S
+        while sum(event.type == kind for event in self.bench.events()) < count:
+            assert time.monotonic() < limit, f"never {count} events {kind.name}"
+            time.sleep(POLL_S)
 
     def press(self, key: Key, text: str) -> str:
         """Press a key and wait for its answer."""
@@ -302,10 +309,9 @@ def test_notices_come_into_use(running: Running, store: FileKeyStore) -> None:
     ]
     office.config = ConfigNotice(5, json.dumps(document).encode())
     running.tap(issue(store, 2), "签到 IN        ")
-    before = running.display.count
     running.press(Key.SETTLE, "正在结算")
     running.bench.clock.advance(5)
-    running.display.wait_for("待传0", before)
+    running.wait_for_events(EventType.CONFIG, 3)
     shown = running.tap(issue(store, 1), "此卡已挂失")
     events = running.bench.events()
     configs = [payloads.parse(e.type, e.payload) for e in events if e.type == EventType.CONFIG]
@@ -314,7 +320,9 @@ def test_notices_come_into_use(running: Running, store: FileKeyStore) -> None:
     assert [(c["kind"], c["cfg_ver"], c["hot_ver"]) for c in configs] == [
         (3, 0, 0), (1, 5, 0), (2, 5, 7),
     ]  # fmt: skip
-    assert (events[-1].hot_ver, events[-1].activity) == (7, 31)
+    tap = next(event for event in events if event.card_asn == asn(1))
+
+    assert (tap.hot_ver, tap.activity) == (7, 31)
 
 
 @pytest.mark.parametrize("name", [HOTLIST, CONFIG])
