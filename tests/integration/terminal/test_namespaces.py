@@ -31,7 +31,7 @@ from tests.factories import PASSPHRASE
 from tests.integration.server.test_suites import Post, make_post
 from tests.integration.terminal.bench import keys_in
 
-CUTS = int(os.environ.get("YIKA_LINK_CUTS", "10"))
+CUTS = int(os.environ.get("YIKA_LINK_CUTS", "6"))
 SERVER_IP, TERMINAL_IP, PORT = "10.77.31.1", "10.77.31.2", 8443
 START_S = 60.0
 END_S = 60.0
