@@ -15,6 +15,7 @@ from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN
 
 Step = dict[str, Any]
 FILE_SIZE_MAX = 4 * 1024 * 1024  # a history is some kilobytes
+SHORT = (4, 12)  # in the suite
 LENGTH = (10, 30)  # steps of one history
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 MOMENTS_OF_TAP = 60  # a tap has about so many moments at which the power can fail
@@ -44,8 +45,8 @@ class History:
         return cls(document["setup"], tuple(document["steps"]))
 
 
-def make(seed: int) -> History:
-    """Make the history of a seed, always the same one."""
+def make(seed: int, lengths: tuple[int, int] = LENGTH) -> History:
+    """Make the history of a seed, always the same one for the same bounds of its length."""
     dice = random.Random(seed)  # noqa: S311 - dice, no secrets
     setup = {
         "r": dice.getrandbits(32),
@@ -55,7 +56,7 @@ def make(seed: int) -> History:
     }
     if dice.random() < GPS:
         setup["gps_s"] = dice.choice((-1, 1)) * dice.randint(5, 86_400)
-    length = dice.randint(*LENGTH)
+    length = dice.randint(*lengths)
     steps: list[Step] = []
     # What makes a terminal lose its own past waives much of what can be asked of it afterwards.
     harsh = dice.random() < HARSH
@@ -208,20 +209,29 @@ def _disk(dice: random.Random) -> list[Step]:
     box = _box(dice)
     fault: Step = {"do": "disk", "box": box}
     if dice.random() < 0.5:
-        fault["room"] = dice.randrange(900)
+        # Often just enough for an INTENT and not for its event.
+        fault["room"] = dice.randrange(170, 235) if dice.random() < 0.5 else dice.randrange(900)
     else:
         fault |= {"syncs": dice.randint(1, 3), "keeps": dice.random() < 0.5}
     steps = [fault, _tap(dice, box=box)]
     if dice.random() < 0.4:
         steps.append({"do": "cut", "box": box})
-    return [*steps, {"do": "disk", "box": box}, _start(dice, box)]
+    steps.append({"do": "disk", "box": box})
+    if dice.random() < 0.5:
+        steps.append({"do": "key", "box": box, "key": dice.choice(("IN", "OUT", "SETTLE"))})
+    return [*steps, _start(dice, box)]
 
 
 def _list(dice: random.Random) -> list[Step]:
     box, card = _box(dice), dice.randrange(len(OWNERS))
     first: Step = {"do": "list", "card": card}
     steps = [first, _tap(dice, box=box), _sync(dice, box=box, faults=[])]
-    if dice.random() < 0.6:
+    kind = dice.random()
+    if kind < 0.35:  # an older list comes back with an older file
+        steps += [{"do": "image", "box": box}, first, _tap(dice, box=box)]
+        steps += [_sync(dice, box=box, faults=[])]
+        steps += [{"do": "rollback", "box": box, "files": ["hotlist"]}, _start(dice, box)]
+    elif kind < 0.8:
         old = [dice.choice(("", "", "replay")), dice.choice(("replay", "forged", "replay"))]
         more: Step = {"do": "list", "card": dice.randrange(len(OWNERS))}
         steps += [more, _tap(dice, box=box), _sync(dice, box=box, faults=["", *old])]

@@ -13,7 +13,7 @@ import structlog
 
 from hardware_mocks.world import finish, secrecy
 from hardware_mocks.world.faults import PowerCut, Violation
-from hardware_mocks.world.history import History, Step, make
+from hardware_mocks.world.history import LENGTH, History, Step, make
 from hardware_mocks.world.world import World
 
 SHRINK_MAX = 400  # histories tried to make one shorter
@@ -67,10 +67,12 @@ def _play(history: History, figures: Figures) -> None:
         figures.counted += world.counted
 
 
-def search(seeds: Sequence[int] | range, figures: Figures) -> Iterator[Finding]:
+def search(
+    seeds: Sequence[int] | range, figures: Figures, lengths: tuple[int, int] = LENGTH
+) -> Iterator[Finding]:
     """Play the history of each seed; yield what is found, unshortened."""
     for seed in seeds:
-        found = play(make(seed), figures)
+        found = play(make(seed, lengths), figures)
         if found is not None:
             yield Finding(found.rule, found.fact, found.history, seed)
 

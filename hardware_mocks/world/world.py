@@ -47,6 +47,8 @@ class World:
         self.images: dict[int, Image] = {}
         self.older_psams: dict[int, int] = {}
         self.counted: Counter[str] = Counter()
+        # One in four is asked everything at its end, the others what costs little.
+        self.thorough = setup["r"] % 4 == 0
         self.used: set[int] = set()
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
