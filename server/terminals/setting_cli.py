@@ -21,7 +21,9 @@ staff_option = click.option("--by", "actor", required=True, help="staff user who
 site_option = click.option("--site", "site_id", type=int, required=True, help="number of the site")
 
 
-@click.group()
+@click.group(
+    epilog=example("yika-server terminal operator add 59490000000000000017 李 --site 1 --by li")
+)
 def operator() -> None:
     """操作员 Who may sign on at a site's terminals."""
 
@@ -98,7 +100,7 @@ def operator_list(console: Console, site_id: int, as_json: bool) -> None:
     show({"operators": rows}, text, as_json=as_json)
 
 
-@click.group()
+@click.group(epilog=example("yika-server terminal message add 停电 'No power' --site 1 --by li"))
 def message() -> None:
     """留言 What the displays of a site say besides."""
 
