@@ -100,7 +100,7 @@ def operator_list(console: Console, site_id: int, as_json: bool) -> None:
     show({"operators": rows}, text, as_json=as_json)
 
 
-@click.group(epilog=example("yika-server terminal message add 停电 'No power' --site 1 --by li"))
+@click.group(epilog=example("yika-server terminal message list --site 1 --json"))
 def message() -> None:
     """留言 What the displays of a site say besides."""
 
