@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
-from server.reconciliation import clock, credit, judging, lines, ordering, pairing
+from server.reconciliation import (
+    clock,
+    credit,
+    faults,
+    guarding,
+    judging,
+    lines,
+    ordering,
+    pairing,
+)
 from server.reconciliation import desk as desk_module
 from server.reconciliation.credit import (
     adopt_corrections,
     credit_minutes,
-    hold_minor,
     list_drafts,
     list_sheets,
     mark_repeated,
@@ -17,6 +25,7 @@ from server.reconciliation.credit import (
     write_intervals,
 )
 from server.reconciliation.desk import DRAFTS, ENTRIES, EXCEPTIONS, LOUD, PERSON, Desk
+from server.reconciliation.guarding import hold_minor
 from server.reconciliation.lines import build_line
 from server.reconciliation.ordering import sort_card
 from server.reconciliation.pairing import judge_travel, merge_lines, pair_line
@@ -81,7 +90,7 @@ def pair_person(desk: Desk) -> None:
     pair_line(desk, cards)
 
 
-_MODULES = (clock, ordering, desk_module, judging, lines, pairing, credit)
+_MODULES = (clock, ordering, desk_module, judging, lines, faults, pairing, guarding, credit)
 # What the compiler is told before it meets the entries. HOT is called for every tap: inlined.
 HOT = tuple(helper for module in _MODULES for helper in module.HOT)
 HELPERS = (

@@ -12,23 +12,17 @@ from server.reconciliation.arrays import (
     CREDITED,
     EXCEPTION,
     GRADE_B,
-    HELD,
     OPEN,
     ZERO,
     Row,
 )
 from server.reconciliation.codes import AUTO, GUARDIAN, IN, OUT, PRESENCE, SWITCH
 from server.reconciliation.desk import (
-    AFTER_REVOCATION,
     COUNTER_GAP,
-    DISORDER,
     DOUBLE,
     DRAFTS,
     ENTRIES,
-    EXPIRED,
     FOREIGN,
-    FORKED,
-    HOTLISTED,
     IN_AGAIN,
     IN_NEXT_DAY,
     LATE_OUT,
@@ -40,14 +34,11 @@ from server.reconciliation.desk import (
     NO_CLOCK,
     NO_PLAN,
     PAIRED,
-    QUARANTINE,
-    REVOKED,
     SHORT,
     SWITCHED,
     TRAVELLED,
     TWO_CARDS,
     TWO_SITES,
-    UNPROVEN,
     Desk,
     apart_m2,
     decision_on,
@@ -56,20 +47,8 @@ from server.reconciliation.desk import (
     service_day,
     set_at,
 )
+from server.reconciliation.faults import FAULTS, fault_state, main_fault
 
-# What keeps a tap from being credited whatever its partner is.
-FAULTS = (
-    FORKED | UNPROVEN | HOTLISTED | REVOKED | DISORDER | EXPIRED | QUARANTINE
-    | LOGGED | AFTER_REVOCATION
-)  # fmt: skip
-# What keeps an interval from being credited and no tap of it.
-SPAN_FAULTS = COUNTER_GAP | FOREIGN
-# Every fault with the rule it is listed under, the gravest first.
-GRAVITY = (
-    (FORKED, 3), (HOTLISTED, 33), (EXPIRED, 59), (REVOKED, 34), (AFTER_REVOCATION, 57),
-    (QUARANTINE, 27), (DISORDER, 53), (UNPROVEN, 32), (LOGGED, 37), (FOREIGN, 19),
-    (COUNTER_GAP, 28),
-)  # fmt: skip
 # Half way round the Earth: nobody is farther away than that.
 FARTHEST_M = 20_000_000
 MS_PER_HOUR_BY_KM = 3_600
@@ -257,29 +236,6 @@ def list_orphan(desk: Desk, entry: Row, last_out: int) -> None:
         raise_exception(desk, 11, entry["row"], desk.line[last_out]["row"])
     else:
         raise_exception(desk, 10, entry["row"], -1)
-
-
-def main_fault(marks: int) -> int:
-    """Return the gravest rule that keeps a tap from being credited, 0 if none does.
-
-    >>> main_fault(HOTLISTED | DISORDER), main_fault(QUARANTINE), main_fault(LOGGED)
-    (33, 27, 37)
-    """
-    if not marks & (FAULTS | SPAN_FAULTS):
-        return 0
-    for bit, rule in GRAVITY:
-        if marks & bit:
-            return rule
-    return 0
-
-
-def fault_state(desk: Desk, rule: int, end_ms: int) -> int:
-    """Return the state of an interval under a fault: final, waiting for records, or for people."""
-    if rule in (33, 59):
-        return ZERO
-    if rule == 28 and desk.as_of_ms - end_ms >= desk.policy.gap_wait_ms:
-        return EXCEPTION  # whoever has the missing record is lost
-    return HELD if rule in (27, 28) else EXCEPTION
 
 
 def close(desk: Desk, opened: int, position: int, kind: int) -> None:
@@ -495,7 +451,6 @@ HOT = (
     take_tap,
     open_for,
     too_long,
-    main_fault,
     close,
     span_rules,
     settle_draft,
@@ -512,7 +467,6 @@ HELPERS = (
     pair_line,
     note_presence,
     list_orphan,
-    fault_state,
     within_plan,
     leave_open,
     overdue,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -23,46 +22,16 @@ from tests.unit.server.reconciliation.reference import (
     Reference,
     Tap,
 )
+from tests.unit.server.reconciliation.reference_stay import (
+    Stay,
+    boot_of,
+    gravest,
+    length,
+    without,
+)
 
 LEADERS = {10, 11, 12, 13, 19, 20, 27, 28, 31, 32, 34, 36, 37, 42, 52, 53, 57}
 MINUTE = 60_000
-
-
-@dataclass(eq=False)
-class Stay:
-    """A draft interval."""
-
-    first: Tap | None
-    last: Tap | None
-    start: int
-    end: int
-    rules: set[Any] = field(default_factory=set)
-    grade: int = 2
-    state: str = "exception"
-    raises: int = 0
-    other: int = -1
-    proposal: tuple[int, int] = (0, 0)
-    plan: int = 0
-    limit: int | None = None
-    correction: dict[str, int] | None = None
-    minutes: int = 0
-    alone: int = -1  # the one row of an approved single tap
-    alone_in: bool = False
-    activity: int = -1
-    settings: dict[str, int] = field(default_factory=dict)
-    set_of: tuple[int, ...] = ()
-    counts: int | None = None  # rule 52: only from here on
-    present: int = 0
-
-    def in_row(self) -> int:
-        if self.first:
-            return self.first.event.row
-        return self.alone if self.alone_in else -1
-
-    def out_row(self) -> int:
-        if self.last:
-            return self.last.event.row
-        return -1 if self.alone_in else self.alone
 
 
 class Case:
@@ -584,35 +553,6 @@ def derive(world: Reference, person: int) -> Case:
                 case.ask_guardian(stay, beside)
     case.finish()
     return case
-
-
-def boot_of(tap: Tap) -> tuple[int, int]:
-    """Return what has one running clock."""
-    return tap.event.terminal, tap.event.boot
-
-
-def gravest(rules: set[Any]) -> int:
-    """Return the gravest rule that keeps a tap from being credited, 0 if none does."""
-    names = {"quarantine": 27, "unproven": 32, "foreign": 19}
-    for rule in (3, 33, 59, 34, 57, "quarantine", 53, "unproven", 37, "foreign", 28):
-        if rule in rules:
-            return names.get(rule, rule)
-    return 0
-
-
-def without(spans: list[tuple[int, int]], covered: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return what is left of spans once others are taken away."""
-    for low, high in covered:
-        parts = []
-        for start, end in spans:
-            parts += [(start, min(end, low)), (max(start, high), end)]
-        spans = [(start, end) for start, end in parts if start < end]
-    return spans
-
-
-def length(spans: list[tuple[int, int]]) -> int:
-    """Return the length of disjoint spans."""
-    return sum(end - start for start, end in spans)
 
 
 def reconcile(
