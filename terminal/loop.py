@@ -256,6 +256,9 @@ class Loop:
 
     def _place(self) -> None:
         """Take the place from the GPS where the configuration has none; its time sets nothing."""
+        receipt = self._station.journal.state.receipt
+        if receipt is not None:  # a receiver that tells an earlier time tells a wrong place too
+            self._parts.gps.not_before(receipt.srv_utc_ms // 1000)
         fix = self._parts.gps.fix()
         chain = self._station.chain
         if fix is None or not (self._placeless or self._placed):

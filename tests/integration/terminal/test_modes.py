@@ -13,7 +13,8 @@ from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.kinds import EventType, Flag, OutageKind, RejectReason
 from terminal.courier import Standing
-from terminal.devices.protocols import DeviceState
+from terminal.devices.absent import NoGps
+from terminal.devices.protocols import DeviceState, Fix
 from terminal.policy import Mode
 from tests.integration.terminal.bench import Bench, asn, issue
 from tests.integration.terminal.post import (
@@ -64,6 +65,30 @@ def test_failed_printer_stops_nobody(post: Post, store: FileKeyStore) -> None:
     assert post.payload(EventType.OUTAGE)["failed"] & (1 << OutageKind.PRINTER)
     assert any("打印机故障 paper-out" in text for text in seen)
     assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+
+
+class Receiver(NoGps):
+    """A GPS receiver that is sure of a place, and three hours wrong."""
+
+    def __init__(self, utc_s: int) -> None:
+        self.proposal = Fix(225_431_000, 1_140_579_000, utc_s, 8, 9)
+
+    def fix(self) -> Fix | None:
+        """Propose the place."""
+        return self.proposal
+
+
+def test_gps_proposes_a_place_and_sets_no_time(post: Post, store: FileKeyStore) -> None:
+    """A tap carries the receiver's place, and the terminal's own second, hours from the GPS's."""
+    now_s = post.bench.clock.utc_ms() // 1000
+    post.parts.gps = Receiver(now_s + 3 * 3600)
+    post.turn()
+    post.tap(issue(store, VOLUNTEER))
+    (event,) = post.events(EventType.IN)
+
+    assert (event.lat, event.lon) == (225_431_000, 1_140_579_000)
+    assert abs(event.utc_s - post.bench.clock.utc_ms() // 1000) <= 1
+    assert not post.events(EventType.TIME_SET)
 
 
 def test_operator_signs_on_with_card_and_pin(post: Post, store: FileKeyStore) -> None:
