@@ -80,9 +80,7 @@ def core_digests(events: EventArray, suite: Suite = Suite.ED25519) -> Bytes2d:
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 8)
 
 
-def chain_ok(
-    events: EventArray, prev: bytes | None = None, suite: Suite = Suite.ED25519
-) -> Mask:
+def chain_ok(events: EventArray, prev: bytes | None = None, suite: Suite = Suite.ED25519) -> Mask:
     """Say of each event whether its ``prev`` is the hash of the one before.
 
     ``prev`` is what the first must carry; without it the first is taken as right.

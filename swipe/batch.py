@@ -181,9 +181,7 @@ def split(body: bytes) -> tuple[BatchHeader, EventArray]:
     return header, arrays.view(body[HEADER_SIZE:])
 
 
-def faults(
-    header: BatchHeader, events: EventArray, suite: Suite = Suite.ED25519
-) -> list[str]:
+def faults(header: BatchHeader, events: EventArray, suite: Suite = Suite.ED25519) -> list[str]:
     """Name what in the header does not fit the events: fields, in the header's order.
 
     An empty list means that head and root bind these very bytes, so that a valid header signature
