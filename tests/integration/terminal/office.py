@@ -145,6 +145,13 @@ class Office:
         )
         return self.forge(receipt.sign(self.lie(honest), self.identity).to_bytes())
 
+    def fetch(self, path: str, authorization: str) -> bytes | Refusal:
+        """Answer a GET: published keys to anybody, notices to the terminal."""
+        if path == "/.well-known/yika-keys.json":
+            return self.keys()
+        found = GET_PATH.fullmatch(path)
+        return self.get(path, found[2], authorization) if found else Refusal(404)
+
     def get(self, path: str, name: str, authorization: str) -> bytes | Refusal:
         """Return a notice to whoever signed for it."""
         utc_ms, _, signature = authorization.removeprefix("Yika-Terminal ").partition(".")
@@ -207,13 +214,8 @@ def _handler_of(office: Office) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Give a notice."""
-            found = GET_PATH.fullmatch(self.path)
-            authorization = self.headers.get("Authorization", "")
             self._body()
-            if self.path == "/.well-known/yika-keys.json":
-                self._answer(office.keys())
-                return
-            self._answer(office.get(self.path, found[2], authorization) if found else Refusal(404))
+            self._answer(office.fetch(self.path, self.headers.get("Authorization", "")))
 
         def do_POST(self) -> None:
             """Enrol; of updates of cards this office knows nothing."""
