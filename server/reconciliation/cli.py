@@ -16,6 +16,7 @@ from server.db import to_millis
 from server.errors import Refused
 from server.people.services import find_volunteer
 from server.reconciliation import corrections, requests, rules_set, services
+from server.reconciliation.alarms import alarms
 from server.reconciliation.corrections import Entered, Said, Signer
 from server.reconciliation.explaining import explain, history_of, instant
 from server.reconciliation.models import HoursRequest, RuleParameter, ServiceInterval
@@ -253,9 +254,9 @@ def rule_list(console: Console, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def rule_alarms(console: Console, as_json: bool) -> None:
-    """告警 List what waits too long: missing records, unsettled entries, lost terminals."""
+    """告警 List missing records, unsettled entries, lost terminals, many taps by a leader."""
     with console.reading() as session:
-        found = [asdict(item) for item in rules_set.alarms(session, console.clock.utc_ms())]
+        found = [asdict(item) for item in alarms(session, console.clock.utc_ms())]
     text = "\n".join(f"{row['kind']} {row['subject']} {instant(row['since_ms'])}" for row in found)
     show({"alarms": found}, text or "没有 none", as_json=as_json)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What staff set for the rules: parameters of places, lost terminals, and what waits too long."""
+"""What staff set for the rules: parameters of places, lost terminals; and what time brings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.errors import Refused
 from server.people import audit
-from server.people.models import Card, Volunteer
+from server.people.models import Card
 from server.people.services import CardReport, mark_dirty, report_card
 from server.reconciliation.corrections import Said
 from server.reconciliation.models import (
@@ -22,12 +22,10 @@ from server.reconciliation.models import (
 )
 from server.reconciliation.parameters import DAY_MS, DEFAULT_POLICY, LIMITS
 from server.terminals import services as terminals
-from server.terminals.models import Activity, Site, Terminal
+from server.terminals.models import Activity, Site
 
 CLONE_RULE = 29
 CLONE_REASON = "两次有效刷卡同一计数 two valid taps with one counter (29)"
-# What a leader has to settle an entry of the queue in, before it is on the alarm list.
-QUEUE_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,35 +159,3 @@ def queue_overdue(session: Session, now_ms: int) -> int:
     people = session.scalars(statement).all()
     mark_dirty(session, people)
     return len(people)
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """Something that waits too long: what (gap, queue, lost), whose, since when."""
-
-    kind: str
-    subject: str
-    since_ms: int
-
-
-def alarms(session: Session, now_ms: int) -> list[Alarm]:
-    """Return what waits too long: missing records of cards and entries nobody has settled."""
-    waiting = (
-        sa.select(ReconException.rule, ReconException.made_ms, Volunteer.number)
-        .join(Volunteer, Volunteer.id == ReconException.person)
-        .where(ReconException.current, ReconException.state == "open")
-        .where(ReconException.made_ms <= now_ms - QUEUE_DAYS * DAY_MS)
-        .order_by(ReconException.made_ms)
-    )
-    found = [
-        Alarm("gap" if rule == 28 else "queue", f"volunteer:{number} rule:{rule}", made_ms)
-        for rule, made_ms, number in session.execute(waiting)
-    ]
-    lost = sa.select(LostTerminal, Terminal.name).join(
-        Terminal, Terminal.id == LostTerminal.terminal_id
-    )
-    found += [
-        Alarm("lost", f"terminal:{row.terminal_id} {name}", row.since_ms)
-        for row, name in session.execute(lost)
-    ]
-    return found
