@@ -67,15 +67,16 @@ def _groups(session: Session, now_ms: int) -> list[Alarm]:
     minutes = sa.func.sum(ServiceInterval.credited_minutes)
     marked = sa.literal(",").concat(ServiceInterval.rules).concat(",").contains(",45,")
     by_leader = sa.func.sum(sa.case((marked, ServiceInterval.credited_minutes), else_=0))
+    # The number of a site is the terminal's word; an alarm is not lost for want of its name.
     sums = (
-        sa.select(Site.id, Site.name_zh, by_leader, minutes)
-        .join(ServiceInterval, ServiceInterval.site == Site.id)
+        sa.select(ServiceInterval.site, Site.name_zh, by_leader, minutes)
+        .outerjoin(Site, Site.id == ServiceInterval.site)
         .where(ServiceInterval.current, ServiceInterval.start_ms >= since_ms)
-        .group_by(Site.id, Site.name_zh)
+        .group_by(ServiceInterval.site, Site.name_zh)
         .having(by_leader >= GROUP_MINUTES_MIN, by_leader * 100 > minutes * GROUP_SHARE_PERCENT)
-        .order_by(Site.id)
+        .order_by(ServiceInterval.site)
     )
     return [
-        Alarm("group", f"site:{number} {name} {int(part) * 100 // int(whole)}%", since_ms)
+        Alarm("group", f"site:{number or 0} {name or '?'} {part * 100 // whole}%", since_ms)
         for number, name, part, whole in session.execute(sums)
     ]
