@@ -78,11 +78,15 @@ def erase_command(
         "again": done.again,
         "cards_revoked": done.cards,
         "card_updates_blanked": done.updates,
+        "requests_blanked": done.requests,
     }
     word = "早已删除 was erased before" if done.again else "已删除 erased"
     if dry_run:
         word = "将会删除 would be erased"
-    text = f"{wanted.number}: {word} · 挂失卡 cards {done.cards} · 更新 updates {done.updates}"
+    text = (
+        f"{wanted.number}: {word} · 挂失卡 cards {done.cards} · 更新 updates {done.updates} · "
+        f"申请 requests {done.requests}"
+    )
     show(document, text, as_json=as_json)
 
 

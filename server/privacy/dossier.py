@@ -17,7 +17,13 @@ from server.ingest.models import StoredEvent
 from server.people import audit, personal, services
 from server.people.models import Audit, Card, Volunteer
 from server.people.personal import Reader
-from server.reconciliation.models import Correction, ReconException, ServiceInterval
+from server.reconciliation.models import (
+    Correction,
+    HoursRequest,
+    Notification,
+    ReconException,
+    ServiceInterval,
+)
 from server.timebank.models import Account, Entry, Transfer
 from server.updates.models import CardUpdate
 from swipe.kinds import EventType
@@ -63,6 +69,8 @@ def dossier(session: Session, store: KeyStore, number: str, reader: Reader) -> d
         "services": _services(session, person.id),
         "matters": _matters(session, person.id),
         "corrections": _corrections(session, person.id),
+        "requests": _requests(session, person.id),
+        "told": _told(session, person.id),
         "minutes": _minutes(session, person.id),
         "who_did_what": _audit(session, person),
     }
@@ -188,6 +196,34 @@ def _corrections(session: Session, person: int) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _requests(session: Session, person: int) -> list[dict[str, Any]]:
+    rows = session.scalars(
+        sa.select(HoursRequest).where(HoursRequest.person == person).order_by(HoursRequest.id)
+    )
+    return [
+        {
+            "made": instant(row.made_ms),
+            "kind": row.kind,
+            "site": row.site,
+            "from": instant(row.start_ms),
+            "to": instant(row.end_ms),
+            "text": row.text,
+            "state": row.state,
+            "decided": instant(row.decided_ms),
+            "by": row.decided_by,
+            "answer": row.answer,
+        }
+        for row in rows
+    ]
+
+
+def _told(session: Session, person: int) -> list[dict[str, Any]]:
+    rows = session.scalars(
+        sa.select(Notification).where(Notification.person == person).order_by(Notification.id)
+    )
+    return [{"at": instant(row.at_ms), "zh": row.zh, "en": row.en} for row in rows]
 
 
 def _minutes(session: Session, person: int) -> list[dict[str, Any]]:

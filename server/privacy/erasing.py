@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Erase a person's data: destroy their key, blank what it sealed, revoke their cards.
 
-The number, taps, intervals, minutes and audit lines stay: they are evidence and totals, and hold no
-name (docs/adr/0138). It cannot be undone, so two people do it.
+The number, taps, intervals, minutes, corrections and audit lines stay: they are evidence and
+totals, and hold no name (docs/adr/0138). What the person wrote in requests goes. It cannot be
+undone, so two people do it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from server.errors import Refused
 from server.people import audit, sequences, services, sign_in
 from server.people.models import CODE, Card, SealedPersonKey, Volunteer
 from server.people.personal import REASON_LENGTH_MAX
+from server.reconciliation.models import HoursRequest
 from server.updates.models import CardUpdate, CarrySession
 
 MASK = "已注销"
@@ -36,11 +38,12 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was done: cards put on the hotlist, card updates blanked; `again` if it was before."""
+    """What was done: cards on the hotlist, card updates and requests blanked; `again` if before."""
 
     number: str
     cards: int
     updates: int
+    requests: int = 0
     again: bool = False
 
 
@@ -57,6 +60,7 @@ def erase(session: Session, wanted: Erasure, now_ms: int) -> Erased:
     _no_wards(session, volunteer, now_ms)
     cards = _revoke_cards(session, volunteer, now_ms)
     updates = _blank_updates(session, volunteer)
+    requests = _blank_requests(session, volunteer, now_ms)
     session.execute(sa.delete(SealedPersonKey).where(SealedPersonKey.volunteer_id == volunteer.id))
     volunteer.sealed_name = volunteer.sealed_birth = b""
     volunteer.masked_name = MASK
@@ -67,8 +71,9 @@ def erase(session: Session, wanted: Erasure, now_ms: int) -> Erased:
     audit.record(
         session, now_ms, wanted.by, "volunteer.erased", f"volunteer:{wanted.number}",
         approved_by=wanted.approved_by, reason=wanted.reason, cards=cards, updates=updates,
+        requests=requests,
     )  # fmt: skip
-    return Erased(wanted.number, cards, updates)
+    return Erased(wanted.number, cards, updates, requests)
 
 
 def _two_people(session: Session, wanted: Erasure) -> None:
@@ -121,3 +126,16 @@ def _blank_updates(session: Session, volunteer: Volunteer) -> int:
         if row.state == "waiting":
             row.state = "cancelled"
     return len(updates)
+
+
+def _blank_requests(session: Session, volunteer: Volunteer, now_ms: int) -> int:
+    """Blank what the person wrote and was answered; a request nobody answered is withdrawn."""
+    requests = session.scalars(
+        sa.select(HoursRequest).where(HoursRequest.person == volunteer.id)
+    ).all()
+    for row in requests:
+        row.text = ""
+        row.answer = None
+        if row.state == "open":
+            row.state, row.decided_ms = "withdrawn", now_ms
+    return len(requests)

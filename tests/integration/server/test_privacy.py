@@ -28,10 +28,15 @@ from server.privacy import retention
 from server.privacy.dossier import FORMAT, dossier
 from server.privacy.erasing import MASK, Erasure, erase
 from server.privacy.policy import DAY_MS, SIGN_IN_CODE
+from server.reconciliation import requests
+from server.reconciliation.corrections import Said
+from server.reconciliation.requests import Asked
 from server.schema import upgrade
-from tests.factories import PASSPHRASE, make_store
-from tests.integration.server.rig import NOW_MS, TERMINAL_ID, Rig
+from server.terminals.services import NewSite, add_site
+from tests.factories import PASSPHRASE, TERMINAL_ID, make_store
+from tests.integration.server.rig import NOW_MS, Rig
 
+HOUR_MS = 3_600_000
 ADULT, CHILD = dt.date(1990, 5, 17), dt.date(2016, 5, 5)
 READER = Reader("li", "asked in person, document seen", NOW_MS)
 
@@ -155,6 +160,32 @@ def test_evidence_and_hours_stay(sqlite_rig: Rig) -> None:
     assert [tap["terminal"] for tap in found["taps"]] == [TERMINAL_ID] * len(found["taps"])
     assert found["person"]["name"] is None
     assert found["person"]["erased"] is not None
+
+
+def test_requests_are_in_the_copy_and_their_words_are_erased(
+    database: Database, key_store: FileKeyStore
+) -> None:
+    """The copy holds request and answer; erasing blanks both and withdraws what is open."""
+    with database.writing() as session:
+        person, _ = take_in(session, key_store)
+        site = add_site(session, NewSite("一站", "Site one"), "li", NOW_MS).id
+        span = (NOW_MS - 3 * HOUR_MS, NOW_MS - 2 * HOUR_MS)
+        for text in ("王小明忘带卡", "王小明又忘了"):
+            asked = requests.ask(session, Asked(person.id, text, None, site, *span), NOW_MS)
+        requests.answer(session, asked.id, None, Said("wang", "小明当天不在", NOW_MS))
+        found = dossier(session, key_store, person.number, READER)
+        done = erase(session, erasure(person.number), NOW_MS)
+        after = dossier(session, key_store, person.number, READER)
+
+    assert [(row["text"], row["state"], row["answer"]) for row in found["requests"]] == [
+        ("王小明忘带卡", "open", None), ("王小明又忘了", "refused", "小明当天不在"),
+    ]  # fmt: skip
+    assert [row["en"] for row in found["told"]] == ["your request was refused"]
+    assert (done.requests, "小明" in json.dumps(after["requests"], ensure_ascii=False)) == (
+        2,
+        False,
+    )
+    assert [row["state"] for row in after["requests"]] == ["withdrawn", "refused"]
 
 
 def test_the_copy_holds_what_is_known(sqlite_database: Database, key_store: FileKeyStore) -> None:
