@@ -46,6 +46,10 @@ class LogRecord(Base):
     body: Mapped[bytes]
 
 
+# Written once: to build a statement costs more than to run it.
+_STATE = sa.select(LogState).where(LogState.id == STATE_ID).with_for_update()
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The tree after an append: number of the first new leaf, size, root."""
@@ -60,9 +64,7 @@ def append(session: Session, leaves: Sequence[bytes]) -> Checkpoint:
 
     With no leaves the state is only read, under the same lock.
     """
-    state = session.scalars(
-        sa.select(LogState).where(LogState.id == STATE_ID).with_for_update()
-    ).one()
+    state = session.scalars(_STATE).one()
     tree = merkle.CompactRange.from_bytes(state.frontier) if state.size else merkle.CompactRange()
     first_index = tree.size
     tree.extend(leaves)

@@ -29,6 +29,9 @@ NO_END = frozenset({Say.AGAIN, Say.CARD_FAULT, Say.MUTE, Say.NOT_SAVED})
 CLOCK_TOO_FAR = 401
 # What a receipt itself brings forth waits for the next exchange, unless everything is asked for.
 LEFT_OVER = {EventType.ACK_ANCHOR, EventType.TIME_SET, EventType.CONFIG}
+_VERDICTS = sa.select(StoredEvent.seq, StoredEvent.verdict, StoredEvent.type).where(
+    StoredEvent.terminal_id == sa.bindparam("terminal")
+)
 
 
 def opened(world: World) -> list[Box]:
@@ -102,8 +105,18 @@ def judge(world: World) -> None:
     office.drain()
     demand(not office.drained_failures, "I10", "a person could not be derived")
     _verdicts(world)
-    now_ms = office.clock.utc_ms()
-    with office.database.writing() as session:
+    if world.thorough:
+        _derived_again(world)
+    with office.database.reading() as session:
+        found = check_ledger(session)
+        demand(found.sound, "I11", "; ".join(found.faults))
+    truth.check_hours(world)
+
+
+def _derived_again(world: World) -> None:
+    """All people at once and from scratch have the same hours as piece by piece (I3)."""
+    now_ms = world.office.clock.utc_ms()
+    with world.office.database.writing() as session:
         again = reconcile(session, None, now_ms)
         demand(
             again.new_intervals == again.new_exceptions == 0,
@@ -112,9 +125,6 @@ def judge(world: World) -> None:
             f"{again.new_exceptions} exceptions differ",
         )
         post_differences(session, None, now_ms)
-        found = check_ledger(session)
-        demand(found.sound, "I11", "; ".join(found.faults))
-    truth.check_hours(world)
 
 
 def _set_apart(book: Book) -> set[bytes]:
@@ -136,11 +146,8 @@ def _verdicts(world: World) -> None:
     known = set(stock().serials[: len(OWNERS)])
     for box in world.boxes:
         book = world.book(box)
-        statement = sa.select(StoredEvent.seq, StoredEvent.verdict, StoredEvent.type).where(
-            StoredEvent.terminal_id == box.terminal_id
-        )
         with world.office.database.reading() as session:
-            rows = session.execute(statement).all()
+            rows = session.execute(_VERDICTS, {"terminal": box.terminal_id}).all()
         for seq, verdict, kind in rows:
             event = book.parsed.get(seq)
             if event is None or seq in book.verdicts_waived or book.waived:

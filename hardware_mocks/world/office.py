@@ -8,7 +8,6 @@ queue is drained when a step says so.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,7 +28,10 @@ from terminal.errors import Refused, Unreachable
 from terminal.transport import Request
 
 BATCH_PARTS = 7  # "", api, v1, terminals, T, batches, N
-NO_BUSINESS = Path("/nonexistent")
+_HELD = sa.select(StoredEvent.seq, StoredEvent.raw).where(
+    StoredEvent.terminal_id == sa.bindparam("terminal"),
+    StoredEvent.seq.between(sa.bindparam("first"), sa.bindparam("last")),
+)
 
 
 class Crash(Exception):
@@ -148,8 +150,6 @@ class Office:
 
     def held(self, terminal: int, first: int = 1, last: int = 1 << 32) -> dict[int, bytes]:
         """Return the stored events of a terminal by number."""
-        statement = sa.select(StoredEvent.seq, StoredEvent.raw).where(
-            StoredEvent.terminal_id == terminal, StoredEvent.seq.between(first, last)
-        )
+        wanted = {"terminal": terminal, "first": first, "last": last}
         with self.database.reading() as session:
-            return {seq: bytes(raw) for seq, raw in session.execute(statement)}
+            return {seq: bytes(raw) for seq, raw in session.execute(_HELD, wanted)}

@@ -23,13 +23,13 @@ UNPROVEN = frozenset({EventType.REJECTED, EventType.TORN, EventType.VOID_LAST, E
 ROWS = frozenset({"in_row", "out_row", "row", "other_row"})  # columns that number the taps
 MINUTE_MS = 60_000
 UNKNOWN_MS = 0xFFFF_FFFF
+_CURRENT = sa.select(ServiceInterval).where(ServiceInterval.current)
 
 
 def check_hours(world: World) -> None:
     """Look at every current interval (I5, I9), and derive once more in another order (I3)."""
-    statement = sa.select(ServiceInterval).where(ServiceInterval.current)
     with world.office.database.reading() as session:
-        rows = list(session.scalars(statement))
+        rows = list(session.scalars(_CURRENT))
         session.expunge_all()
         if world.thorough:
             _in_another_order(world, session)

@@ -17,6 +17,9 @@ ACCEPTED_STATES = ("active", "quarantined")
 REVOKED = "revoked"
 # What may still come from a revoked terminal: a year of a busy site, then nothing but noise.
 LATE_EVENTS_MAX = 100_000
+# Written once: to build a statement costs more than to run it.
+_STATE = sa.select(Terminal.state).where(Terminal.id == sa.bindparam("terminal"))
+_NAMED = sa.select(Psam).where(Psam.number.in_(sa.bindparam("numbers", expanding=True)))
 
 
 def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
@@ -25,7 +28,7 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     Of a revoked terminal they are those it had: its events are stored, and reconciliation credits
     what came after the revocation only with card evidence and approval (rule 57).
     """
-    state = session.scalar(sa.select(Terminal.state).where(Terminal.id == terminal_id))
+    state = session.scalar(_STATE, {"terminal": terminal_id})
     keys = keys_of(session, terminal_id)
     late = state == REVOKED
     accepted = state in ACCEPTED_STATES or (late and _has_room(session, terminal_id, keys))
@@ -55,7 +58,7 @@ def _has_room(session: Session, terminal_id: int, keys: list[TerminalKey]) -> bo
 def _psams(session: Session, events: EventArray, late: int | None) -> dict[bytes, PsamView]:
     """Return the PSAMs that events name; `late` is a revoked terminal, whose PSAMs went with it."""
     numbers = [row.tobytes() for row in np.unique(events["psam_no"], axis=0)]
-    found = session.scalars(sa.select(Psam).where(Psam.number.in_(numbers)))
+    found = session.scalars(_NAMED, {"numbers": numbers})
     return {
         psam.number: PsamView(
             terminal_id=psam.terminal_id,

@@ -18,6 +18,12 @@ from sqlalchemy.orm import Session
 from server.ingest.models import StoredRange
 
 FIRST_SEQ = 1
+# Written once: to build a statement costs more than to run it.
+_STORED = (
+    sa.select(StoredRange.first_seq, StoredRange.last_seq)
+    .where(StoredRange.terminal_id == sa.bindparam("terminal"))
+    .order_by(StoredRange.first_seq)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,8 @@ def prefix(runs: Sequence[Run]) -> Prefix:
 
 def load(session: Session, terminal_id: int) -> list[Run]:
     """Return the stored runs of a terminal, in order: one, and one more for every gap."""
-    statement = (
-        sa.select(StoredRange.first_seq, StoredRange.last_seq)
-        .where(StoredRange.terminal_id == terminal_id)
-        .order_by(StoredRange.first_seq)
-    )
-    return [Run(first, last) for first, last in session.execute(statement)]
+    found = session.execute(_STORED, {"terminal": terminal_id})
+    return [Run(first, last) for first, last in found]
 
 
 def save(session: Session, terminal_id: int, near: list[Run], new: Run) -> None:

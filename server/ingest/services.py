@@ -32,6 +32,10 @@ __all__ = ["Answer", "Intake", "Upload", "accept_batch"]
 # serialization_failure, deadlock_detected: the same again may well succeed.
 LOST_A_RACE = ("40001", "40P01")
 TRIES = 3
+# Written once: to build a statement costs more than to run it.
+_KNOWN = sa.select(Batch.sha256, Batch.receipt).where(
+    Batch.terminal_id == sa.bindparam("terminal"), Batch.batch_no == sa.bindparam("number")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,8 @@ def _filed(
 
 def _known(session: Session, upload: Upload) -> sa.Row[bytes, bytes] | None:
     """Return hash and receipt of the batch that has this number already."""
-    statement = sa.select(Batch.sha256, Batch.receipt).where(
-        Batch.terminal_id == upload.terminal_id, Batch.batch_no == upload.batch_no
-    )
-    return session.execute(statement).first()
+    batch = {"terminal": upload.terminal_id, "number": upload.batch_no}
+    return session.execute(_KNOWN, batch).first()
 
 
 def _file(

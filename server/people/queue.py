@@ -15,6 +15,26 @@ from sqlalchemy.orm import Session
 
 from server.people.models import DirtyBoot, DirtyPerson
 
+# Written once: to build a statement costs more than to run it.
+_OLDEST = (
+    sa.select(DirtyPerson.id, DirtyPerson.volunteer_id)
+    .where(DirtyPerson.id > sa.bindparam("after"))
+    .order_by(DirtyPerson.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
+# No unit of work holds rows of the queue as objects.
+_APART = {"synchronize_session": False}
+_DERIVED = sa.delete(DirtyPerson).where(DirtyPerson.id.in_(_NUMBERS)).execution_options(**_APART)
+_NOTED = sa.insert(DirtyBoot)
+_ANY_BOOT = sa.select(DirtyBoot.id).limit(1)
+_BOOTS = (
+    sa.select(DirtyBoot.id, DirtyBoot.terminal_id, DirtyBoot.boot)
+    .order_by(DirtyBoot.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_TAKEN = sa.delete(DirtyBoot).where(DirtyBoot.id.in_(_NUMBERS)).execution_options(**_APART)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -39,40 +59,31 @@ class Piece:
 
 def take(session: Session, after: int, limit: int) -> Piece:
     """Read the oldest rows after a row number, 0 for the start."""
-    statement = (
-        sa.select(DirtyPerson.id, DirtyPerson.volunteer_id)
-        .where(DirtyPerson.id > after)
-        .order_by(DirtyPerson.id)
-        .limit(limit)
-    )
-    return Piece({row.id: row.volunteer_id for row in session.execute(statement)})
+    rows = session.execute(_OLDEST, {"after": after, "most": limit})
+    return Piece({row.id: row.volunteer_id for row in rows})
 
 
 def cross_out(session: Session, piece: Piece) -> None:
     """Remove exactly the rows of a piece; rows that came since stay."""
-    session.execute(sa.delete(DirtyPerson).where(DirtyPerson.id.in_(piece.rows)))
+    session.execute(_DERIVED, {"numbers": list(piece.rows)})
 
 
 def note_boots(session: Session, terminal_id: int, boots: Iterable[int]) -> None:
     """Queue boots of a terminal about which an upload told something new."""
     rows = [{"terminal_id": terminal_id, "boot": boot} for boot in sorted(set(boots))]
     if rows:
-        session.execute(sa.insert(DirtyBoot), rows)
+        session.execute(_NOTED, rows)
 
 
 def boots_wait(session: Session) -> bool:
     """Tell whether any boot is noted."""
-    return session.scalar(sa.select(DirtyBoot.id).limit(1)) is not None
+    return session.scalar(_ANY_BOOT) is not None
 
 
 def take_boots(session: Session, limit: int) -> dict[int, set[int]]:
     """Take the oldest noted boots out of the queue, by terminal."""
-    rows = session.execute(
-        sa.select(DirtyBoot.id, DirtyBoot.terminal_id, DirtyBoot.boot)
-        .order_by(DirtyBoot.id)
-        .limit(limit)
-    ).all()
-    session.execute(sa.delete(DirtyBoot).where(DirtyBoot.id.in_([row.id for row in rows])))
+    rows = session.execute(_BOOTS, {"most": limit}).all()
+    session.execute(_TAKEN, {"numbers": [row.id for row in rows]})
     boots: dict[int, set[int]] = {}
     for row in rows:
         boots.setdefault(row.terminal_id, set()).add(row.boot)

@@ -26,6 +26,11 @@ from swipe.notices import Config as ConfigBody
 
 # Hotlists that a terminal may hold and get a change of; who holds an older one gets everything.
 ISSUES_KEPT = 100
+# Written once: to build a statement costs more than to run it.
+_VERSIONS = sa.select(
+    sa.select(Sequence.value).where(Sequence.name == sequences.CARD_LISTING).scalar_subquery(),
+    sa.select(Site.config_version).where(Site.id == sa.bindparam("site")).scalar_subquery(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,7 @@ class Signer:
 
 def versions(session: Session, terminal: Terminal) -> tuple[int, int]:
     """Return the versions of hotlist and configuration as everything stands now."""
-    listing = sa.select(Sequence.value).where(Sequence.name == sequences.CARD_LISTING)
-    site = sa.select(Site.config_version).where(Site.id == terminal.site_id)
-    found = session.execute(sa.select(listing.scalar_subquery(), site.scalar_subquery())).one()
+    found = session.execute(_VERSIONS, {"site": terminal.site_id}).one()
     return int(found[0]), max(int(found[1]), terminal.config_version)
 
 

@@ -21,6 +21,12 @@ CONFIG = "config"
 # UTC-12:00 to UTC+14:00 in quarter hours.
 TZ_Q_MIN, TZ_Q_MAX = -48, 56
 SHANGHAI_TZ_Q = 32
+# Written once: to build a statement costs more than to run it.
+_KEYS = (
+    sa.select(TerminalKey)
+    .where(TerminalKey.terminal_id == sa.bindparam("terminal"))
+    .order_by(TerminalKey.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,7 @@ def find_terminal(session: Session, terminal_id: int) -> Terminal:
 
 def keys_of(session: Session, terminal_id: int) -> list[TerminalKey]:
     """Return all keys ever enrolled to a terminal, oldest first."""
-    statement = sa.select(TerminalKey).where(TerminalKey.terminal_id == terminal_id)
-    return list(session.scalars(statement.order_by(TerminalKey.id)))
+    return list(session.scalars(_KEYS, {"terminal": terminal_id}))
 
 
 def revoke(session: Session, terminal_id: int, reason: str, actor: str, now_ms: int) -> Terminal:

@@ -14,6 +14,27 @@ from server.timebank.policy import difference
 from server.timebank.services import posted_transfers, wanted_transfers
 
 FAULTS_SHOWN = 20  # the first ones are enough to know where to look
+# Written once: to build a statement costs more than to run it.
+_SUM = sa.func.coalesce(sa.func.sum(Entry.minutes), 0)
+_TOTAL = sa.select(_SUM)
+_ACCOUNTS = sa.select(sa.func.count()).select_from(Account)
+_TRANSFERS = sa.select(sa.func.count()).select_from(Transfer)
+_CREDITED = sa.select(sa.func.coalesce(sa.func.sum(ServiceInterval.credited_minutes), 0)).where(
+    ServiceInterval.current
+)
+_UNBALANCED = (
+    sa.select(Entry.transfer_id, sa.func.sum(Entry.minutes))
+    .group_by(Entry.transfer_id)
+    .having(sa.func.sum(Entry.minutes) != 0)
+    .limit(FAULTS_SHOWN)
+)
+_BELOW_LIMIT = (
+    sa.select(Account.kind, Account.owner, Account.minutes, Account.floor, _SUM)
+    .outerjoin(Entry, Entry.account_id == Account.id)
+    .group_by(Account.id, Account.kind, Account.owner, Account.minutes, Account.floor)
+    .having(sa.or_(Account.minutes != _SUM, Account.floor > _SUM))
+    .limit(FAULTS_SHOWN)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,50 +55,28 @@ class LedgerCheck:
 
 def check(session: Session) -> LedgerCheck:
     """Recompute the ledger: sums, limits, and each interval's minutes against what is posted."""
-    total = int(session.scalar(sa.select(sa.func.coalesce(sa.func.sum(Entry.minutes), 0))) or 0)
+    total = int(session.scalar(_TOTAL) or 0)
     faults = [] if total == 0 else [f"the ledger sums to {total} minutes, not to 0"]
     faults += _unbalanced(session) + _below_limit(session) + _out_of_line(session)
     return LedgerCheck(
         ledger_sum=total,
-        accounts=_count(session, Account),
-        transfers=_count(session, Transfer),
-        credited_minutes=_credited(session),
+        accounts=session.scalar(_ACCOUNTS) or 0,
+        transfers=session.scalar(_TRANSFERS) or 0,
+        credited_minutes=int(session.scalar(_CREDITED) or 0),
         faults=faults[:FAULTS_SHOWN],
     )
 
 
-def _count(session: Session, table: type[Account] | type[Transfer]) -> int:
-    return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-
-def _credited(session: Session) -> int:
-    minutes = sa.func.coalesce(sa.func.sum(ServiceInterval.credited_minutes), 0)
-    return int(session.scalar(sa.select(minutes).where(ServiceInterval.current)) or 0)
-
-
 def _unbalanced(session: Session) -> list[str]:
-    sums = (
-        sa.select(Entry.transfer_id, sa.func.sum(Entry.minutes))
-        .group_by(Entry.transfer_id)
-        .having(sa.func.sum(Entry.minutes) != 0)
-        .limit(FAULTS_SHOWN)
-    )
-    return [f"transfer {number} sums to {left}" for number, left in session.execute(sums)]
+    rows = session.execute(_UNBALANCED)
+    return [f"transfer {number} sums to {left}" for number, left in rows]
 
 
 def _below_limit(session: Session) -> list[str]:
     """Hold every account against its entries and its floor."""
-    total = sa.func.coalesce(sa.func.sum(Entry.minutes), 0)
-    sums = (
-        sa.select(Account.kind, Account.owner, Account.minutes, Account.floor, total)
-        .outerjoin(Entry, Entry.account_id == Account.id)
-        .group_by(Account.id, Account.kind, Account.owner, Account.minutes, Account.floor)
-        .having(sa.or_(total != Account.minutes, total < Account.floor))
-        .limit(FAULTS_SHOWN)
-    )
     return [
         f"{kind} {owner}: entries {summed}, balance {minutes}, floor {floor}"
-        for kind, owner, minutes, floor, summed in session.execute(sums)
+        for kind, owner, minutes, floor, summed in session.execute(_BELOW_LIMIT)
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import Session, aliased
 
 from server.reconciliation.models import ServiceInterval
 from server.terminals.models import Site
@@ -20,6 +20,29 @@ from server.timebank.moves import PIECE, Move, Side, lock, move
 from server.timebank.policy import Posted, Wanted, difference
 
 ENGINE_ACTOR = "reconciliation"
+# Written once: to build a statement costs more than to run it.
+_PERSONS: sa.BindParameter[int] = sa.bindparam("persons", expanding=True)
+_WANTED = (
+    sa.select(
+        ServiceInterval.person,
+        ServiceInterval.key,
+        ServiceInterval.id,
+        ServiceInterval.credited_minutes,
+        sa.func.coalesce(Site.region, ""),
+    )
+    .outerjoin(Site, Site.id == ServiceInterval.site)
+    .where(ServiceInterval.current, ServiceInterval.credited_minutes > 0)
+)
+_WANTED_OF = _WANTED.where(ServiceInterval.person.in_(_PERSONS))
+_UNDO = aliased(Transfer)
+_POSTED = (
+    sa.select(Transfer.id, Transfer.person, Transfer.ref, Entry.minutes)
+    .join(Entry, Entry.transfer_id == Transfer.id)
+    .join(Account, Account.id == Entry.account_id)
+    .outerjoin(_UNDO, _UNDO.reverses == Transfer.id)
+    .where(Transfer.kind == SERVICE, Account.kind == VOLUNTEER, _UNDO.id.is_(None))
+)
+_POSTED_OF = _POSTED.where(Transfer.person.in_(_PERSONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,46 +116,26 @@ def balance(session: Session, volunteer_id: int) -> int:
 
 def wanted_transfers(session: Session, persons: Collection[int] | None) -> Iterator[Wanted]:
     """Give what the current intervals are worth."""
-    statement = (
-        sa.select(
-            ServiceInterval.person,
-            ServiceInterval.key,
-            ServiceInterval.id,
-            ServiceInterval.credited_minutes,
-            sa.func.coalesce(Site.region, ""),
-        )
-        .outerjoin(Site, Site.id == ServiceInterval.site)
-        .where(ServiceInterval.current, ServiceInterval.credited_minutes > 0)
-    )
-    for row in _of(session, statement, ServiceInterval.person, persons):
+    for row in _of(session, _WANTED, _WANTED_OF, persons):
         yield Wanted(*row)
 
 
 def posted_transfers(session: Session, persons: Collection[int] | None) -> Iterator[Posted]:
     """Give the service transfers that no other transfer takes back."""
-    undo = aliased(Transfer)
-    statement = (
-        sa.select(Transfer.id, Transfer.person, Transfer.ref, Entry.minutes)
-        .join(Entry, Entry.transfer_id == Transfer.id)
-        .join(Account, Account.id == Entry.account_id)
-        .outerjoin(undo, undo.reverses == Transfer.id)
-        .where(Transfer.kind == SERVICE, Account.kind == VOLUNTEER, undo.id.is_(None))
-    )
-    for row in _of(session, statement, Transfer.person, persons):
+    for row in _of(session, _POSTED, _POSTED_OF, persons):
         yield Posted(*row)
 
 
 def _of(
     session: Session,
-    statement: sa.Select[*tuple[Any, ...]],
-    column: InstrumentedAttribute[int],
+    of_all: sa.Select[*tuple[Any, ...]],
+    of_some: sa.Select[*tuple[Any, ...]],
     persons: Collection[int] | None,
 ) -> Iterator[tuple[Any, ...]]:
     """Run a statement for some people, in pieces, or for all."""
     if persons is None:
-        yield from session.execute(statement)
+        yield from session.execute(of_all)
         return
     wanted = sorted(set(persons))
     for low in range(0, len(wanted), PIECE):
-        part = statement.where(column.in_(wanted[low : low + PIECE]))
-        yield from session.execute(part)
+        yield from session.execute(of_some, {"persons": wanted[low : low + PIECE]})
