@@ -100,7 +100,7 @@ def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Config:
         sections[section.name] = _section(source, section.name, kind, {**table}, environ)
     if document:
         unknown = sorted(document)[0]
-        raise source.fault(f"unknown section [{unknown}]", unknown)
+        raise source.fault(f"没有这一节 · unknown section [{unknown}]", unknown)
     config = Config(**sections)
     for name, key, complaint in complaints(config):
         raise source.fault(complaint, name, key)
@@ -139,7 +139,7 @@ def _section(
             values[key.name] = _typed(source, (name, key.name), wanted, table.pop(key.name))
     if table:
         unknown = sorted(table)[0]
-        raise source.fault(f"unknown key {unknown} in [{name}]", name, unknown)
+        raise source.fault(f"没有这一项 · unknown key {unknown} in [{name}]", name, unknown)
     return kind(**values)
 
 

@@ -21,7 +21,7 @@ from keys.errors import KeysError
 from keys.identity import Identity
 from terminal.config import Config
 from terminal.doctor_words import Words, words
-from terminal.errors import AlreadyRunning, Refused, TerminalError
+from terminal.errors import AlreadyRunning, JournalMissing, Refused, TerminalError
 from terminal.files import CONFIG, HOTLIST, IDENTITY, JOURNAL, sole_writer
 from terminal.journal import read_only
 from terminal.notices import Notices
@@ -154,6 +154,10 @@ def _journal(config: Config, passport: Passport | None) -> tuple[State | None, F
     text = words("journal")
     try:
         header, state, repair = read_only(config.data_dir / JOURNAL)
+    except JournalMissing as exc:
+        never = passport is None  # provisioning makes it; later it must never be made anew
+        step = words("identity") if never else Words(text.expected, exc.advice)
+        return None, _finding("journal", step, "none yet" if never else str(exc), "")
     except (TerminalError, OSError) as exc:
         return None, _finding("journal", text, str(exc), "")
     complaint = ""
@@ -166,22 +170,27 @@ def _journal(config: Config, passport: Passport | None) -> tuple[State | None, F
 
 def _disk(config: Config) -> Finding:
     text = words("disk")
+    folder = config.data_dir  # before the box is enrolled, the place where it will be made
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     try:
-        usage = shutil.disk_usage(config.data_dir)
-        writable = os.access(config.data_dir, os.W_OK)
+        usage = shutil.disk_usage(folder)
+        writable = os.access(folder, os.W_OK)
     except OSError as exc:
         return _finding("disk", text, f"{exc.filename}: {exc.strerror}", "")
     free_mb = usage.free // 1_000_000
     used = round(100 * (usage.total - usage.free) / usage.total)
     found = f"{free_mb} MB free, {used} % used"
     fine = writable and free_mb >= DISK_FREE_MIN_MB and used < DISK_USED_MAX_PERCENT
-    complaint = found if writable else f"{config.data_dir} cannot be written"
+    complaint = found if writable else f"{folder} cannot be written"
     return _finding("disk", text, "" if fine else complaint, found)
 
 
 def _notices(config: Config, passport: Passport | None, state: State | None) -> Finding:
     text = words("notices")
-    missing = [name for name in (CONFIG, HOTLIST) if not (config.data_dir / name).exists()]
+    told = state and state.receipt
+    due = (CONFIG,) if told and not told.hot_ver else (CONFIG, HOTLIST)  # 0: no card listed yet
+    missing = [name for name in due if not (config.data_dir / name).exists()]
     if passport is None or state is None or missing:
         return _finding("notices", text, f"none yet: {', '.join(missing) or 'not enrolled'}", "")
     notices = Notices(config.data_dir, passport.server_key, passport.terminal_id)

@@ -13,6 +13,7 @@ TerminalError
 │   ├── Unreachable         no answer
 │   ├── Untrusted           an answer of somebody else: not the pinned key
 │   ├── Refused             an answer other than 200
+│   │   └── EnrolmentRefused    to a box that showed its pairing code
 │   └── BadAnswer           200, but not what was asked for
 ├── ServerUnknown           a server with another key than the letter says
 ├── ReceiptRefused          a receipt that proves nothing to this terminal
@@ -213,6 +214,33 @@ class Refused(ServerError):
     def diagnostics(self) -> str:
         """Give the text: the advice depends on the status and is in it already."""
         return str(self)
+
+
+# What a refusal means to a box that shows its pairing code.
+_ENROLMENTS = {
+    401: (
+        "配对码不对、已过期或已换新",
+        "the pairing code is unknown, expired or replaced",
+        "请核对入网单，或请管理员重发",
+        "compare it with the letter, or have a new letter printed",
+    ),
+    409: (
+        "配对码已用过，或密钥、PSAM 属于别的终端",
+        "the code was used, or key or PSAM belong to another terminal",
+        "请管理员查看 yika-server terminal list",
+        "have staff look at yika-server terminal list",
+    ),
+}
+
+
+class EnrolmentRefused(Refused):
+    """Report that the server does not take this box with this code."""
+
+    def __str__(self) -> str:
+        if self.status not in _ENROLMENTS:
+            return super().__str__()
+        zh, en, advice_zh, advice_en = _ENROLMENTS[self.status]
+        return f"{zh} · {en} ({self.status}: {self.title}); {advice_zh} · {advice_en}"
 
 
 class BadAnswer(ServerError):

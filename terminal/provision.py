@@ -17,7 +17,7 @@ from swipe.frames import FileHeader
 from swipe.invitation import digest
 from swipe.requests import ENROL_CONTEXT, enrol_message
 from terminal.desk import dpk_idx
-from terminal.errors import BadAnswer, ServerUnknown
+from terminal.errors import BadAnswer, EnrolmentRefused, Refused, ServerUnknown
 from terminal.files import IDENTITY, JOURNAL
 from terminal.journal import Journal
 from terminal.passport import PUBLIC_KEY_BYTES, Passport
@@ -51,9 +51,7 @@ def provision(
         check_server(transport, key_digest)
     data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
     identity = own_identity(data_dir, suite)
-    answer = transport.send(
-        Request("POST", ENROL_PATH, _body(identity, psam, token), "application/json")
-    )
+    answer = _shown(transport, _body(identity, psam, token))
     passport, state, replaces = _passport(answer)
     if key_digest and digest(bytes.fromhex(passport.server_public_key)) != key_digest:
         raise ServerUnknown(passport.server_public_key)
@@ -82,6 +80,14 @@ def check_server(transport: Transport, key_digest: str) -> None:
         raise BadAnswer("the server's keys") from exc
     if key_digest not in map(digest, shown):
         raise ServerUnknown(shown[0].hex() if shown else "")
+
+
+def _shown(transport: Transport, body: bytes) -> bytes:
+    """Show key and code to the server and return its answer."""
+    try:
+        return transport.send(Request("POST", ENROL_PATH, body, "application/json"))
+    except Refused as exc:
+        raise EnrolmentRefused(exc.status, exc.title, exc.retry_after_s) from exc
 
 
 def own_identity(data_dir: Path, suite: Suite = Suite.ED25519) -> Identity:

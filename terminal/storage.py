@@ -80,6 +80,9 @@ class Folder:
     def __repr__(self) -> str:
         return f"Folder({str(self.path)!r})"
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def open(self, name: str) -> FileStorage:
         """Open a growing file."""
         path = self.path / name

@@ -20,7 +20,8 @@ from terminal.transport import Transport
 def sync(config: Config, clock: Clock, transport: Transport, *, final: bool) -> Report:
     """Upload what is unsent and return the figures; `final` closes the service period first.
 
-    A journal with nothing to send is left as it is: not even a start is recorded. With `final`
+    A journal with nothing to send is left as it is: not even a start is recorded. Only a box that
+    the server never answered records one, to be told the time and what is in force. With `final`
     the exchange comes to rest with every event covered by a receipt, because the last receipt
     covers book-keeping only and is stored without another event.
 
@@ -33,7 +34,8 @@ def sync(config: Config, clock: Clock, transport: Transport, *, final: bool) -> 
         state = journal.state
         journal.close()
         close_first = final and state.has_open_period
-        if not (state.unsent or state.intent or close_first):
+        idle = not (state.unsent or state.intent or close_first)
+        if idle and state.receipt is not None:
             return {"batches": 0, **figures(state)}
         station = open_station(config, clock, transport, None)
         try:

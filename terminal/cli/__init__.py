@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> No
         cli.main(args=None if argv is None else list(argv), obj=clock, standalone_mode=False)
     except click.ClickException as exc:
         exc.show()
+        click.echo("用法有误；加 -h 看示例 · wrong usage; -h shows an example", err=True)
         sys.exit(exc.exit_code)
     except click.Abort:
         _fail("已取消 · cancelled")
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> No
     except (CardError, KeysError, SwipeError) as exc:
         _fail(str(exc))
     except OSError as exc:
-        _fail(f"{exc.filename or ''}: {exc.strerror or exc}")
+        told = f"{exc.filename or ''}: {exc.strerror or exc}"
+        _fail(f"{told}; 请检查路径与权限 · check the path and its permissions")
 
 
 def _fail(text: str) -> None:

@@ -140,7 +140,9 @@ def status(session: Session, *, as_json: bool) -> None:
     release, version = slots.running(folder)
     report = {"release": release, "version": version, **asdict(switch)}
     report["trusted"] = Trust(folder / METADATA).established
-    answer(report, as_json, "\n".join(f"{name:<10} {value}" for name, value in report.items()))
+    shown = {**report, "failed": " ".join(map(str, switch.failed))}
+    lines = (f"{name:<10} {'–' if value == '' else value}" for name, value in shown.items())
+    answer(report, as_json, "\n".join(lines))
 
 
 def _installer(session: Session) -> Installer:

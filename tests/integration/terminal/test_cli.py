@@ -58,9 +58,7 @@ class Site:
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Site]:
+def site(tmp_path: Path, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A terminal that is not enrolled yet, and its server."""
     monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
@@ -90,9 +88,7 @@ def answer(site: Site, capsys: pytest.CaptureFixture[str], *words: str) -> dict[
     return document
 
 
-def test_provision_enrols_once_and_again(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_provision_enrols_once_and_again(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """Enrolling shows key and PSAM, keeps the passport, and may be repeated with the same key."""
     first = answer(site, capsys, "provision")
     second = answer(site, capsys, "provision")
@@ -124,7 +120,9 @@ def test_wrong_token_is_named(
     """A token the server does not know leaves no passport behind."""
     monkeypatch.setenv(TOKEN_VARIABLE, "other")
 
-    assert "终端未获准" in failure(site, capsys, "provision")
+    told = failure(site, capsys, "provision")
+    assert "配对码不对" in told
+    assert "new letter" in told
     assert not (site.data / PASSPORT).exists()
     monkeypatch.setenv(TOKEN_VARIABLE, " ")
     assert "入网口令为空" in failure(site, capsys, "provision")
@@ -154,19 +152,19 @@ def test_everything_needs_enrolment_first(
     message = failure(site, capsys, *command)
 
     assert "尚未入网" in message
+    assert message.startswith(f"yika-terminal: {site.data}: ")
     assert "yika-terminal provision" in message
 
 
-def test_new_terminal_has_an_empty_journal(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Right after enrolment there is nothing to tell and nothing to send."""
+def test_first_sync_brings_the_time(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first sync of an empty journal brings a receipt; the next has nothing to send."""
     site.run("provision")
     report = answer(site, capsys, "status")
 
     assert (report["events_journaled"], report["unsent"], report["journal"]) == (0, 0, "clean")
-    assert answer(site, capsys, "sync")["batches"] == 0
-    assert answer(site, capsys, "status")["events_journaled"] == 0
+    first, second = answer(site, capsys, "sync"), answer(site, capsys, "sync")
+    assert int(str(first["receipts"])) > 0
+    assert (second["batches"], second["unsent"]) == (0, 0)
 
 
 def test_day_ends_with_everything_acknowledged(
@@ -295,9 +293,7 @@ def test_export_verifies_off_line(
     assert list(site.folder.glob("*.part")) == []
 
 
-def test_full_disk_of_the_system_is_named(
-    site: Site, store: FileKeyStore
-) -> None:
+def test_full_disk_of_the_system_is_named(site: Site, store: FileKeyStore) -> None:
     """When the operating system refuses to let the file grow, nothing is added to it."""
     bench = bench_of(site, store)
     bench.desk.chain.journal.close()
@@ -344,9 +340,7 @@ def test_receipt_beside_the_journal_is_private(site: Site, store: FileKeyStore) 
     assert (site.data / HIGH_WATER).stat().st_mode & 0o077 == 0
 
 
-def test_wrong_configuration_is_one_line(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_configuration_is_one_line(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """A misspelt key is named with its file, in one line."""
     site.config.write_text("[terminal]\nnam = 1\n", encoding="utf-8")
 
@@ -363,9 +357,7 @@ def test_usage_errors_exit_with_two(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("name", [None, *cli.commands])
-def test_every_help_has_an_example(
-    name: str | None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_help_has_an_example(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command shows how it is used."""
     main([*([name] if name else []), "--help"])
 

@@ -86,6 +86,26 @@ def test_a_new_terminal_lacks_what_only_the_server_gives(look: Look) -> None:
     assert "880000000002" not in str(found)
 
 
+def test_before_it_is_enrolled_a_box_is_sent_to_provision(look: Look, tmp_path: Path) -> None:
+    """A box that was never enrolled has no journal yet; nobody is told that one is gone."""
+    config: Config = look.config  # type: ignore[attr-defined]
+    bare = replace(
+        config, terminal=replace(config.terminal, data_dir=str(tmp_path / "new" / "data"))
+    )
+    found = look(bare)
+
+    assert found["journal"].found == "none yet"
+    assert "provision" in found["journal"].next_step[1]
+    assert "No such file" not in found["disk"].found
+
+
+def test_a_journal_that_is_gone_is_never_begun_anew(look: Look, bench: Bench) -> None:
+    """An enrolled box without its journal is told to restore a copy."""
+    (bench.folder / JOURNAL).unlink()
+
+    assert "never begin a new one" in look()["journal"].next_step[1]
+
+
 def test_every_part_has_words_in_both_languages(look: Look) -> None:
     """Whatever is wrong, the expectation and the next step stand in Chinese and English."""
     for part in PARTS:
