@@ -14,7 +14,7 @@ from server.fleet import replacement, services
 from server.fleet.release_cli import release
 from server.fleet.services import Standing
 from server.people.services import require_staff
-from server.terminals.cli import letter_options, staff_option, write_letter
+from server.terminals.cli import check_letter, letter_options, staff_option, write_letter
 
 
 @click.group()
@@ -65,6 +65,7 @@ def fleet_replace(
     console: Console, /, terminal_id: int, reason: str, actor: str, as_json: bool, **told: Any
 ) -> None:
     """更换坏机 Order a new box for a dead one; its number and history go on."""
+    check_letter(**told)
     with console.writing() as session:
         require_staff(session, actor)
         now_ms = console.clock.utc_ms()

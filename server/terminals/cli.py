@@ -18,6 +18,7 @@ from keys.files import write_private
 from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
 from server.console import Console, example, json_option, show
 from server.db import from_millis
+from server.errors import Refused
 from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
 from server.terminals import enrolment, key_change, services
@@ -25,6 +26,7 @@ from server.terminals.enrolment import NewPsam
 from server.terminals.letter import letter
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
 from server.terminals.setting_cli import activity_choice, message, operator, site_rules
+from swipe.errors import FieldError
 from swipe.invitation import Invitation, digest
 
 FIRST_ROOT = "releases/metadata/1.root.json"  # below the data folder
@@ -49,6 +51,25 @@ def letter_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def check_letter(target: Path, url: str, tls_pin: str) -> None:
+    """Refuse what cannot become a letter, before a code is made that would end the old one."""
+    try:
+        text = Invitation(url.rstrip("/"), digest(b""), "CODE", tls_pin).to_text()
+        Invitation.from_text(text)
+    except FieldError as exc:
+        raise Refused(
+            "letter",
+            "网址须以 http:// 或 https:// 开头；指纹请照抄 yika-server tls pin",
+            "--url begins with http:// or https://, --tls-pin is what yika-server tls pin prints",
+        ) from exc
+    if not target.absolute().parent.is_dir():
+        raise Refused(
+            "folder",
+            f"没有文件夹 {target.parent}，请先建立",
+            "there is no such folder: make it, or give another --out",
+        )
+
+
 def write_letter(
     console: Console, whom: tuple[int, str, str], target: Path, url: str, tls_pin: str
 ) -> dict[str, Any]:
@@ -59,7 +80,6 @@ def write_letter(
         key_digest = digest(opened.identity.public_key)
     root_digest = digest(root.read_bytes()) if root.exists() else ""
     invitation = Invitation(url.rstrip("/"), key_digest, code, tls_pin, root_digest)
-    Invitation.from_text(invitation.to_text())
     write_private(target, letter(name, terminal_id, invitation).encode(), replace=True)
     return {"id": terminal_id, "line": invitation.to_text(), "token": code, "file": str(target)}
 
@@ -158,6 +178,7 @@ def terminal_letter(
     console: Console, /, terminal_id: int, actor: str, as_json: bool, **told: Any
 ) -> None:
     """入网单 Print the letter for a terminal that was ordered, with a fresh pairing code."""
+    check_letter(**told)
     with console.writing() as session:
         require_staff(session, actor)
         name = services.find_terminal(session, terminal_id).name

@@ -130,6 +130,25 @@ def test_a_new_box_is_set_up_as_written(
     assert wrong <= {"reader", "notices", "clock", "disk"}
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "cause"), [("--url", "h", "http://"), ("--out", "none/1.html", "folder")]
+)
+def test_a_letter_that_cannot_be_ends_no_code(
+    environ: Path, option: str, value: str, cause: str
+) -> None:
+    """A wrong address or folder is told before a new code would end the printed one."""
+    at_server(["terminal", "add", "gate-1", "--site", "1", "--by", "li"])
+    words = {"--url": "http://127.0.0.1", "--out": "1.html", "--by": "li"}
+    good = ["terminal", "letter", "1", *(word for pair in words.items() for word in pair)]
+    bad = [value if word == words[option] else word for word in good]
+    refused = CliRunner().invoke(server_cli, bad)
+
+    assert cause in str(refused.exception)
+    assert "terminal.code" not in at_server(["audit", "list", "--json"])
+    at_server(good)
+    assert "terminal.code" in at_server(["audit", "list", "--json"])
+
+
 def test_releases_are_published_as_written(environ: Path) -> None:
     """Three keys, two signatures and one for the timestamp; publish refuses what lacks one."""
     make_wheel(environ / "yika-0.2.0-py3-none-any.whl", "release 12")
