@@ -84,7 +84,8 @@ class Desk:
     def situation(self, face: CardFace, composite: Composite, reading: Reading) -> Situation:
         """Gather what the decision looks at."""
         state = self.chain.journal.state
-        trace = state.trace(face.asn)
+        trace, presence = state.trace(face.asn), state.presence(face.asn)
+        now = (self.chain.boot, reading.uptime_ms, reading.utc_s)
         return Situation(
             mode=state.mode,
             utc_s=reading.utc_s,
@@ -93,7 +94,8 @@ class Desk:
             card=card_view(face),
             hint=hint(composite),
             own_psam_no=self.psam.number,
-            last=trace.as_last(self.chain.boot, reading.uptime_ms, reading.utc_s),
+            last=trace.as_last(*now),
+            presence=presence.as_last(*now),
             hotlisted=self.notices.is_listed(face.asn),
             activity_known=self.activity(reading) is not None,
             service_open=state.service_open,

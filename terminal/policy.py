@@ -140,6 +140,7 @@ class Situation:
     hint: Hint
     own_psam_no: bytes
     last: LastTap | None = None
+    presence: LastTap | None = None  # the tap before, where `last` is an attestation
     hotlisted: bool = False
     activity_known: bool = True
     service_open: bool = True
@@ -294,8 +295,15 @@ def _before(valid_from: date | None, situation: Situation) -> bool:
     return valid_from is not None and situation.clock_known and situation.today < valid_from
 
 
-def _is_duplicate(situation: Situation, rules: Rules) -> bool:
+def _presence(situation: Situation) -> LastTap | None:
+    """Return the card's last tap for itself: an attestation does not make it older."""
     last = situation.last
+    attested = last is not None and last.kind == EventType.GUARDIAN
+    return situation.presence if attested else last
+
+
+def _is_duplicate(situation: Situation, rules: Rules) -> bool:
+    last = _presence(situation)
     if last is None or last.voided or last.result not in (Result.OK, Result.RESOLVED):
         return False
     is_tap = last.kind in PRESENCE or last.kind == EventType.TRAINING
@@ -303,10 +311,10 @@ def _is_duplicate(situation: Situation, rules: Rules) -> bool:
 
 
 def _refuse(situation: Situation, flags: Flag, reason: RejectReason) -> Decision:
-    of_seq = 0
-    if reason is RejectReason.DUPLICATE and situation.last is not None:
+    of_seq, repeated = 0, _presence(situation)
+    if reason is RejectReason.DUPLICATE and repeated is not None:
         flags |= Flag.DUPLICATE
-        of_seq = situation.last.seq
+        of_seq = repeated.seq
     return Decision(EventType.REJECTED, flags, _REFUSALS[reason], reason, of_seq)
 
 

@@ -8,7 +8,7 @@ later as frames become part of it, so that a restart knows exactly what the runn
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keys.identity import Suite, full_key
@@ -94,6 +94,8 @@ class State:
     last_asn: bytes = b""
     period: Period = field(default_factory=Period)
     cards: dict[bytes, CardTrace] = field(default_factory=dict)
+    # The last tap of a card's own presence, while its very last one is an attestation.
+    presences: dict[bytes, CardTrace] = field(default_factory=dict)
     device_clock_good: bool = False
     kinds: bytearray = field(default_factory=bytearray)
     offsets: array[int] = field(default_factory=lambda: array("Q"))
@@ -170,6 +172,10 @@ class State:
         """Return what is known of a card; an empty trace if nothing is."""
         return self.cards.get(asn) or CardTrace()
 
+    def presence(self, asn: bytes) -> CardTrace:
+        """Return a card's last tap of its own presence or training, whatever it attested since."""
+        return self.presences.get(asn) or self.trace(asn)
+
     def apply(self, kind: int, body: bytes, offset: int) -> None:
         """Take one frame that stands at `offset` of the journal."""
         if kind == FrameKind.EVENT:
@@ -230,10 +236,18 @@ class State:
         self.psam_last = max(self.psam_last, event.psam_seq)
         if event.type == EventType.TORN:
             return
+        self._keep_presence(event.card_asn, trace, event.type)
         trace.seq, trace.kind, trace.result = event.seq, event.type, event.result
         trace.boot, trace.up_ms, trace.utc_s = event.boot, event.up_total_ms, event.utc_s
         trace.psam_seq, trace.voided = event.psam_seq, False
         self.last_asn = event.card_asn
+
+    def _keep_presence(self, asn: bytes, trace: CardTrace, kind: int) -> None:
+        """Set a tap of presence aside when an attestation takes its place; forget it otherwise."""
+        if kind != EventType.GUARDIAN:
+            self.presences.pop(asn, None)
+        elif trace.seq and trace.kind != EventType.GUARDIAN:
+            self.presences[asn] = replace(trace)
 
     def _resolved(self, event: Event, trace: CardTrace) -> None:
         self.n_resolved += 1
@@ -243,6 +257,7 @@ class State:
         if trace.psam_seq == event.psam_seq:
             trace.result = Result.RESOLVED
         elif trace.psam_seq < event.psam_seq:  # a tap of ours that the journal has lost
+            self._keep_presence(event.card_asn, trace, event.card_acc >> 24)
             trace.seq, trace.kind, trace.result = event.seq, event.card_acc >> 24, Result.RESOLVED
             trace.boot, trace.utc_s, trace.psam_seq = 0, event.utc_s, event.psam_seq
 
@@ -252,9 +267,7 @@ class State:
             return
         values: dict[str, Any] = payloads.parse(event.type, event.payload)
         if event.type == EventType.VOID_LAST:
-            trace = self.cards.get(event.card_asn)
-            if trace is not None and trace.seq == values["voided_seq"]:
-                trace.voided = True
+            self._voided(event.card_asn, values["voided_seq"])
         elif event.type == EventType.OPEN:
             self._open(event, values)
         elif event.type == EventType.CLOSE:
@@ -269,6 +282,11 @@ class State:
             self.public_keys.append(full_key(values["public_key"], self.suite))
         elif event.type in (EventType.TIME_SET, EventType.ACK_ANCHOR, EventType.TAMPER):
             self._time(event, values)
+
+    def _voided(self, asn: bytes, seq: int) -> None:
+        for trace in (self.trace(asn), self.presence(asn)):
+            if trace.seq == seq:
+                trace.voided = True
 
     def _open(self, event: Event, values: dict[str, Any]) -> None:
         self.service_open, self.mode = True, Mode(values["mode"])

@@ -88,8 +88,6 @@ def heard(world: World, box: Box, card: int, outcome: Outcome) -> None:
         )
     if green:
         book.last_green[card] = event
-    elif event.type == EventType.GUARDIAN:
-        book.last_green.pop(card, None)  # the terminal remembers a card's very last tap only
 
 
 def expect_hole(world: World, box: Box) -> None:

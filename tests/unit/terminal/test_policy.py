@@ -67,6 +67,32 @@ def test_mode_key_gives_the_direction(mode: Mode, kind: EventType, say: Say) -> 
 
 
 @pytest.mark.parametrize(
+    ("kind", "age_s", "refused"),
+    [
+        (EventType.IN, 59.9, True),
+        (EventType.SWITCH, 59.9, True),
+        (EventType.TRAINING, 59.9, True),
+        (EventType.IN, 60.0, False),
+    ],
+)
+def test_attestation_hides_no_earlier_tap(kind: int, age_s: float, *, refused: bool) -> None:
+    """Where the last event is a guardian's, the card's own tap before it is what is repeated."""
+    attested = last(EventType.GUARDIAN, 5, seq=14, psam_seq=8)
+    situation = replace(PLAIN, mode=Mode.OUT, last=attested, presence=last(kind, age_s))
+    decision = decide(situation, RULES)
+
+    assert (decision.reason is RejectReason.DUPLICATE) == refused
+    assert decision.of_seq == (12 if refused else 0)
+
+
+def test_attestation_alone_is_no_tap_of_its_own() -> None:
+    """Who only attested may tap at once."""
+    attested = last(EventType.GUARDIAN, 5)
+
+    assert decide(replace(PLAIN, last=attested, presence=attested), RULES).reason is None
+
+
+@pytest.mark.parametrize(
     ("record", "kind"),
     [
         (Hint(), EventType.IN),
