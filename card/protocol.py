@@ -3,6 +3,10 @@
 
 Over T=0 a card cannot send data in answer to a command with data: it says 61xx and waits for
 GET RESPONSE; a wrong Le is answered by 6Cxx (ISO/IEC 7816-3 §12.2). PC/SC hands both to us.
+
+61xx says that the command itself was carried out (ISO/IEC 7816-4 §5.6). A GET RESPONSE that then
+fails has lost its answer and nothing else: it is a fault of the transport, never the card's refusal
+of the command.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ PARTS_MAX = 16  # 16 × 256 bytes: no answer of a PBOC card comes near
 LENGTH_REPEATS_MAX = 1  # the card has named the right length; a second 6Cxx is a fault
 
 _MORE = 0x61
+_DONE = frozenset({0x90, 0x62, 0x63})  # done, or done with a warning
 _WRONG_LE = 0x6C
 _GET_RESPONSE = 0xC0
 
@@ -52,7 +57,11 @@ class T0Connection:
         self._strip_le = strip_le
 
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
-        """Send a command, fetch all of its answer."""
+        """Send a command, fetch all of its answer.
+
+        Raises:
+            ProtocolFault: The command was carried out and its answer cannot be fetched.
+        """
         data, sw = self._once(self._as_tpdu(apdu))
         parts = [data]
         while sw >> 8 == _MORE:
@@ -61,6 +70,8 @@ class T0Connection:
             cla = apdu[0] & 0x03  # the logical channel, nothing else, belongs to GET RESPONSE
             data, sw = self._once(bytes((cla, _GET_RESPONSE, 0, 0, sw & 0xFF)))
             parts.append(data)
+        if len(parts) > 1 and sw >> 8 not in _DONE:
+            raise ProtocolFault(f"GET RESPONSE is answered by {sw:04X}")
         return b"".join(parts), sw
 
     def _once(self, tpdu: bytes) -> tuple[bytes, int]:

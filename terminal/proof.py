@@ -3,7 +3,8 @@
 
 The first byte of DEBIT does not leave before the INTENT is durable. Whatever fails, the INTENT is
 closed: by the event, by the same event marked torn when the card may have committed, or by ABANDON
-when it cannot have.
+when it cannot have. After DEBIT has left there is one such failure: the card's own word that MAC1
+is wrong, in answer to DEBIT itself and not to GET RESPONSE.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from card.commands import CAPP_PURCHASE
-from card.errors import CardError, CardRemoved, MacRejected, MuteCard, ProtocolFault, ReaderError
+from card.errors import CardError, MacRejected, ProtocolFault, StatusError
 from card.layouts import Composite
 from card.operation import Connection, run
 from card.tap import AMOUNT, CappInit, DebitAnswer, debit, initialize, presence, update_cache
@@ -25,8 +26,6 @@ from terminal.policy import Say
 from terminal.recover import close_open_intent
 from terminal.timing import Stopwatch
 
-# The card left or its answer was lost: DEBIT may have been carried out.
-_ANSWER_LOST = (CardRemoved, MuteCard, ProtocolFault, ReaderError)
 # What a PSAM can fail with, in hardware or software; OSError is a counter that cannot be written.
 _PSAM_FAILED = (KeysError, CardError, OSError)
 _NO_MAC = bytes(4)
@@ -37,13 +36,18 @@ class Unproven(Exception):
 
     Attributes:
         say: What to answer.
-        torn: The torn event, if the card may have committed; otherwise the caller records a
-            refusal.
+        torn: The torn event, if the card may have committed.
+        refused: Whether the caller records a refusal, besides the torn event if there is one.
+        code: The card's status word, for people.
     """
 
-    def __init__(self, say: Say, torn: Event | None = None) -> None:
+    def __init__(
+        self, say: Say, torn: Event | None = None, *, refused: bool = False, code: str = ""
+    ) -> None:
         self.say = say
         self.torn = torn
+        self.refused = refused
+        self.code = code
         super().__init__(say)
 
 
@@ -114,7 +118,7 @@ class Transaction:
             grant = self._psam.init_purchase(request)
         except _PSAM_FAILED as exc:
             self._desk.outage_began(OutageKind.PSAM, draft.utc_s)
-            raise Unproven(Say.PSAM_FAILED) from exc
+            raise Unproven(Say.PSAM_FAILED, refused=True) from exc
         self._desk.outage_ended(OutageKind.PSAM, draft.utc_s)
         self._note_hole(grant.psam_seq)
         self._watch.phase("psam")
@@ -152,24 +156,28 @@ class Transaction:
     ) -> DebitAnswer:
         try:
             answer = run(debit(grant.psam_seq, *moment, grant.mac1), self._connection)
-        except _ANSWER_LOST as exc:
-            raise Unproven(Say.AGAIN, close_open_intent(self._chain)) from exc
         except MacRejected as exc:
             self._abandon(draft)
-            raise Unproven(Say.PSAM_FAILED) from exc
-        except CardError:
-            self._abandon(draft)
-            raise
+            raise Unproven(Say.PSAM_FAILED, refused=True) from exc
+        except StatusError as exc:
+            torn = close_open_intent(self._chain)
+            raise Unproven(Say.CARD_FAULT, torn, code=f"{exc.sw:04X}") from exc
+        except CardError as exc:
+            raise Unproven(Say.AGAIN, close_open_intent(self._chain)) from exc
         self._watch.phase("debit")
         return answer
 
     def _check(self, draft: Event, answer: DebitAnswer) -> None:
-        """Let the PSAM check MAC2; if it cannot, the server does so later."""
+        """Let the PSAM check MAC2; if it cannot, the server does so later.
+
+        A wrong one may be a counterfeit's or a garbled answer of a card that has committed: the tap
+        is refused, and stays torn so that a genuine card can still bring its proof.
+        """
         try:
             self._psam.credit_purchase(answer.mac2)
         except (Mac2Rejected, PsamBlocked) as exc:
-            self._abandon(draft)
-            raise Unproven(Say.NOT_GENUINE) from exc
+            torn = close_open_intent(self._chain)
+            raise Unproven(Say.NOT_GENUINE, torn, refused=True) from exc
         except _PSAM_FAILED:
             self._desk.outage_began(OutageKind.PSAM, draft.utc_s)
         self._watch.phase("check")

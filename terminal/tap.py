@@ -209,8 +209,10 @@ class _Presentation:
         try:
             event = Transaction(self._desk, self._connection, self._watch).prove(draft)
         except Unproven as exc:
-            event = exc.torn or self._reject(composite, decision, RejectReason.PSAM_FAILED)
-            return Outcome(exc.say, event, face, kind=decision.kind)
+            failed = exc.torn
+            if exc.refused:
+                failed = self._reject(composite, decision, RejectReason.PSAM_FAILED)
+            return Outcome(exc.say, failed, face, kind=decision.kind, code=exc.code)
         self._desk.tapped(decision.kind, decision.flags, reading)
         stay_s = _stay_s(composite, event, reading)
         return Outcome(decision.say, event, face, decision.kind, event.utc_s, stay_s)

@@ -342,20 +342,20 @@ def test_purse_with_value_makes_no_tap(bench: Bench, store: FileKeyStore) -> Non
     assert bench.frames(FrameKind.INTENT) == []
 
 
-def test_refused_debit_is_abandoned(bench: Bench, store: FileKeyStore) -> None:
-    """A DEBIT the card refuses was not carried out: the INTENT is closed and the number free."""
+def test_debit_answered_by_an_error_leaves_a_torn_tap(bench: Bench, store: FileKeyStore) -> None:
+    """A status word after DEBIT does not say that nothing was done: the card brings the proof."""
     card = issue(store, 1)
     connection = Observed(connect(card))
     connection.answers[DEBIT] = (b"", 0x6985)
     refused = present(bench.desk, connection)
-    number = bench.desk.chain.journal.state.next_seq
     bench.clock.advance(10)
-    accepted = bench.tap(issue(store, 2))
+    repeated = bench.tap(card)
 
-    assert (refused.say, refused.code) == (Say.CARD_FAULT, "6985")
-    assert bench.frames(FrameKind.ABANDON) == [number.to_bytes(4)]
-    assert accepted.event is not None
-    assert accepted.event.seq == number
+    assert (refused.say, refused.code, repeated.say) == (Say.CARD_FAULT, "6985", Say.IN)
+    assert bench.frames(FrameKind.ABANDON) == []
+    assert [(e.type, e.result) for e in bench.events()[-2:]] == [
+        (EventType.IN, Result.TORN), (EventType.TORN_RESOLVED, Result.RESOLVED),
+    ]  # fmt: skip
 
 
 def test_psam_of_other_keys_is_refused_by_the_card(
@@ -408,7 +408,7 @@ def test_failed_psam_is_an_outage(bench: Bench, store: FileKeyStore, error: Exce
 
 @pytest.mark.parametrize("error", [Mac2Rejected(9), PsamBlocked("test")])
 def test_wrong_mac2_is_not_accepted(bench: Bench, store: FileKeyStore, error: Exception) -> None:
-    """A card whose MAC2 the PSAM refuses gets red; if it was genuine its proof comes back."""
+    """A card whose MAC2 the PSAM refuses gets red and a torn tap; a genuine one's proof comes."""
     broken = BrokenPsam(bench.desk.psam, None, error)
     bench.desk.psam = broken
     card = issue(store, 1)
@@ -418,8 +418,9 @@ def test_wrong_mac2_is_not_accepted(bench: Bench, store: FileKeyStore, error: Ex
     later = bench.tap(card)
 
     assert (refused.say, later.say) == (Say.NOT_GENUINE, Say.OUT)
-    assert [e.type for e in bench.events()][-3:] == [
-        EventType.REJECTED, EventType.TORN_RESOLVED, EventType.OUT,
+    assert [(e.type, e.result) for e in bench.events()][-4:] == [
+        (EventType.IN, Result.TORN), (EventType.REJECTED, Result.OK),
+        (EventType.TORN_RESOLVED, Result.RESOLVED), (EventType.OUT, Result.OK),
     ]  # fmt: skip
 
 
@@ -449,6 +450,44 @@ def test_hole_in_the_psam_numbers_is_reported(bench: Bench, store: FileKeyStore)
     assert payloads.parse(EventType.TAMPER, event.payload) == {
         "kind": 1, "expected": used.psam_seq + 1, "found": used.psam_seq + 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
+def test_attestation_between_two_taps_makes_no_out(
+    bench: Bench, store: FileKeyStore, *, restart: bool
+) -> None:
+    """IN, the same card as a guardian's, and again within the minute: a duplicate of the IN."""
+    card = issue(store, 1)
+    entered = bench.tap(card).event
+    bench.clock.advance(20)
+    bench.desk.guardian_key_ms = bench.clock.uptime
+    attested = bench.tap(card)
+    set_mode(bench.desk, Mode.OUT)
+    if restart:
+        bench.start()
+    bench.clock.advance(20)
+    second = bench.tap(card)
+    bench.clock.advance(20)
+    third = bench.tap(card)
+
+    assert entered is not None
+    assert (attested.say, second.say, third.say) == (Say.GUARDIAN, Say.DUPLICATE, Say.OUT)
+    assert (second.kind, second.utc_s) == (EventType.IN, entered.utc_s)
+
+
+def test_undone_tap_before_an_attestation_is_no_duplicate(
+    bench: Bench, store: FileKeyStore
+) -> None:
+    """IN, undone, the same card as a guardian's: the next tap is made."""
+    card = issue(store, 1)
+    bench.tap(card)
+    void_last(bench.desk)
+    bench.desk.guardian_key_ms = bench.clock.uptime
+    bench.tap(card)
+    bench.clock.advance(10)
+    set_mode(bench.desk, Mode.IN)
+
+    assert bench.tap(card).say is Say.IN
 
 
 def test_journal_of_a_day_verifies(bench: Bench, store: FileKeyStore) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from card.errors import CardError, CardRemoved, MuteCard
+from card.protocol import T0Connection
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
@@ -21,10 +23,12 @@ from terminal.errors import NotSaved
 from terminal.journal import Journal
 from terminal.policy import Say
 from terminal.storage import FileStorage
+from terminal.tap import present
 from tests.factories import UTC_S
 from tests.integration.terminal.bench import (
     HARD_NUMBER,
     Bench,
+    InProcess,
     connect,
     hardware_psam,
     issue,
@@ -52,9 +56,7 @@ def card_counter(card: VirtualCard) -> int:
 
 
 @pytest.mark.parametrize("moment", list(Moment), ids=lambda moment: moment.name)
-def test_pulled_off_at_every_command(
-    tmp_path: Path, store: FileKeyStore, moment: Moment
-) -> None:
+def test_pulled_off_at_every_command(tmp_path: Path, store: FileKeyStore, moment: Moment) -> None:
     """Wherever the card is pulled, the next presentation completes or makes the tap, once."""
     for number in range(COMMANDS_MAX):
         folder = tmp_path / str(number)
@@ -98,9 +100,58 @@ def test_torn_tap_is_completed_at_the_second_presentation(
     assert (resolved.utc_ms, resolved.unc_ms) == (torn.utc_ms, torn.unc_ms)
 
 
-def test_torn_attestation_counts_when_it_is_completed(
-    bench: Bench, store: FileKeyStore
+class Chained:
+    """A raw connection whose card carries DEBIT out; its GET RESPONSE goes as the test says."""
+
+    def __init__(self, card: VirtualCard, answer: tuple[bytes, int] | CardError) -> None:
+        card.power_on()
+        self._inner, self._answer, self._after_debit = InProcess(card), answer, False
+
+    def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
+        """Pass everything on but the GET RESPONSE behind DEBIT."""
+        if apdu[1] != 0xC0:
+            self._after_debit = apdu[1] == 0x54
+        elif self._after_debit:
+            if isinstance(self._answer, CardError):
+                raise self._answer
+            return self._answer
+        return self._inner.transmit(apdu)
+
+
+@pytest.mark.parametrize(
+    ("answer", "say"),
+    [
+        ((b"", 0x6F00), Say.AGAIN),
+        ((b"", 0x6985), Say.AGAIN),
+        ((b"", 0x9302), Say.AGAIN),
+        (MuteCard(), Say.AGAIN),
+        (CardRemoved(), Say.AGAIN),
+        ((bytes(3), 0x9000), Say.AGAIN),
+        ((bytes(200), 0x9000), Say.AGAIN),
+        ((b"", 0x0000), Say.AGAIN),
+        ((bytes(8), 0x9000), Say.NOT_GENUINE),
+    ],
+    ids=["6F00", "6985", "9302", "mute", "gone", "short", "long", "no-status", "garbage"],
+)
+def test_committed_tap_whose_answer_cannot_be_fetched_is_torn(
+    bench: Bench, store: FileKeyStore, answer: tuple[bytes, int] | CardError, say: Say
 ) -> None:
+    """Whatever comes instead of DEBIT's answer, the tap stays torn and its proof is fetched."""
+    card = issue(store, 1)
+    first = present(bench.desk, T0Connection(Chained(card, answer)))
+    bench.clock.advance(8)
+    second = bench.tap(card)
+    taps = [(e.type, e.result) for e in bench.events() if e.type in PROVEN_TYPES]
+
+    assert (first.say, second.say) == (say, Say.IN)
+    assert bench.frames(FrameKind.ABANDON) == []
+    assert taps == [
+        (EventType.IN, Result.TORN), (EventType.TORN_RESOLVED, Result.RESOLVED),
+    ]  # fmt: skip
+    assert card_counter(card) == 1
+
+
+def test_torn_attestation_counts_when_it_is_completed(bench: Bench, store: FileKeyStore) -> None:
     """A guardian whose card was pulled off attests with the second presentation."""
     guardian, child = issue(store, 1), issue(store, 2, dt.date(2014, 5, 5))
     bench.desk.guardian_key_ms = bench.clock.uptime

@@ -55,6 +55,18 @@ def test_parts_are_joined() -> None:
     assert _send(script, "00A40000023F0000") == (b"\x01\x02\x03", 0x9000)
 
 
+@pytest.mark.parametrize("status", ["6F00", "6985", "9302", "6D00"])
+def test_a_failed_get_response_is_no_refusal_of_the_command(status: str) -> None:
+    """61xx said that the command was carried out: what fails behind it has lost the answer only."""
+    with pytest.raises(ProtocolFault, match=status):
+        _send(Script("6108", status), "805401000F" + "00" * 15 + "08")
+
+
+def test_a_warning_behind_get_response_stays_one() -> None:
+    """A warning comes with the data, as it does without GET RESPONSE."""
+    assert _send(Script("6102", "0102 6282"), "00A40000023F0000") == (b"\x01\x02", 0x6282)
+
+
 def test_get_response_keeps_only_the_logical_channel() -> None:
     """GET RESPONSE goes without secure messaging or proprietary class bits."""
     script = Script("6108", "0102030405060708 9000")
