@@ -19,6 +19,7 @@ from server.portal.services.closing import Closing
 from server.portal.services.exceptions import ExceptionRow, open_exceptions
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS, Places
 from server.reconciliation.models import Correction, ServiceInterval
+from server.timebank.opening import opening_minutes
 from server.timebank.services import balance
 
 PAGE_ROWS = 50
@@ -61,11 +62,12 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """All that the volunteer's page shows."""
+    """All that the volunteer's page shows; `opening_minutes` come from before this system."""
 
     masked_name: str
     number: str
     total_minutes: int
+    opening_minutes: int
     grade_minutes: dict[str, int]
     attention: list[ExceptionRow]
     intervals: list[IntervalRow]
@@ -108,6 +110,7 @@ def read_hours(database: Database, volunteer_id: int, page: int, now_ms: int) ->
             masked_name=person.masked_name,
             number=person.number,
             total_minutes=balance(session, volunteer_id),
+            opening_minutes=opening_minutes(session, volunteer_id),
             grade_minutes=_grade_minutes(session, mine),
             attention=open_exceptions(session, person=volunteer_id),
             intervals=_rows(session, found),

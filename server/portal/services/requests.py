@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,8 +24,18 @@ ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Disputed:
+    """The service that a dispute is about, in wall times of the site."""
+
+    day: date
+    start: datetime | None
+    end: datetime | None
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request; times are wall times of the site."""
+    """One request; times are wall times of the site, `about` is the service that is disputed."""
 
     id: int
     kind: str
@@ -39,6 +49,7 @@ class RequestRow:
     made: datetime
     due: datetime
     answer: str
+    about: Disputed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,10 @@ def read_requests(
 ) -> RequestsPage:
     """Read the requests of a volunteer, or those that wait at a site."""
     with database.reading() as session:
-        wanted = sa.select(HoursRequest, Volunteer).join(
-            Volunteer, Volunteer.id == HoursRequest.person
+        wanted = (
+            sa.select(HoursRequest, Volunteer, ServiceInterval)
+            .join(Volunteer, Volunteer.id == HoursRequest.person)
+            .outerjoin(ServiceInterval, ServiceInterval.id == HoursRequest.interval_id)
         )
         told = sa.select(Notification)
         if person is not None:
@@ -74,10 +87,10 @@ def read_requests(
             wanted = wanted.where(HoursRequest.site == site, HoursRequest.state == "open")
             told = told.where(Notification.site == site)
         found = session.execute(wanted.order_by(HoursRequest.id.desc()).limit(ROWS)).all()
-        places = Places.read(session, [row.site for row, _person in found], [])
+        places = Places.read(session, [row.site for row, _person, _service in found], [])
         notices = session.scalars(told.order_by(Notification.id.desc()).limit(ROWS))
         return RequestsPage(
-            [_row(row, who, places) for row, who in found],
+            [_row(row, who, service, places) for row, who, service in found],
             [
                 Notice(local(item.at_ms, DEFAULT_ZONE_QUARTERS), Name(item.zh, item.en))
                 for item in notices
@@ -99,7 +112,9 @@ def _site_ids(session: Session) -> list[int]:
     return [number for number in session.scalars(served) if number is not None]
 
 
-def _row(row: HoursRequest, who: Volunteer, places: Places) -> RequestRow:
+def _row(
+    row: HoursRequest, who: Volunteer, service: ServiceInterval | None, places: Places
+) -> RequestRow:
     zone = places.zone(row.site)
     return RequestRow(
         id=row.id,
@@ -114,7 +129,26 @@ def _row(row: HoursRequest, who: Volunteer, places: Places) -> RequestRow:
         made=local(row.made_ms, zone),
         due=local(row.due_ms, zone),
         answer=row.answer or "",
+        about=_disputed(service, zone) if service else None,
     )
+
+
+def _disputed(service: ServiceInterval, zone: int) -> Disputed:
+    return Disputed(
+        service.service_day,
+        local(service.start_ms, zone) if service.start_ms else None,
+        local(service.end_ms, zone) if service.end_ms else None,
+        service.credited_minutes,
+    )
+
+
+def read_disputed(database: Database, person: int, interval: int) -> Disputed | None:
+    """Read the service that somebody is about to dispute; None if it is not theirs."""
+    with database.reading() as session:
+        found = session.get(ServiceInterval, interval)
+        if found is None or found.person != person:
+            return None
+        return _disputed(found, Places.read(session, [found.site], []).zone(found.site))
 
 
 def read_explanation(database: Database, person: int, interval: int) -> dict[str, Any]:
@@ -127,7 +161,10 @@ def read_explanation(database: Database, person: int, interval: int) -> dict[str
         row = session.get(ServiceInterval, interval)
         if row is None or row.person != person:
             raise NotFound
-        return explain(session, row) | {"before": history_of(session, row)}
+        zone = Places.read(session, [row.site], []).zone(row.site)
+        return explain(session, row) | {
+            "before": history_of(session, row), "day": row.service_day, "zone": zone,
+        }  # fmt: skip
 
 
 def read_account(database: Database, person: int) -> Statement:

@@ -43,7 +43,7 @@ def phone_card() -> Response:
         return _again(make_response(page, 409), RETRY_S)
     # The picture is made of our own characters alone, so it may stand in the page as it is.
     drawn = segno.make_qr(code.text, error="m").svg_inline(
-        scale=MODULE_PIXELS, border=4, light="#fff"
+        scale=MODULE_PIXELS, border=4, light="#fff", omitsize=True
     )
     page = render_template("phone_card.html", picture=Markup(drawn), refusal=None)  # noqa: S704
     return _again(make_response(page), RENEW_S)

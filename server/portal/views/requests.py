@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from server.db import to_millis
 from server.errors import Refused
 from server.portal.display import instant, local
 from server.portal.forms import wall_time
@@ -14,7 +17,12 @@ from server.portal.names import Name
 from server.portal.policy import Role, may_lead_site
 from server.portal.services.decisions import said_now
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS
-from server.portal.services.requests import read_account, read_explanation, read_requests
+from server.portal.services.requests import (
+    read_account,
+    read_disputed,
+    read_explanation,
+    read_requests,
+)
 from server.portal.views import access
 from server.reconciliation import requests as service
 from server.reconciliation.requests import Asked
@@ -37,7 +45,11 @@ def explanation(interval_id: int) -> str:
     """Explain one service: events, rules, parameters, version, what was believed before."""
     person = access.signed_in().id
     told = read_explanation(current_runtime().database, person, interval_id)
-    return render_template("explanation.html", told=told)
+
+    def wall(instant_utc: str) -> datetime:
+        return local(to_millis(datetime.fromisoformat(instant_utc)), told["zone"])
+
+    return render_template("explanation.html", told=told, wall=wall)
 
 
 @access.allow(Role.VOLUNTEER)
@@ -76,8 +88,12 @@ def my_requests() -> str | Response | tuple[str, int]:
             flash(gettext("Your request is filed. A leader will answer it."), "good")
             return redirect(url_for("portal.my_requests"))
     page = read_requests(runtime.database, person=person)
+    chosen = request.args.get("interval", "")
+    about = None
+    if chosen.isdecimal():
+        about = read_disputed(runtime.database, person, int(chosen))
     html = render_template(
-        "requests.html", page=page, fault=fault, interval=request.args.get("interval", "")
+        "requests.html", page=page, fault=fault, interval=chosen if about else "", about=about
     )
     return (html, 422) if fault else html
 

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
+from keys.custody import KeyStore
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
 from server.config import Config, DataSection
@@ -101,7 +102,7 @@ def again(scene: Scene, database: Database, folder: Path) -> Scene:
     return Scene(runtime, clock, scene.numbers, scene.codes, scene.ids)
 
 
-def runtime_on(database: Database, folder: Path, store: FileKeyStore, clock: StillClock) -> Runtime:
+def runtime_on(database: Database, folder: Path, store: KeyStore, clock: StillClock) -> Runtime:
     """Put a running server together from its parts."""
     return Runtime(
         config=Config(data=DataSection(dir=folder)),

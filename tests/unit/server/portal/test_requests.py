@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from server.reconciliation.corrections import Said, Signer
 from server.reconciliation.models import Correction, HoursRequest, ServiceInterval
+from server.timebank.opening import import_sheet, read_sheet
 from tests.unit.server.portal.conftest import Visitor
-from tests.unit.server.portal.scene import Scene
+from tests.unit.server.portal.scene import NOW_MS, Scene
 
 
 def interval_of(scene: Scene, name: str) -> int:
@@ -68,3 +70,40 @@ def test_a_request_without_words_is_refused(visitor: Visitor, scene: Scene) -> N
 
     assert answered.status_code == 422
     assert "请写明情况" in answered.text
+
+
+def test_a_dispute_names_its_service_on_both_sides(visitor: Visitor, scene: Scene) -> None:
+    """The form, the volunteer's list and the leader's page say which service it is about."""
+    visitor.come_as("zhang")
+    number = interval_of(scene, "zhang")
+    about = "2026年10月12日 09:00"
+    assert about in visitor.get(f"/me/requests?interval={number}").text
+    visitor.send("/me/requests", interval=str(number), text="少了一个小时")
+    assert about in visitor.get("/me/requests").text
+    visitor.leave()
+    visitor.come_as("leader")
+
+    assert about in visitor.get(f"/sites/{scene.ids['care']}/requests").text
+
+
+def test_somebody_elses_service_is_not_named(visitor: Visitor, scene: Scene) -> None:
+    """An address with another person's service shows the plain form."""
+    visitor.come_as("zhang")
+    text = visitor.get(f"/me/requests?interval={interval_of(scene, 'li')}").text
+
+    assert ("所涉服务" in text, 'name="site"' in text) == (False, True)
+
+
+def test_minutes_from_before_are_shown_apart(visitor: Visitor, scene: Scene) -> None:
+    """Who brought two hours along reads them beside the total (rule 58); nobody else does."""
+    sheet = read_sheet(
+        f"number,minutes,reference\n{scene.numbers['zhang']},120,A1\n#total,1,120\n".encode()
+    )
+    visitor.come_as("zhang")
+    assert "系统启用前转入" not in visitor.get("/me").text
+    with scene.database.writing() as session:
+        signer = Signer(scene.runtime.identity, 1)
+        import_sheet(session, sheet, "旧系统", Said("wang", "迁移旧系统", NOW_MS, signer))
+    text = visitor.get("/me").text
+
+    assert ("系统启用前转入 2:00" in text, "9:27" in text) == (True, True)
