@@ -25,7 +25,7 @@ from swipe.frames import (
     FrameKind,
     frame,
 )
-from swipe.kinds import JournalState
+from swipe.kinds import PROVEN_TYPES, EventType, JournalState, Result
 from swipe.receipt import Receipt
 from terminal import checkpoint
 from terminal.errors import JournalForeign, JournalMissing, NotSaved
@@ -35,6 +35,7 @@ from terminal.state import State
 from terminal.storage import Disk, Folder, Storage
 
 _PREV = slice(*EVENT_LAYOUT.span("prev"))
+_TAPS = PROVEN_TYPES - {EventType.TORN_RESOLVED}
 _EVENT_FRAME = EVENT_AT + EVENT_SIZE
 # A checkpoint is made at the start when this many frames had to be read: about half a second.
 CHECKPOINT_FRAMES = 20_000
@@ -277,7 +278,7 @@ def _follows(item: Frame, state: State, header: FileHeader, *, damaged: bool) ->
     if item.kind == FrameKind.RECEIPT:
         return not damaged or Receipt.from_bytes(item.body).batch_no > state.batch_no
     if item.kind == FrameKind.INTENT:
-        return not damaged or item.body[_PREV] == state.head
+        return _ours(Event.from_signed_bytes(item.body), state, header) is not None
     return not damaged or state.intent is not None
 
 
@@ -294,14 +295,21 @@ def _read(storage: Storage, header: FileHeader, mark: bytes | None = None) -> tu
         storage.skip(-(-storage.size // PAGE_SIZE) * PAGE_SIZE)
         state.last_seq += cut // _EVENT_FRAME + 1  # whatever numbers it holds are not used again
         return state, Repair(JournalState.HOLE, 0, None, (*holes, tail), frames)
-    lost = _ours(salvage_intent(storage, scan.end), state, header)
+    lost = _next(salvage_intent(storage, scan.end), state, header)
     storage.truncate(scan.end)
     found = JournalState.HOLE if holes else JournalState.TAIL_CUT
     return state, Repair(found, cut, lost, holes, frames)
 
 
-def _ours(intent: Event | None, state: State, header: FileHeader) -> Event | None:
+def _next(intent: Event | None, state: State, header: FileHeader) -> Event | None:
     """Return a damaged INTENT only if it can be this journal's next event."""
     if intent is None or intent.terminal_id != header.terminal_id:
         return None
     return intent if intent.seq == state.next_seq else None
+
+
+def _ours(intent: Event, state: State, header: FileHeader) -> Event | None:
+    """Return a whole INTENT only if it is a tap that this journal was about to make."""
+    tap = intent.type in _TAPS and intent.result == Result.TORN
+    linked = intent.prev == state.head
+    return _next(intent, state, header) if tap and linked else None

@@ -46,14 +46,21 @@ def close_open_intent(chain: Chain) -> Event | None:
 
 
 def note_damaged_intent(chain: Chain, repair: Repair) -> Event | None:
-    """Record what can still be read of an INTENT whose CRC is wrong: card and PSAM number."""
-    lost = repair.damaged_intent
+    """Record what can still be read of an INTENT whose CRC is wrong: card and PSAM number.
+
+    A number that is not the next one of our own PSAM may be the damage itself: it is told as 0.
+    """
+    lost, state = repair.damaged_intent, chain.journal.state
     if lost is None:
         return None
-    core = {"card_kind": CardKind.PBOC_PURSE, "card_asn": lost.card_asn, "psam_no": lost.psam_no}
-    return chain.record(
-        EventType.TORN, core, durable=False, psam_seq=lost.psam_seq, result=Result.TORN
-    )
+    next_one = lost.psam_no == state.own_psam_no and lost.psam_seq == state.psam_last + 1
+    core = {
+        "card_kind": CardKind.PBOC_PURSE,
+        "card_asn": lost.card_asn,
+        "psam_no": state.own_psam_no,
+    }
+    psam_seq = lost.psam_seq if next_one else 0
+    return chain.record(EventType.TORN, core, durable=False, psam_seq=psam_seq, result=Result.TORN)
 
 
 def skip_lost(chain: Chain, stored: tuple[Receipt, bytes] | None) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from keys.identity import Suite, full_key
 from swipe import payloads
+from swipe.chain import PSAM_STEP_MAX
 from swipe.event import EVENT_LAYOUT, Event, event_hash, tap_counts
 from swipe.frames import FrameKind
 from swipe.kinds import (
@@ -182,7 +183,7 @@ class State:
             self.apply_event(Event.from_bytes(body), body, offset)
         elif kind == FrameKind.INTENT:
             self.intent = body
-            self.psam_last = max(self.psam_last, int.from_bytes(body[_PSAM_SEQ]))
+            self._psam_used(int.from_bytes(body[_PSAM_SEQ]), PSAM_STEP_MAX)
         elif kind == FrameKind.RECEIPT:
             self._receipt(Receipt.from_bytes(body))
         elif kind == FrameKind.ABANDON:
@@ -233,14 +234,22 @@ class State:
         if event.type == EventType.TORN_RESOLVED:
             self._resolved(event, trace)
             return
-        self.psam_last = max(self.psam_last, event.psam_seq)
-        if event.type == EventType.TORN:
+        if event.type == EventType.TORN:  # of a damaged INTENT: believed where it cannot be wrong
+            if event.psam_seq == self.psam_last + 1:
+                self.psam_last = event.psam_seq
             return
+        self._psam_used(event.psam_seq, None if event.result == Result.OK else PSAM_STEP_MAX)
         self._keep_presence(event.card_asn, trace, event.type)
         trace.seq, trace.kind, trace.result = event.seq, event.type, event.result
         trace.boot, trace.up_ms, trace.utc_s = event.boot, event.up_total_ms, event.utc_s
         trace.psam_seq, trace.voided = event.psam_seq, False
         self.last_asn = event.card_asn
+
+    def _psam_used(self, number: int, step_max: int | None) -> None:
+        """Take a number of the PSAM; only a tap that card and PSAM proved moves it any distance."""
+        known = self.psam_last
+        if step_max is None or not known or number - known <= step_max:
+            self.psam_last = max(known, number)
 
     def _keep_presence(self, asn: bytes, trace: CardTrace, kind: int) -> None:
         """Set a tap of presence aside when an attestation takes its place; forget it otherwise."""

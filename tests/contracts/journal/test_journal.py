@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from swipe.chain import PSAM_STEP_MAX
 from swipe.event import Event
 from swipe.frames import FILE_HEADER_SIZE, FrameKind, frame
 from swipe.kinds import EventType, JournalState, Result
@@ -26,6 +28,7 @@ from tests.contracts.journal.frames import (
     receipt_for,
     torn,
 )
+from tests.factories import TERMINAL_ID
 
 Reopen = Callable[[], Storage]
 
@@ -262,6 +265,51 @@ def test_damaged_last_intent_still_names_its_card() -> None:
     assert repair.damaged_intent is not None
     assert repair.damaged_intent.card_asn == intent.card_asn
     assert repair.damaged_intent.psam_seq == intent.psam_seq
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": EventType.BOOT},
+        {"type": EventType.TORN_RESOLVED},
+        {"type": 0xEE},
+        {"seq": 9},
+        {"prev": bytes(32)},
+        {"terminal_id": TERMINAL_ID + 1},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_an_intent_that_cannot_be_is_not_taken(fields: dict[str, object]) -> None:
+    """A right CRC around impossible fields opens no tap and names no PSAM number."""
+    disk = SimulatedDisk(HEADER.to_bytes())
+    journal = open_on(disk)
+    add_tap(journal)
+    wrong = replace(next_event(journal, psam_seq=0xDEAD_BEEF), **fields)  # type: ignore[arg-type]
+    disk.content += frame(FrameKind.INTENT, intent_of(wrong))
+    again = open_on(disk)
+
+    assert (again.state.intent, again.state.psam_last) == (None, journal.state.psam_last)
+    assert add_tap(again).seq == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "taken"), [(1, True), (PSAM_STEP_MAX, True), (PSAM_STEP_MAX + 1, False)]
+)
+def test_an_unproven_psam_number_moves_only_a_little(step: int, *, taken: bool) -> None:
+    """An open INTENT and its torn event move the last number by a bounded step; a proof by any."""
+    disk = SimulatedDisk(HEADER.to_bytes())
+    journal = open_on(disk)
+    known = add_tap(journal).psam_seq
+    event = next_event(journal, psam_seq=known + step)
+    journal.add((FrameKind.INTENT, intent_of(event)))
+    opened = journal.state.psam_last
+    journal.add_event(torn(intent_of(event)))
+    closed = journal.state.psam_last
+    add_tap(journal, psam_seq=known + 5_000)
+
+    assert opened == closed == known + (step if taken else 0)
+    assert journal.state.psam_last == known + 5_000
+    assert open_on(disk).state == journal.state
 
 
 @pytest.mark.parametrize(

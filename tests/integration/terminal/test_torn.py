@@ -362,3 +362,26 @@ def test_damaged_intent_is_recorded_without_credit(bench: Bench, store: FileKeyS
     assert (lost.type, lost.result, lost.card_asn) == (EventType.TORN, Result.TORN, last.card_asn)
     assert (lost.psam_seq, lost.cg_type, lost.seq) == (last.psam_seq, 0, last.seq)
     assert boot.type == EventType.BOOT
+
+
+@pytest.mark.parametrize(
+    ("at", "name"), [(62, "psam_no"), (102, "psam_seq")], ids=["psam_no", "psam_seq"]
+)
+def test_damaged_number_of_an_intent_is_told_as_none(
+    bench: Bench, store: FileKeyStore, at: int, name: str
+) -> None:
+    """A PSAM number that is not the next one is the damage itself: nobody counts on from it."""
+    bench.tap(issue(store, 1))
+    bench.clock.advance(90)
+    bench.tap(issue(store, 2))
+    content = bytearray(bench.journal_path.read_bytes())
+    last = Event.from_bytes(bench.frames(FrameKind.EVENT)[-1])
+    del content[-(224 + 9) :]
+    content[len(content) - 160 + at] ^= 0x80
+    bench.journal_path.write_bytes(bytes(content))
+    bench.start()
+    state = bench.desk.chain.journal.state
+    lost = bench.events()[-2]
+
+    assert (lost.type, lost.psam_seq, lost.psam_no) == (EventType.TORN, 0, last.psam_no), name
+    assert state.psam_last == last.psam_seq - 1
