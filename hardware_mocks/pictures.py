@@ -8,6 +8,7 @@ the bitmap's controller holds after its bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -18,11 +19,14 @@ from terminal import screen
 from terminal.config_sections import DisplaySection
 from terminal.devices.raster import Raster, best_face
 from terminal.devices.st7920 import ROW_BYTES, ROWS, row_update, start_up
+from terminal.errors import ReceiptRefused, Refused, Untrusted
 from terminal.modes import screens
-from terminal.modes.screens import Inquiry, Totals
+from terminal.modes.policy import Panel, Stage
+from terminal.modes.screens import Health, Inquiry, Totals, View
+from terminal.modes.sheet_policy import Form
 from terminal.policy import Mode, Say
 from terminal.screen import Led, Note, Screen, Standing
-from terminal.wording_table import ACCEPTED_WORDS, SHEETS
+from terminal.wording_table import ACCEPTED_WORDS, SHEETS, WARNINGS
 
 FONT = Path(DisplaySection().font)
 SCALE, MARGIN, TITLE, ACROSS = 2, 8, 20, 2
@@ -37,7 +41,10 @@ LAMPS = {
     Led.RED_BLINK: "#ff3b30",
 }
 NOTE = Note(clock="09:02", name="林**", place="公园导览 Park guide")
-SHEETS_OF = {"accepted": 0, "refused": 1, "keys": 2}
+SHEETS_OF = ("accepted", "refused", "keys", "stages")
+TYPED = {Stage.CODE: "1024", Stage.PIN: "1234"}
+SHEET_TYPED = ("17", "1120", "0900", "1130", "120", "42")
+PROBLEMS = (Refused(401), ReceiptRefused("signature"), Untrusted("pin"))
 
 
 def states() -> Iterator[tuple[str, str, Screen]]:
@@ -59,6 +66,44 @@ def states() -> Iterator[tuple[str, str, Screen]]:
         yield ("refused" if sheet.code else "keys"), name, screen.message(say, NOTE)
     for mode in Mode:
         yield "keys", f"mode {mode.name}", screen.mode_changed(mode)
+    for name, shown in stages():
+        yield "stages", name, shown
+
+
+def stages() -> Iterator[tuple[str, Screen]]:
+    """Give name and screen of all that the keys lead to, and of what the idle screen warns of."""
+    view = View(Totals(12, 11, 1), Health(3, "2h", 1204, "14:20"), ("明天停电 请早到",))
+    for stage in Stage:
+        panel = Panel(stage, typed=TYPED.get(stage, ""), minors=2)
+        shown = screens.stage_screen(panel, view)
+        if shown is not None and stage is not Stage.SHEET:
+            yield stage.name.lower(), shown
+    yield "menu, key 0", _staged(Panel(Stage.MENU, page=1))
+    yield "no messages", _staged(Panel(Stage.MESSAGES))
+    unequal = Totals(12, 11, 1, "unequal", 4, "服务器 12/10/1")
+    yield "settlement, unequal", screens.settled(unequal)
+    bad = Health(3, "2h", 1204, "14:20", (("printer", "paper-out"),))
+    yield "status, a part failed", screens.status(bad)
+    for number in range(len(SHEET_TYPED) + 1):
+        typed = (*SHEET_TYPED, "")[number]
+        form = Form(SHEET_TYPED[:number])
+        yield f"sheet {number + 1}", _staged(Panel(Stage.SHEET, typed=typed, form=form))
+    yield "self-test, fine", screens.checked("reader", passed=True)
+    yield "self-test, failed", screens.checked("psam", passed=False)
+    yield "query, off line", screens.inquiry(Inquiry("林**", 209, last="上次签到 IN 09:02"))
+    idle = Standing("14:20", Mode.AUTO, "莲花山 Lianhua", 12, 300)
+    for name, words in WARNINGS.items():
+        line = words.format(80, 80).split("|")[0]
+        yield f"idle, {name}", screen.idle(replace(idle, lines=(line,), turn=1))
+    for problem in PROBLEMS:
+        yield f"idle, {type(problem).__name__}", screen.idle(replace(idle, problem=problem.short))
+
+
+def _staged(panel: Panel) -> Screen:
+    shown = screens.stage_screen(panel, View())
+    if shown is None:
+        raise ValueError(f"{panel.stage} has no screen of its own")
+    return shown
 
 
 def sheet(shown: Sequence[tuple[str, Screen]]) -> Image.Image:

@@ -94,9 +94,19 @@ def settled(totals: Totals) -> Screen:
 
 
 def status(health: Health) -> Screen:
-    """Compose the menu's status."""
-    bad = [f"{'/'.join(PARTS[name])} {state}" for name, state in health.parts if state != "ok"]
-    shown = [*bad, "各部件正常 PARTS OK"][:2] if not bad else [*bad, ""][:2]
+    """Compose the menu's status.
+
+    >>> print(status(Health(3, "2h", 1204, "14:20", (("printer", "paper-out"),))))
+    状态 STATUS    #1204
+    待传3 2h       14:20
+    打印机          故障
+    PRINTER    paper-out
+    """
+    bad = [(PARTS[name], state) for name, state in health.parts if state != "ok"]
+    shown = [row(zh, state) for (zh, _), state in bad[:2]] or ["各部件正常 PARTS OK"]
+    if len(bad) == 1:
+        (((zh, en), state),) = bad
+        shown = [row(zh, "故障"), row(en, state)]
     waiting = row(f"待传{health.unsent} {health.age}".rstrip(), health.clock)
     lines = (row("状态 STATUS", f"#{health.last_seq}"), waiting, *shown, "")[:4]
     return Screen(tuple4(lines), Led.AMBER if bad else Led.BLUE, Tone.NONE)

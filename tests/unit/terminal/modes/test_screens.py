@@ -125,7 +125,13 @@ def test_unequal_settlement_shows_the_servers_totals() -> None:
 
 def test_status_names_what_failed_first() -> None:
     """A failed part is named; without one all are well."""
-    assert "打印机/PRINTER" in str(status(VIEW.health or Health(0, "", 0, "")))
+    text = str(status(VIEW.health or Health(0, "", 0, "")))
+    two = str(status(Health(0, "", 1, "09:02", (("printer", "paper-out"), ("psam", "offline")))))
+
+    assert "打印机" in text
+    assert "PRINTER" in text
+    assert "paper-out" in two
+    assert "密钥模块" in two
     assert "PARTS OK" in str(status(Health(0, "", 1, "09:02", (("reader", "ok"),))))
 
 
