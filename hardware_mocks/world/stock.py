@@ -7,6 +7,7 @@ cards are one that the server does not know and one whose keys are wrong.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import pickle
 from dataclasses import dataclass
@@ -103,6 +104,9 @@ def stock() -> Stock:
         schema = bytes(raw.driver_connection.serialize())  # type: ignore[union-attr]
     finally:
         raw.close()
+    # What lives as long as the process is not looked through again for garbage.
+    gc.collect()
+    gc.freeze()
     return Stock(
         store=store,
         server=server,
