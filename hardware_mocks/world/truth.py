@@ -14,15 +14,18 @@ from hardware_mocks.world.faults import demand
 from server.reconciliation.loading import load
 from server.reconciliation.models import ServiceInterval
 from server.reconciliation.policy import DEFAULT_POLICY, reconcile_arrays
+from swipe.event import Event
 from swipe.kinds import EventType, Flag
 
 if TYPE_CHECKING:
+    from hardware_mocks.world.box import Box
     from hardware_mocks.world.world import World
 
 UNPROVEN = frozenset({EventType.REJECTED, EventType.TORN, EventType.VOID_LAST, EventType.RECOVERED})
 ROWS = frozenset({"in_row", "out_row", "row", "other_row"})  # columns that number the taps
 MINUTE_MS = 60_000
 UNKNOWN_MS = 0xFFFF_FFFF
+SLACK_MS = 1_000  # the server's own error and the drift of a crystal over a history
 _CURRENT = sa.select(ServiceInterval).where(ServiceInterval.current)
 
 
@@ -79,22 +82,22 @@ def _rows(table: np.ndarray, order: np.ndarray | None) -> list[tuple[object, ...
     return sorted(rows)
 
 
-def _unsure_of(world: World, row: ServiceInterval) -> bool:
-    """Say whether a card of the two taps also tapped where the clock was unknown.
-
-    The counter then orders a sure tap behind an unsure one, and takes the unsure one's time.
-    """
-    ends = ((row.in_terminal, row.in_seq), (row.out_terminal, row.out_seq))
-    parsed = {(box.terminal_id, seq): event for box in world.boxes
-              for seq, event in world.book(box).parsed.items()}  # fmt: skip
-    cards = {parsed[end].card_asn for end in ends if end in parsed}
-    return any(event.card_asn in cards and event.unc_ms == UNKNOWN_MS for event in parsed.values())
+def _vouched(world: World, box: Box, event: Event) -> int:
+    """Return how far off an event may be: what it says itself, else the surest of its boot."""
+    if not event.flags & Flag.CLOCK_UNKNOWN and event.unc_ms != UNKNOWN_MS:
+        return event.unc_ms
+    boot = [other for other in world.book(box).parsed.values() if other.boot == event.boot]
+    known = [other.unc_ms for other in boot if not other.flags & Flag.CLOCK_UNKNOWN]
+    return min((unc for unc in known if unc != UNKNOWN_MS), default=0)
 
 
 def _served(world: World, row: ServiceInterval) -> None:
-    """Minutes between two taps: no more than between the same two taps in truth (I9)."""
+    """Minutes between two taps: no more than between the same two taps in truth (I9).
+
+    What a known clock vouches for is allowed; a boot that never knew the time adds nothing.
+    """
     ends = ((row.in_terminal, row.in_seq), (row.out_terminal, row.out_seq))
-    moments, slack = [], 0
+    moments, slack = [], SLACK_MS
     for terminal, seq in ends:
         box = next((box for box in world.boxes if box.terminal_id == terminal), None)
         if box is None or seq is None or world.book(box).waived:
@@ -103,12 +106,8 @@ def _served(world: World, row: ServiceInterval) -> None:
         known = event is not None and event.boot in box.starts
         if event is None or not known or event.type == EventType.TORN_RESOLVED:
             return
-        if event.flags & Flag.CLOCK_UNKNOWN or event.unc_ms == UNKNOWN_MS:
-            return
         moments.append(box.true_ms(event.boot, event.up_total_ms))
-        slack += event.unc_ms
-    if _unsure_of(world, row):
-        return
+        slack += _vouched(world, box, event)
     served = moments[1] - moments[0] + slack
     demand(
         row.credited_minutes * MINUTE_MS <= served,

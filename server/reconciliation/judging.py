@@ -101,6 +101,13 @@ def same_tap(one: Row, other: Row) -> bool:
     return one["psam"] == other["psam"] and one["ref"] == other["ref"]
 
 
+def same_boot(one: Row, other: Row) -> bool:
+    """Tell if one running clock saw both taps; what is told of a tap later has no such clock."""
+    if one["type"] in ELSEWHEN_TYPES or other["type"] in ELSEWHEN_TYPES:
+        return False
+    return one["terminal"] == other["terminal"] and one["boot"] == other["boot"]
+
+
 def grade_of(proof: int) -> int:
     """Return the grade that the proven parts of one tap earn.
 
@@ -192,4 +199,5 @@ HOT = (
 HELPERS = (
     refusal_rule,
     same_tap,
+    same_boot,
 )

@@ -32,6 +32,7 @@ from server.reconciliation.desk import (
     EXCUSED,
     LOGGED,
     NEVER,
+    NO_CLOCK,
     PHONE,
     QUARANTINE,
     RESCUED,
@@ -55,6 +56,7 @@ from server.reconciliation.judging import (
     kind_of,
     occupies,
     refusal_rule,
+    same_boot,
     same_tap,
     stance,
     terminal_marks,
@@ -100,7 +102,7 @@ def build_line(desk: Desk, card: int, slot: int) -> None:
         else:
             judge_group(desk, place)
         position = stop
-    settle_order(desk.line, first, desk.counts[ENTRIES])
+    settle_order(desk, first, desk.counts[ENTRIES])
 
 
 def highest_proven(taps: Rows, order: Numbers, start: int, stop: int) -> int:
@@ -368,9 +370,11 @@ def grade_entry(line: Row, proof: int) -> None:
     line["grade"] = max(grade_of(proof), grade_cap(line["kind"], line["marks"]))
 
 
-def settle_order(line: Rows, first: int, stop: int) -> None:
+def settle_order(desk: Desk, first: int, stop: int) -> None:
     """Hold counter against time (rule 53); within the uncertainties the counter decides."""
+    line = desk.line
     before = -1
+    turned = False
     for position in range(first, stop):
         entry = line[position]
         if entry["marks"] & (QUARANTINE | LOGGED):
@@ -380,7 +384,10 @@ def settle_order(line: Rows, first: int, stop: int) -> None:
             if earliest > entry["when_ms"] + entry["radius_ms"]:
                 line[before]["marks"] |= DISORDER
                 entry["marks"] |= DISORDER
+            turned = turned or line[before]["when_ms"] > entry["when_ms"]
         before = position
+    if turned:
+        give_way(desk, first, stop)
     reached = NEVER
     listed = False
     for position in range(first, stop):
@@ -393,6 +400,36 @@ def settle_order(line: Rows, first: int, stop: int) -> None:
             entry["when_ms"] = reached
     if listed:
         place_listed(line, first, stop)
+
+
+def give_way(desk: Desk, first: int, stop: int) -> None:
+    """Move each tap before the next surer one of its card, as far as its own bounds allow (53).
+
+    Radii are compared in whole seconds: less is the drift of a day. Taps of one boot without a
+    clock move together. Until the lines are merged, `merged` of an
+    entry names the next one that is surer than it.
+    """
+    line = desk.line
+    following = -1
+    for position in range(stop - 1, first - 1, -1):
+        entry = line[position]
+        if entry["marks"] & (QUARANTINE | DISORDER | LOGGED):
+            continue
+        surer = following
+        within_s = entry["radius_ms"] // clock.SECOND_MS
+        while surer >= 0 and line[surer]["radius_ms"] // clock.SECOND_MS >= within_s:
+            surer = line[surer]["merged"]
+        entry["merged"] = surer
+        latest_ms = entry["when_ms"]
+        if surer >= 0:
+            latest_ms = min(latest_ms, line[surer]["when_ms"])
+        if following >= 0 and entry["marks"] & line[following]["marks"] & NO_CLOCK:
+            tap, next_tap = desk.taps[entry["row"]], desk.taps[line[following]["row"]]
+            if same_boot(tap, next_tap):
+                ran_ms = next_tap["up_ms"] - tap["up_ms"]
+                latest_ms = min(latest_ms, line[following]["when_ms"] - ran_ms)
+        entry["when_ms"] = max(latest_ms, entry["when_ms"] - entry["radius_ms"])
+        following = position
 
 
 def place_listed(line: Rows, first: int, stop: int) -> None:
@@ -438,5 +475,6 @@ HELPERS = (
     add_rescue,
     add_half,
     settle_order,
+    give_way,
     place_listed,
 )

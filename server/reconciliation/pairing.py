@@ -48,6 +48,7 @@ from server.reconciliation.desk import (
     set_at,
 )
 from server.reconciliation.faults import FAULTS, fault_state, main_fault
+from server.reconciliation.judging import same_boot
 
 # Half way round the Earth: nobody is farther away than that.
 FARTHEST_M = 20_000_000
@@ -180,11 +181,6 @@ def is_double(desk: Desk, last: Row, entry: Row) -> bool:
     return entry["kind"] == last["kind"] or tap["terminal"] == before["terminal"]
 
 
-def same_boot(one: Row, other: Row) -> bool:
-    """Tell if two events have one running clock."""
-    return one["terminal"] == other["terminal"] and one["boot"] == other["boot"]
-
-
 def take_tap(desk: Desk, position: int, cards: int, last_out: int) -> bool:
     """Open, close or both; tell if the tap went out."""
     entry = desk.line[position]
@@ -266,7 +262,29 @@ def close(desk: Desk, opened: int, position: int, kind: int) -> None:
     if marks & NO_CLOCK and not same_boot(tap, out_tap):
         grade = max(grade, GRADE_B)
     draft["grade"] = grade
+    if marks & NO_CLOCK:
+        keep_certain(desk, draft, first, last)
+        span = min(span, draft["end_ms"] - draft["start_ms"])
     settle_draft(desk, draft, marks | rules, span)
+
+
+def keep_certain(desk: Desk, draft: Row, first: Row, last: Row) -> None:
+    """Leave of a pair without a clock what its bounds make certain (rule 26).
+
+    In one boot that is what the running clock counted; else from the latest instant of the one
+    tap to the earliest of the other, where the clock of that tap was unknown.
+    """
+    tap, out_tap = desk.taps[first["row"]], desk.taps[last["row"]]
+    start_ms, end_ms = draft["start_ms"], draft["end_ms"]
+    if same_boot(tap, out_tap):
+        draft["end_ms"] = min(end_ms, start_ms + max(0, out_tap["up_ms"] - tap["up_ms"]))
+        return
+    if first["marks"] & NO_CLOCK:
+        latest_ms = desk.clock[first["row"]]["when_ms"] + first["radius_ms"]
+        draft["start_ms"] = min(max(start_ms, latest_ms), end_ms)
+    if last["marks"] & NO_CLOCK:
+        earliest_ms = desk.clock[last["row"]]["when_ms"] - last["radius_ms"]
+        draft["end_ms"] = max(min(end_ms, earliest_ms), draft["start_ms"])
 
 
 def within_plan(desk: Desk, opened: Row, when_ms: int) -> bool:
@@ -447,7 +465,6 @@ def blank_draft(desk: Desk) -> Row:
 HOT = (
     listen,
     is_double,
-    same_boot,
     take_tap,
     open_for,
     too_long,
@@ -471,4 +488,5 @@ HELPERS = (
     leave_open,
     overdue,
     propose_end,
+    keep_certain,
 )

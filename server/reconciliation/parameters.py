@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 # Raised whenever the same history could give another result; kept with every interval.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

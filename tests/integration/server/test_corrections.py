@@ -131,7 +131,7 @@ def test_a_setting_of_a_site_is_told_with_the_interval(rig: Rig) -> None:
     assert [rule["number"] for rule in told["rules"]] == [1, 39, 55]
     assert [event["role"] for event in told["events"]] == ["in", "out"]
     assert told["parameters"]["own"][0]["settings"]["break_after_ms"] == HOUR_MS
-    assert told["engine_version"] == 2
+    assert told["engine_version"] == 3
 
 
 @pytest.mark.parametrize("name", ["no_such", "share_percent"])

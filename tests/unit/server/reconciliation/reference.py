@@ -457,10 +457,22 @@ class Reference:
                 before.rules.add(53)
                 after.rules.add(53)
         orderly = [tap for tap in timed if 53 not in tap.rules]
+        self.let_the_surer_stand(orderly)
         for number, tap in enumerate(orderly):
-            tap.when = max(earlier.event.when for earlier in orderly[: number + 1])
+            tap.when = max(earlier.when for earlier in orderly[: number + 1])
         if any(37 in tap.rules for tap in line):
             self.place_listed(line, orderly)
+
+    def let_the_surer_stand(self, orderly: list[Tap]) -> None:
+        """Rule 53: a tap lies before every surer one that follows, as far as its bounds allow."""
+        for number, tap in reversed(list(enumerate(orderly))):
+            after = orderly[number + 1 :]
+            seconds = tap.event.radius // 1000
+            limits = [later.when for later in after if later.event.radius // 1000 < seconds]
+            if after and 26 in tap.rules & after[0].rules and one_boot(tap.event, after[0].event):
+                limits.append(after[0].when - (after[0].event.up_ms - tap.event.up_ms))
+            earliest = tap.event.when - tap.event.radius
+            tap.when = max(earliest, min([tap.event.when, *limits]))
 
     def place_listed(self, line: list[Tap], orderly: list[Tap]) -> None:
         """Rule 37: a record of the log lies between the taps around it."""
@@ -487,6 +499,12 @@ class Reference:
             next(queue for queue in queues if queue and queue[0] is tap).pop(0)
             merged.append(tap)
         return merged
+
+
+def one_boot(one: Event, other: Event) -> bool:
+    """Tell if one running clock saw both taps."""
+    told_later = {one.type, other.type} & {RESOLVED, RECOVERED}
+    return not told_later and (one.terminal, one.boot) == (other.terminal, other.boot)
 
 
 def tightest(bounds: dict[Event, tuple[float, float]]) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from tests.unit.server.reconciliation.reference_stay import (
     Stay,
     boot_of,
     gravest,
+    keep_certain,
     length,
     without,
 )
@@ -218,8 +219,9 @@ class Case:
         stay.grade = max(first.grade, last.grade)
         if 26 in first.rules | last.rules and boot_of(first) != boot_of(last):
             stay.grade = max(stay.grade, 2)
+        keep_certain(stay)
         self.stays.append(stay)
-        self.weigh(stay, span)
+        self.weigh(stay, min(span, stay.end - stay.start))
 
     def at_once(self, first: Tap, last: Tap) -> bool:
         """Rule 6; without a clock nobody knows."""

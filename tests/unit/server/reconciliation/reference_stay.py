@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.server.reconciliation.reference import Tap
+from tests.unit.server.reconciliation.reference import RECOVERED, RESOLVED, Tap
 
 
 @dataclass(eq=False)
@@ -46,9 +46,29 @@ class Stay:
         return -1 if self.alone_in else self.alone
 
 
-def boot_of(tap: Tap) -> tuple[int, int]:
-    """Return what has one running clock."""
+def boot_of(tap: Tap) -> tuple[int, ...]:
+    """Return what has one running clock; what is told of a tap later has none in common."""
+    if tap.event.type in (RESOLVED, RECOVERED):
+        return (tap.event.row,)
     return tap.event.terminal, tap.event.boot
+
+
+def keep_certain(stay: Stay) -> None:
+    """Rule 26: of a pair without a clock only what is certain of its length."""
+    first, last = stay.first, stay.last
+    if not first or not last or 26 not in first.rules | last.rules:
+        return
+    if boot_of(first) == boot_of(last):
+        ran = max(0, last.event.up_ms - first.event.up_ms)
+        stay.end = min(stay.end, stay.start + ran)
+        return
+    latest, earliest = stay.start, stay.end
+    if 26 in first.rules:
+        latest = max(latest, first.event.when + first.event.radius)
+    if 26 in last.rules:
+        earliest = min(earliest, last.event.when - last.event.radius)
+    stay.start = min(latest, stay.end)
+    stay.end = max(stay.start, earliest)
 
 
 def gravest(rules: set[Any]) -> int:
