@@ -24,9 +24,9 @@ TAP_DTYPE = np.dtype(
         ("up_ms", "i8"),  # running time of the terminal since its boot
         # Wall clock the terminal claims; of the original tap if resolved or recovered.
         ("utc_ms", "i8"),
+        ("seq", "i8"),
         ("terminal", "i4"),  # index of the terminal that signed the event
-        ("seq", "i4"),
-        ("boot", "i4"),
+        ("boot", "i4"),  # only compared: the 32 bits of the number, with a sign
         ("unc_ms", "i4"),  # uncertainty the terminal claims for utc_ms
         ("batch", "i4"),  # index of the upload that brought the event first
         ("anchor", "i4"),  # index of the upload whose receipt the event names, -1 = none known
@@ -37,8 +37,8 @@ TAP_DTYPE = np.dtype(
         ("card_ctr", "i4"),
         # Any number that is equal for equal PSAM numbers; MANUAL, OUTAGE: begin, seconds UTC.
         ("psam", "i4"),
-        # psam_seq; of VOID_LAST and of a duplicate the seq of the tap it names; MANUAL, OUTAGE:
-        # end, seconds UTC.
+        # psam_seq; of VOID_LAST and of a duplicate the seq of the tap it names, -1 = none; MANUAL,
+        # OUTAGE: end, seconds UTC.
         ("ref", "i4"),
         ("flags", "i2"),  # swipe.kinds.Flag
         ("type", "i1"),  # swipe.kinds.EventType
@@ -64,8 +64,8 @@ TERMINAL_DTYPE = np.dtype(
         ("id", "i8"),
         ("fork_ms", "i8"),  # when its first fork arrived, 0 = never forked
         ("revoked_ms", "i8"),  # when it was revoked, 0 = never
-        ("fork_seq", "i4"),  # first sequence number with two contents
-        ("gap_seq", "i4"),  # first missing number below a stored one, 0 = no gap
+        ("fork_seq", "i8"),  # first sequence number with two contents
+        ("gap_seq", "i8"),  # first missing number below a stored one, 0 = no gap
     ],
 )
 
@@ -131,8 +131,8 @@ CORRECTION_DTYPE = np.dtype(
         ("end_ms", "i8"),
         ("person", "i4"),  # index
         ("rule", "i4"),  # rule of the exception decided; 41 = less time for a credited interval
-        ("terminal", "i4"),  # index and seq of the exception's tap
-        ("seq", "i4"),
+        ("seq", "i8"),  # of the exception's tap
+        ("terminal", "i4"),  # index, of the exception's tap
         ("minutes", "i4"),
         ("activity", "i4"),  # index, for entries without a tap
         ("grade", "i1"),
@@ -186,7 +186,7 @@ def empty(dtype: np.dtype[np.void], count: int = 0) -> Array:
     """Return an array of zeros.
 
     >>> len(empty(TAP_DTYPE)), TAP_DTYPE.itemsize
-    (0, 72)
+    (0, 76)
     """
     return np.zeros(count, dtype)
 

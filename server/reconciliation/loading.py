@@ -24,7 +24,7 @@ from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History
 from server.reconciliation.models import Correction
 from server.reconciliation.places import Places, load_activities, load_parameters
-from server.reconciliation.telling import SPOKEN_TYPES, tell
+from server.reconciliation.telling import NUMBER_MAX, PART_MAX, SPOKEN_TYPES, tell
 from server.terminals.models import Terminal, TerminalKey
 from swipe.event import EVENT_LAYOUT
 from swipe.kinds import EventType
@@ -183,11 +183,15 @@ def _taps(
     batch_of = _index(row[0] for row in batches)
     receipts = {(row[1], bytes(row[2])): index for index, row in enumerate(batches)}
     for name, column in (
-        ("seq", seq), ("boot", boot), ("up_ms", up), ("utc_ms", utc), ("card_ctr", ctr),
-        ("flags", flags), ("type", kind), ("result", result),
+        ("seq", seq), ("up_ms", up), ("utc_ms", utc), ("card_ctr", ctr),
         ("proof", proof), ("verdict", verdict),
     ):  # fmt: skip
         taps[name] = column
+    # What a damaged event may set to anything: kept bit by bit, a number beyond is negative.
+    for name, column in (
+        ("boot", boot), ("flags", flags), ("type", kind), ("result", result), ("ref", psam_seq),
+    ):  # fmt: skip
+        taps[name] = np.array(column, np.int64).astype(taps.dtype[name])
     # 0xFFFFFFFF means "not known at all"; anything beyond 24 days says no more than that.
     taps["unc_ms"] = np.minimum(np.array(unc, dtype=np.int64), 2**31 - 1)
     taps["terminal"] = [terminal_of[number] for number in terminal]
@@ -202,16 +206,14 @@ def _taps(
         for number, name in zip(terminal, anchor, strict=True)
     ]
     taps["psam"] = np.unique([bytes(number or b"") for number in psam_no], return_inverse=True)[1]
-    # Only held against each other: all 32 bits of a number that a damaged event may name.
-    taps["ref"] = np.array(psam_seq, np.int64).astype(np.int32)
     taps["site"] = [
-        number or places.by_psam.get(bytes(psam or b""), 0)
+        number if 0 < number <= NUMBER_MAX else places.by_psam.get(bytes(psam or b""), 0)
         for number, psam in zip(site, psam_no, strict=True)
     ]
     taps["tz_q"] = [places.zones.get(int(number), 0) for number in taps["site"]]
     for row in np.flatnonzero(np.isin(taps["type"], SPOKEN_TYPES)).tolist():
         if kind[row] == EventType.TORN_RESOLVED:
-            taps["hint"][row] = bytes(raw[row])[_ACC]
+            taps["hint"][row] = min(bytes(raw[row])[_ACC], PART_MAX)
         elif verdict[row] != Verdict.MALFORMED:
             tell(taps[row], bytes(raw[row]), places)
     return taps

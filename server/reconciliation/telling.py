@@ -25,6 +25,10 @@ _PAYLOAD = slice(*EVENT_LAYOUT.span("card_ctr")[:1], EVENT_LAYOUT.span("prev")[0
 _ZONE = slice(EVENT_LAYOUT.span("tz_q")[0], EVENT_LAYOUT.span("card_kind")[0])
 # The kernel counts seconds in 31 bits: enough until 2038.
 SECONDS_MAX = 2**31 - 1
+# No site and no tap that somebody takes back has a number beyond: such a number names nothing.
+NUMBER_MAX = 2**31 - 1
+# A part of a terminal that no version of the format has; the kernel holds it in 7 bits.
+PART_MAX = 127
 QUARTER = dt.timedelta(minutes=15)
 
 
@@ -33,18 +37,27 @@ def tell(tap: Any, raw: bytes, places: Places) -> None:
     kind = int(tap["type"])
     told: dict[str, Any] = dict(payloads.parse(kind, raw[_PAYLOAD]))
     if kind == EventType.VOID_LAST:
-        tap["ref"] = told["voided_seq"]
+        tap["ref"] = named(told["voided_seq"])
     elif kind == EventType.REJECTED:
-        tap["ref"] = told["of_seq"]
+        tap["ref"] = named(told["of_seq"])
     elif kind == EventType.RECOVERED:
         zone = int.from_bytes(raw[_ZONE], signed=True)
         recover(tap, told["log_record"], places, zone)
     elif kind == EventType.OUTAGE:
-        tap["hint"] = told["kind"]
+        tap["hint"] = min(told["kind"], PART_MAX)
         tap["psam"], tap["ref"] = seconds(told["started"]), seconds(told["ended"])
     else:
         tap["card_ctr"] = told["planned_min"]
         tap["psam"], tap["ref"] = seconds(told["start"]), seconds(told["end"])
+
+
+def named(seq: int) -> int:
+    """Return the sequence number of the tap that an event names, -1 if it can name none.
+
+    >>> named(7), named(2**32 - 1)
+    (7, -1)
+    """
+    return seq if seq <= NUMBER_MAX else -1
 
 
 def seconds(value: int) -> int:
