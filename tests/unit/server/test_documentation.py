@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from server.cli import cli, load_features
@@ -38,17 +40,37 @@ def test_every_verdict_is_documented() -> None:
     assert all(f"| `{verdict.name}` |" in DOCUMENT for verdict in Verdict)
 
 
+def leaves(command: click.Command, path: str = "") -> Iterator[str]:
+    """Give the commands below a group by their words, those of its groups included."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name, below in command.commands.items():
+        yield from leaves(below, f"{path} {name}".strip())
+
+
 def test_every_command_is_documented() -> None:
-    """Every command of people and terminals is mentioned."""
+    """Every command of the server stands in the text with its group, or in its group's row."""
     load_features()
-    for name in ("user", "volunteer", "card", "site", "activity", "terminal", "psam"):
-        for command in cli.commands[name].commands:  # type: ignore[attr-defined]
-            assert f"{name} {command}" in DOCUMENT
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (`.*) \| .* \|$", DOCUMENT, re.MULTILINE))
+    for group, command in cli.commands.items():
+        listed = rows.get(group, "").split(" · ")
+        for name in leaves(command):
+            assert f"{group} {name}".strip() in DOCUMENT or f"`{name}`" in listed
+
+
+def test_no_group_lists_a_command_it_has_not() -> None:
+    """What the rows of the groups name exists."""
+    load_features()
+    rows = DOCUMENT.split("### Groups of commands")[1].split("\n## ")[0]
+    for group, listed in re.findall(r"^\| `([a-z-]+)` \| (`.*) \| .* \|$", rows, re.MULTILINE):
+        named = [word.strip("`") for word in listed.split(" · ")]
+        assert named == sorted(leaves(cli.commands[group]))
 
 
 def test_every_table_is_documented() -> None:
     """Every table of people, terminals, ingest and the log is listed."""
-    assert Runtime  # the models are loaded with it
+    assert Runtime.__name__  # the models are loaded with it
     for table in Base.metadata.tables.values():
         owner = next(
             mapper.class_.__module__
@@ -73,8 +95,9 @@ def test_every_refusal_of_an_upload_is_documented() -> None:
 )
 def test_append_only_tables_are_marked(table: str) -> None:
     """The table of tables says of each kind of evidence that it is append-only."""
+    tables = DOCUMENT.split("## What is kept")[1]
     row = next(
-        line for line in DOCUMENT.splitlines() if line.startswith("|") and f"`{table}`" in line
+        line for line in tables.splitlines() if line.startswith("|") and f"`{table}`" in line
     )
 
     assert "**append-only**" in row
