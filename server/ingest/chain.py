@@ -27,6 +27,10 @@ FORK, RESIGNED = "fork", "resigned"
 # Evidence of one terminal; beyond this more of the same proves nothing and fills the disk.
 EVIDENCE_MAX = 1_000
 PREV_FROM, PREV_TO = 128, 160
+# Written once: to build a statement costs more than to run it.
+_RAW = sa.select(StoredEvent.raw).where(
+    StoredEvent.terminal_id == sa.bindparam("terminal"), StoredEvent.seq == sa.bindparam("seq")
+)
 
 Rows = NDArray[np.intp]
 
@@ -124,7 +128,4 @@ def _check_start(opened: Opened, terminal_id: int, first_key: bytes) -> None:
 
 
 def _raw_of(session: Session, terminal_id: int, seq: int) -> bytes:
-    statement = sa.select(StoredEvent.raw).where(
-        StoredEvent.terminal_id == terminal_id, StoredEvent.seq == seq
-    )
-    return session.scalars(statement).one()
+    return session.scalars(_RAW, {"terminal": terminal_id, "seq": seq}).one()

@@ -100,6 +100,22 @@ def _skipped(
     return policy.gaps(np.concatenate(line), counted.astype(np.bool_))
 
 
+# Written once: to build a statement costs more than to run it.
+_AT = sa.bindparam("at", type_=sa.BigInteger)
+_TAPS = (
+    sa.select(StoredEvent.seq, StoredEvent.psam_seq)
+    .where(
+        StoredEvent.terminal_id == sa.bindparam("terminal"),
+        StoredEvent.psam_no == sa.bindparam("psam"),
+        StoredEvent.verdict.in_(BELIEVED),
+        StoredEvent.type != int(EventType.TORN_RESOLVED),
+    )
+    .limit(1)
+)
+_BEFORE = _TAPS.where(StoredEvent.seq < _AT).order_by(StoredEvent.seq.desc())
+_AFTER = _TAPS.where(StoredEvent.seq > _AT).order_by(StoredEvent.seq)
+
+
 @dataclass(frozen=True, slots=True)
 class _Neighbours:
     """Look up the nearest believed taps of one PSAM at one terminal."""
@@ -109,21 +125,12 @@ class _Neighbours:
     number: bytes
 
     def before(self, seq: int) -> Neighbour | None:
-        return self._first(
-            self._taps().where(StoredEvent.seq < seq).order_by(StoredEvent.seq.desc())
-        )
+        return self._first(_BEFORE, seq)
 
     def after(self, seq: int) -> Neighbour | None:
-        return self._first(self._taps().where(StoredEvent.seq > seq).order_by(StoredEvent.seq))
+        return self._first(_AFTER, seq)
 
-    def _taps(self) -> sa.Select[int, int]:
-        return sa.select(StoredEvent.seq, StoredEvent.psam_seq).where(
-            StoredEvent.terminal_id == self.terminal_id,
-            StoredEvent.psam_no == self.number,
-            StoredEvent.verdict.in_(BELIEVED),
-            StoredEvent.type != int(EventType.TORN_RESOLVED),
-        )
-
-    def _first(self, statement: sa.Select[int, int]) -> Neighbour | None:
-        row = self.session.execute(statement.limit(1)).first()
+    def _first(self, statement: sa.Select[int, int], seq: int) -> Neighbour | None:
+        tap = {"terminal": self.terminal_id, "psam": self.number, "at": seq}
+        row = self.session.execute(statement, tap).first()
         return Neighbour(row[0], row[1]) if row else None

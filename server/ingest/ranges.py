@@ -24,6 +24,16 @@ _STORED = (
     .where(StoredRange.terminal_id == sa.bindparam("terminal"))
     .order_by(StoredRange.first_seq)
 )
+_GROWN = (
+    sa.update(StoredRange)
+    .where(
+        StoredRange.terminal_id == sa.bindparam("terminal"),
+        StoredRange.first_seq == sa.bindparam("first"),
+    )
+    .values(last_seq=sa.bindparam("last"))
+    .execution_options(synchronize_session=False)
+)
+_NEW = sa.insert(StoredRange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +121,13 @@ def save(session: Session, terminal_id: int, near: list[Run], new: Run) -> None:
     merged = merge(near, new)
     if merged in near:
         return
-    mine = StoredRange.terminal_id == terminal_id
     absorbed = [run.first for run in near if run.first != merged.first]
     if absorbed:
+        mine = StoredRange.terminal_id == terminal_id
         session.execute(sa.delete(StoredRange).where(mine, StoredRange.first_seq.in_(absorbed)))
     if any(run.first == merged.first for run in near):
-        grown = sa.update(StoredRange).where(mine, StoredRange.first_seq == merged.first)
-        session.execute(grown.values(last_seq=merged.last))
+        grown = {"terminal": terminal_id, "first": merged.first, "last": merged.last}
+        session.connection().execute(_GROWN, grown)
         return
     row = {"terminal_id": terminal_id, "first_seq": merged.first, "last_seq": merged.last}
-    session.execute(sa.insert(StoredRange).values(**row))
+    session.connection().execute(_NEW, row)

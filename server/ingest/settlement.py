@@ -38,6 +38,20 @@ PERIOD_MAX = 200_000
 # Settlements looked at by one upload; the others are compared when somebody asks for them.
 CHECKS_MAX = 10
 
+# Written once: to build a statement costs more than to run it.
+_CLOSE = sa.select(StoredEvent.raw).where(
+    StoredEvent.terminal_id == sa.bindparam("terminal"),
+    StoredEvent.seq == sa.bindparam("seq"),
+    StoredEvent.type == int(EventType.CLOSE),
+)
+_PERIOD = (
+    sa.select(StoredEvent.raw)
+    .where(StoredEvent.terminal_id == sa.bindparam("terminal"))
+    .where(StoredEvent.seq.between(sa.bindparam("first"), sa.bindparam("last")))
+    .order_by(StoredEvent.seq)
+    .limit(PIECE)
+)
+
 Totals = tuple[int, int, int]
 Span = tuple[int, int]
 
@@ -87,12 +101,7 @@ def missing_of(runs: Sequence[Run], period: Run) -> list[Span]:
 def compare(session: Session, terminal_id: int, close_seq: int) -> Compared:
     """Compare one CLOSE with what is stored now."""
     runs = ranges.load(session, terminal_id)
-    statement = sa.select(StoredEvent.raw).where(
-        StoredEvent.terminal_id == terminal_id,
-        StoredEvent.seq == close_seq,
-        StoredEvent.type == int(EventType.CLOSE),
-    )
-    raw = session.scalar(statement)
+    raw = session.scalar(_CLOSE, {"terminal": terminal_id, "seq": close_seq})
     if raw is None:
         missing = missing_of(runs, Run(FIRST_SEQ, close_seq))
         return Compared(INCOMPLETE, 0, None, (0, 0, 0), missing[:RANGES_MAX], [])
@@ -189,14 +198,8 @@ def _pieces(session: Session, terminal_id: int, period: Run) -> Iterable[EventAr
     """Read the stored events of a period, some at a time, in order."""
     at = period.first
     while at <= period.last:
-        statement = (
-            sa.select(StoredEvent.raw)
-            .where(StoredEvent.terminal_id == terminal_id)
-            .where(StoredEvent.seq.between(at, period.last))
-            .order_by(StoredEvent.seq)
-            .limit(PIECE)
-        )
-        raws = [bytes(raw) for raw in session.scalars(statement)]
+        wanted = {"terminal": terminal_id, "first": at, "last": period.last}
+        raws = [bytes(raw) for raw in session.scalars(_PERIOD, wanted)]
         if not raws:
             return
         events = arrays.view(b"".join(raws))

@@ -215,11 +215,16 @@ def require_staff(session: Session, name: str) -> User:
     return user
 
 
+# Written once: to build a statement costs more than to run it.
+_WARDS = sa.select(Volunteer.id).where(
+    Volunteer.guardian_id.in_(sa.bindparam("guardians", expanding=True))
+)
+
+
 def mark_dirty(session: Session, volunteer_ids: Iterable[int]) -> None:
     """Queue people, and those they are guardians of, so that their hours are derived again."""
     named = set(volunteer_ids)
-    wards = sa.select(Volunteer.id).where(Volunteer.guardian_id.in_(named))
-    named |= set(session.scalars(wards)) if named else set()
+    named |= set(session.scalars(_WARDS, {"guardians": list(named)})) if named else set()
     rows = [{"volunteer_id": volunteer_id} for volunteer_id in sorted(named)]
     if rows:
         session.execute(sa.insert(DirtyPerson), rows)
