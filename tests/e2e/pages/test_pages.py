@@ -198,7 +198,7 @@ def test_staff_find_a_volunteer_and_block_a_card(
     assert "已挂失" in page.locator("table").inner_text()
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/terminals/1"])
+@pytest.mark.parametrize("path", ["/nowhere", "/terminal/1"])
 def test_error_page_fits_a_phone(open_page: Callable[[int], Watched], path: str) -> None:
     """An error page is readable on a phone too."""
     watched = open_page(PHONE)
