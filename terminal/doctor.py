@@ -26,7 +26,7 @@ from terminal.files import CONFIG, HOTLIST, IDENTITY, JOURNAL, sole_writer
 from terminal.journal import read_only
 from terminal.notices import Notices
 from terminal.passport import Passport
-from terminal.psam_slot import SOFT, open_psam
+from terminal.psam_slot import SOFT, UNNAMED, open_psam
 from terminal.releases import slots
 from terminal.state import State
 from terminal.transport import Request, Transport
@@ -106,10 +106,11 @@ def _is_running(config: Config) -> bool:
 
 def _reader(config: Config, around: Around) -> Finding:
     name = config.reader.card
-    only = [] if name == "pcsc:" else [name]
-    found = around.diagnose(0.0, only=only)
-    wrong = [one for one in found if not one.fine and one.code != NoCard.__name__]
     text = words("reader")
+    if name == UNNAMED:
+        return _finding("reader", text, "not named: [reader] card", "")
+    found = around.diagnose(0.0, only=[name])
+    wrong = [one for one in found if not one.fine and one.code != NoCard.__name__]
     if not wrong:
         return _finding("reader", text, "", f"{name} ok")
     first = wrong[0]

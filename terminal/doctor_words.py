@@ -30,7 +30,10 @@ _WORDS = MappingProxyType(
         ),
         "reader": Words(
             ("读卡器在线", "the reader answers"),
-            ("检查线缆和 pcscd", "check the cable and pcscd"),
+            (
+                "检查线缆和 pcscd；名称见 yika-card readers",
+                "check the cable and pcscd; yika-card readers prints the names",
+            ),
         ),
         "psam": Words(
             ("PSAM 可用", "the PSAM can be used"),

@@ -12,6 +12,7 @@ from keys.errors import KeysError
 from keys.psam import Psam, PurchaseGrant, PurchaseRequest, SoftwarePsam
 from terminal.errors import ConfigError
 
+UNNAMED = "pcsc:"  # the default: somebody has to say which reader it is
 SOFT = "soft:"
 # A PSAM sits in its slot for years; if it is not there at once, it is not there.
 SLOT_WAIT_S = 1.0
@@ -83,6 +84,19 @@ class PsamSlot:
             self._connection = None
 
 
+def open_named(key: str, name: str) -> Reader:
+    """Open the reader of a configuration; it need not be plugged in yet, but it has a name.
+
+    Raises:
+        ConfigError: No name stands behind `pcsc:`.
+        ReaderError: The name is no reader's, or the driver is missing.
+    """
+    if name == UNNAMED:
+        told = "读卡器未指明名称 · the reader is not named; yika-card readers 列出名称 prints names"
+        raise ConfigError(f"[reader] {key}", told)
+    return open_reader(name)
+
+
 def open_psam(name: str, passphrase: str, known_number: bytes = bytes(6)) -> Psam:
     """Open the PSAM of a configuration: `soft:FILE` or a reader's name.
 
@@ -94,7 +108,7 @@ def open_psam(name: str, passphrase: str, known_number: bytes = bytes(6)) -> Psa
     """
     if name.startswith(SOFT):
         return _open_software(Path(name.removeprefix(SOFT)), passphrase)
-    slot = PsamSlot(open_reader(name), known_number)
+    slot = PsamSlot(open_named("psam", name), known_number)
     try:
         slot.adopt()
     except CardError as exc:

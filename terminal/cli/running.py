@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from card.readers import open_reader
 from terminal.cli.session import Session, passphrase
 from terminal.config import Config
 from terminal.decommission import Decommissioned, is_ended
@@ -23,7 +22,7 @@ from terminal.journal import read_only
 from terminal.links import open_transport
 from terminal.passport import Passport
 from terminal.program import Parts, Program
-from terminal.psam_slot import open_psam
+from terminal.psam_slot import open_named, open_psam
 
 QUICK_S = 2.0  # one answer of the server while a card is held still
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -45,7 +44,7 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
     known = _known_psam(config)
     devices = open_devices(config)
     parts = Parts(
-        reader=open_reader(config.reader.card),
+        reader=open_named("card", config.reader.card),
         psam=open_psam(config.reader.psam, passphrase(config), known),
         transport=open_transport(config.server),
         quick=open_transport(config.server, QUICK_S),

@@ -17,8 +17,9 @@ from terminal.config import Config
 from terminal.config_sections import DeviceSection, ReaderSection
 from terminal.doctor import Around, Finding, examine
 from terminal.doctor_words import words
-from terminal.errors import Unreachable
+from terminal.errors import ConfigError, Unreachable
 from terminal.files import CONFIG, IDENTITY, JOURNAL, sole_writer
+from terminal.psam_slot import open_named
 from terminal.transport import Request
 from tests.factories import PASSPHRASE, make_identity
 from tests.integration.terminal.bench import Bench
@@ -136,6 +137,16 @@ def test_a_reader_s_own_advice_is_passed_on(look: Look) -> None:
 
     assert (found.fine, found.next_step) == (False, ("做", "do"))
     assert look(diagnose=lambda *_, **__: empty)["reader"].fine
+
+
+def test_a_reader_without_a_name_is_told(look: Look) -> None:
+    """The bare scheme names no reader: doctor and start say where the names are printed."""
+    config: Config = look.config  # type: ignore[attr-defined]
+    found = look(replace(config, reader=replace(config.reader, card="pcsc:")))["reader"]
+
+    assert "yika-card readers" in found.next_step[1]
+    with pytest.raises(ConfigError, match="yika-card readers"):
+        open_named("card", "pcsc:")
 
 
 def test_what_is_broken_on_the_disk_is_told(look: Look, bench: Bench) -> None:
