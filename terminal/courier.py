@@ -43,6 +43,7 @@ BATCHES_MAX = 1_000
 # A new number or a smaller batch is tried at once, but not for ever.
 AT_ONCE_MAX = 4
 AT_ONCE = frozenset({409, 413})
+UNAUTHORIZED = 401
 PEOPLE_NEEDED = frozenset({401, 403, 404, 422})
 
 ANY_VERSION = (1 << 32, 1 << 32)  # above every version: fetch whatever there is
@@ -162,6 +163,7 @@ class Exchanger:
         self._journal = journal
         self._fetch = fetch
         self._post = post
+        self._time_helps_not = False
 
     def is_due(self) -> bool:
         """Say whether something more than book-keeping waits to be sent."""
@@ -171,6 +173,8 @@ class Exchanger:
     def round(self, kind: BatchKind, *, everything: bool) -> int:
         """Exchange until nothing is due, or with `everything` until nothing is unsent.
 
+        Who is refused notices may have a clock that is a day off: one more receipt sets it.
+
         Returns:
             How many batches were settled.
 
@@ -178,7 +182,16 @@ class Exchanger:
             ServerError, ReceiptRefused, NotSaved, NoticeRefused, Stopped.
         """
         settled = self._send(kind, everything=everything)
-        if self._fetch_notices(call_anyway=everything and not settled) and everything:
+        try:
+            fetched = self._fetch_notices(call_anyway=everything and not settled)
+        except Refused as exc:
+            if exc.status != UNAUTHORIZED or self._time_helps_not or not self._uplink.ask_time():
+                raise
+            settled += self._send(kind, everything=True)
+            self._time_helps_not = True  # unless the next call goes through
+            fetched = self._fetch_notices(call_anyway=everything)
+        self._time_helps_not = False
+        if fetched and everything:
             settled += self._send(kind, everything=everything)
         return settled
 

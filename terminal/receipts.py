@@ -17,6 +17,9 @@ from terminal.errors import ReceiptRefused
 SERVER_SLACK_MS = 2_000
 # A server that is less sure of its time than this could tell any; it is asked again later.
 SERVER_UNC_MAX_MS = 600_000
+# An answer that was waited for longer sets no clock: its time is known to within half the wait,
+# and the server refuses a request signed by a clock that is a day off.
+FIX_WAIT_MAX_MS = 6 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,12 @@ class Sent:
     def fix(self, receipt: Receipt) -> Fix | None:
         """Return the time the receipt tells, bounded by the whole wait for it.
 
-        None if the wait began in an earlier start: the time may then be of any moment before.
+        None if the wait began in an earlier start: the time may then be of any moment before. None
+        too if it was so long that the time it tells is worth less than none.
         """
         if self.first_sent_ms is None:
+            return None
+        if self.received_ms - self.first_sent_ms > FIX_WAIT_MAX_MS:
             return None
         return Fix(receipt.srv_utc_ms, receipt.srv_unc_ms, self.first_sent_ms, self.received_ms)
 

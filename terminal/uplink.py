@@ -91,6 +91,7 @@ class Uplink:
         self._gaps: tuple[int, int] = (0, 0)
         self._settled_up_to = 0
         self._again: list[tuple[int, int]] = []
+        self._time_wanted = False
         self._numbering = threading.Lock()
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
@@ -130,6 +131,18 @@ class Uplink:
         """
         if 1 <= first <= last and (first, last) not in self._again:
             self._again.append((first, last))
+
+    def ask_time(self) -> bool:
+        """Want the time of the next receipt; if nothing is unsent, send the last event once more.
+
+        The server has refused a signed request, perhaps because of our clock. What it says there
+        is not signed; a receipt is. Returns whether there is an event to send.
+        """
+        last = self._journal.durable_seq
+        self._time_wanted = last > 0
+        if not self._journal.state.unsent:
+            self.resend(last, last)
+        return self._time_wanted
 
     def _resent(self, first: int, last: int) -> Outgoing | None:
         """Return the next batch of a range that is sent again, or go on as usual after it."""
@@ -210,6 +223,8 @@ class Uplink:
             self._discipline(incoming)
             digest = incoming.receipt.full_hash
             self._chain.record(EventType.ACK_ANCHOR, durable=False, receipt_hash=digest)
+        elif self._time_wanted:
+            self._discipline(incoming)
         journal.add()
         with contextlib.suppress(OSError):  # a second copy; the journal has the first
             self._disk.write_whole(HIGH_WATER, incoming.raw)
@@ -241,6 +256,7 @@ class Uplink:
 
     def _discipline(self, incoming: Incoming) -> None:
         fix = incoming.sent.fix(incoming.receipt)
+        self._time_wanted &= fix is None
         step = self._time.discipline(fix) if fix is not None else None
         if step is not None:
             self._note_step(step, TimeSource.RECEIPT, int(Flag.CLOCK_STEPPED))

@@ -16,7 +16,6 @@ from server.reconciliation.services import reconcile
 from server.timebank.checking import check as check_ledger
 from server.timebank.services import post_differences
 from swipe.kinds import BatchKind, EventType
-from terminal.errors import Refused
 from terminal.keypad import Key
 from terminal.policy import Say
 
@@ -24,9 +23,6 @@ PAUSE_MS = 150_000  # longer than a duplicate, a guardian's word, and a healing 
 # A sound card at a sound terminal ends with one of everything but these.
 NO_END = frozenset({Say.AGAIN, Say.CARD_FAULT, Say.MUTE, Say.NOT_SAVED})
 
-# A batch that waited two days for its answer tells the time to within a day: notices are then
-# refused to the terminal until its next event is answered.
-CLOCK_TOO_FAR = 401
 # What a receipt itself brings forth waits for the next exchange, unless everything is asked for.
 LEFT_OVER = {EventType.ACK_ANCHOR, EventType.TIME_SET, EventType.CONFIG}
 _VERDICTS = sa.select(StoredEvent.seq, StoredEvent.verdict, StoredEvent.type).where(
@@ -77,8 +73,7 @@ def talk(world: World) -> None:
         checks.after_step(world, box)
         if book.waived:
             continue  # what may be asked of it was asked after every step
-        stale = isinstance(problem, Refused) and problem.status == CLOCK_TOO_FAR
-        demand(problem is None or stale, "I8", f"terminal {box.number} cannot upload: {problem}")
+        demand(problem is None, "I8", f"terminal {box.number} cannot upload: {problem}")
         _agreed(world, box)
 
 

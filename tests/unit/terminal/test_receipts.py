@@ -12,7 +12,15 @@ from swipe.kinds import BatchKind, ReceiptStatus
 from swipe.receipt import Receipt, sign
 from terminal.clock import Fix
 from terminal.errors import ReceiptRefused
-from terminal.receipts import SERVER_SLACK_MS, SERVER_UNC_MAX_MS, Before, Sent, ServerKey, check
+from terminal.receipts import (
+    FIX_WAIT_MAX_MS,
+    SERVER_SLACK_MS,
+    SERVER_UNC_MAX_MS,
+    Before,
+    Sent,
+    ServerKey,
+    check,
+)
 from tests.factories import KEY_ID, TERMINAL_ID, make_identity
 
 SERVER = make_identity("server")
@@ -193,3 +201,13 @@ def test_batch_of_an_earlier_start_gives_no_time() -> None:
     assert checked(replace(HONEST, srv_utc_ms=NOW - HOUR + 5), old)
     assert old.fix(HONEST) is None
     assert SENT.fix(HONEST) == Fix(NOW, 0, 1_000_000 + HOUR, 1_000_100 + HOUR)
+
+
+def test_answer_waited_for_too_long_gives_no_time() -> None:
+    """Half of a wait of days is nothing to set a clock by: the receipt counts, its time not."""
+    longest = replace(SENT, received_ms=1_000_000 + HOUR + FIX_WAIT_MAX_MS)
+    longer = replace(longest, received_ms=longest.received_ms + 1)
+
+    assert checked(HONEST, longer)
+    assert longest.fix(HONEST) is not None
+    assert longer.fix(HONEST) is None
