@@ -15,7 +15,7 @@ from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN
 
 Step = dict[str, Any]
 FILE_SIZE_MAX = 4 * 1024 * 1024  # a history is some kilobytes
-SHORT = (2, 8)  # in the suite
+SHORT = (1, 5)  # in the suite
 LENGTH = (10, 30)  # steps of one history
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 MOMENTS_OF_TAP = 60  # a tap has about so many moments at which the power can fail
