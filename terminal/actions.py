@@ -94,7 +94,10 @@ def void_last(desk: Desk) -> Say:
     last = trace.as_last(chain.boot, reading.uptime_ms, reading.utc_s)
     if last is None or not may_void(last, desk.rules):
         return Say.NOTHING_TO_VOID
-    digest = event_hash(chain.journal.event(last.seq), chain.identity.suite)[:8]
+    tap = chain.journal.recall(last.seq)
+    if tap is None:  # lost to a bad sector: what cannot be named cannot be undone
+        return Say.NOTHING_TO_VOID
+    digest = event_hash(tap.to_bytes(), chain.identity.suite)[:8]
     core = {"card_asn": state.last_asn}
     chain.record(EventType.VOID_LAST, core, voided_seq=last.seq, voided_hash=digest)
     return Say.VOIDED

@@ -193,6 +193,13 @@ class Journal:
             raise KeyError(seq)
         return found.body
 
+    def recall(self, seq: int) -> Event | None:
+        """Return one event; None for a number that was lost or has become unreadable."""
+        try:
+            return Event.from_bytes(self.event(seq))
+        except KeyError:
+            return None
+
     def events(self, first: int, last: int) -> list[bytes]:
         """Return the first unbroken run of events between two numbers that can be read.
 

@@ -111,9 +111,9 @@ class _Showing:
     def _refuse(self, decision: Decision) -> Outcome:
         reason = decision.reason or RejectReason.FOREIGN
         event = self._reject(reason, of_seq=decision.of_seq, flags=int(decision.flags))
-        if not decision.of_seq:
+        earlier = self._chain.journal.recall(decision.of_seq)
+        if earlier is None:  # nothing came before, or a bad sector has swallowed it
             return Outcome(decision.say, event, self._face)
-        earlier = Event.from_bytes(self._chain.journal.event(decision.of_seq))
         return Outcome(decision.say, event, self._face, kind=earlier.type, utc_s=earlier.utc_s)
 
     def _reject(self, reason: RejectReason, *, of_seq: int = 0, flags: int = 0) -> Event:

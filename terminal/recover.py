@@ -196,11 +196,8 @@ def _original_time(chain: Chain, asn: bytes, composite: Composite) -> tuple[int,
     ours = composite.psam_no == chain.around.psam_no and trace.psam_seq == composite.psam_seq
     if not ours or trace.result != Result.TORN:
         return None
-    try:
-        torn = Event.from_bytes(chain.journal.event(trace.seq))
-    except KeyError:  # lost to a bad sector
-        return None
-    return torn.utc_ms, torn.unc_ms
+    torn = chain.journal.recall(trace.seq)
+    return None if torn is None else (torn.utc_ms, torn.unc_ms)
 
 
 def _cause(chain: Chain) -> BootCause:

@@ -153,14 +153,15 @@ class _Presentation:
             return None
         self._chain.put(event)
         self._watch.phase("journal")
-        torn = Event.from_bytes(self._chain.journal.event(last.seq))
-        desk.tapped(EventType(torn.type), torn.flags, reading)
-        return Outcome(accepted(torn.type), event, face, kind=torn.type, utc_s=torn.utc_s)
+        torn = self._chain.journal.recall(last.seq) or event
+        kind = EventType(last.kind)
+        desk.tapped(kind, torn.flags, reading)
+        return Outcome(accepted(kind), event, face, kind=kind, utc_s=torn.utc_s)
 
     def _refuse(self, composite: Composite, decision: Decision, reason: RejectReason) -> Outcome:
         earlier: Event | None = None
         if decision.of_seq:
-            earlier = Event.from_bytes(self._chain.journal.event(decision.of_seq))
+            earlier = self._chain.journal.recall(decision.of_seq)
         event = self._reject(composite, decision, reason)
         if earlier is None:
             return Outcome(decision.say, event, self.face)

@@ -192,9 +192,7 @@ class Bench:
             site=SITE, tz_q=TZ_Q, psam_no=self.psam.number, dpk_idx=dpk_idx(self.psam)
         )
         start_up(chain, bytes(8), None)
-        self.desk = Desk(
-            chain, self.psam, Notices(self.folder, self.server_key, self.terminal_id)
-        )
+        self.desk = Desk(chain, self.psam, Notices(self.folder, self.server_key, self.terminal_id))
         return self.desk
 
     def tap(self, card: ChipCard) -> Outcome:

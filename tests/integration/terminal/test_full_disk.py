@@ -97,7 +97,10 @@ def test_full_disk_is_shown_and_heals(tmp_path: Path, store: FileKeyStore) -> No
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])
 def test_damaged_files_are_named(
-    tmp_path: Path, store: FileKeyStore, damage: str, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    store: FileKeyStore,
+    damage: str,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A journal that is missing or has lost its head is named, in one line, with status 1."""

@@ -192,6 +192,22 @@ def test_duplicate_is_known_after_a_restart(bench: Bench, store: FileKeyStore) -
     assert bench.tap(card).say is Say.DUPLICATE
 
 
+def test_duplicate_of_a_tap_that_a_bad_sector_swallowed(bench: Bench, store: FileKeyStore) -> None:
+    """What can no longer be read is still a tap: the second is a duplicate, and key 2 undoes none."""
+    card = issue(store, 1)
+    tapped = bench.tap(card).event
+    assert tapped is not None
+    place = bench.desk.chain.journal.state.offsets[tapped.seq - 1]
+    with bench.journal_path.open("r+b") as file:
+        file.seek(place + 40)
+        file.write(bytes(16))
+    bench.clock.advance(5)
+
+    assert void_last(bench.desk) is Say.NOTHING_TO_VOID
+    assert bench.tap(card).say is Say.DUPLICATE
+    assert last_event(bench).type == EventType.REJECTED
+
+
 def test_undone_tap_can_be_made_again(bench: Bench, store: FileKeyStore) -> None:
     """Key 2 within ten seconds undoes the tap, once, and the next tap is in again."""
     card = issue(store, 1)

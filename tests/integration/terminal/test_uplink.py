@@ -46,9 +46,7 @@ class Wire:
         """Begin to talk, as after a start of the program."""
         chain = self.bench.desk.chain
         transport = HttpTransport(self.office.url, TIMEOUT_S)
-        self.uplink = Uplink(
-            self.bench.folder, chain, self.bench.server_key, transport, bytes(8)
-        )
+        self.uplink = Uplink(self.bench.folder, chain, self.bench.server_key, transport, bytes(8))
         fetcher = NoticeFetcher(chain, self.bench.desk.notices, transport)
         self.exchanger = Exchanger(self.uplink, chain.journal, fetcher, _do)
 
@@ -197,9 +195,7 @@ def test_restart_sends_the_same_bytes_again(wire: Wire, store: FileKeyStore) -> 
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 192, None])
-def test_lost_outbox_is_survived(
-    wire: Wire, store: FileKeyStore, damage: bytes | None
-) -> None:
+def test_lost_outbox_is_survived(wire: Wire, store: FileKeyStore, damage: bytes | None) -> None:
     """When even the header of the batch under way is gone, the conflict leads to a new number."""
     wire.bench.tap(issue(store, 1))
     wire.office.lose_answer = True
@@ -274,9 +270,7 @@ def test_batch_that_fails_its_checks_is_sent_again(wire: Wire, store: FileKeySto
         lying(key_id=1),
     ],
 )
-def test_untrusted_receipt_moves_nothing(
-    wire: Wire, store: FileKeyStore, lie: object
-) -> None:
+def test_untrusted_receipt_moves_nothing(wire: Wire, store: FileKeyStore, lie: object) -> None:
     """A receipt that lies is not stored, and the batch goes again until an honest one comes."""
     wire.bench.tap(issue(store, 1))
     wire.office.lie = lie  # type: ignore[assignment]
@@ -424,9 +418,7 @@ class Behind:
         return self._clock.uptime_ms()
 
 
-def test_first_receipt_ends_not_knowing_the_time(
-    tmp_path: Path, store: FileKeyStore
-) -> None:
+def test_first_receipt_ends_not_knowing_the_time(tmp_path: Path, store: FileKeyStore) -> None:
     """A new terminal says that it does not know the time until the server has told it."""
     bench = Bench(tmp_path / "t", store, software_psam(tmp_path, store))
     chain = bench.desk.chain
