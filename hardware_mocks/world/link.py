@@ -53,7 +53,7 @@ class Link:
         self.fuse.moment()
         fault = self.faults.pop(0) if self.faults else "down" if self.down else ""
         self.time.pass_ms(self.dice.randint(*WAY_MS))
-        if request.method == "PUT":
+        if request.method == "PUT" and fault != "down":  # no byte of it left the terminal
             self.sent.append(request)
         answer = _WAYS.get(fault, Link._quiet)(self, request)
         self.time.pass_ms(self.dice.randint(*WAY_MS))
