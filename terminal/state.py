@@ -102,6 +102,7 @@ class State:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     heads: bytearray = field(default_factory=bytearray)
     stepped_boot: int = 0
+    holed: bool = False  # events of the boot under way are lost; a TIME_SET may be among them
     operator: bytes = b""  # card of who signed on for the period under way
     activity: int = 0  # chosen by code for the period under way
     # Per operator's card: wrong PINs in a row, and boot, uptime and second of the last one.
@@ -197,6 +198,8 @@ class State:
 
     def apply_event(self, event: Event, raw: bytes, offset: int) -> None:
         """Take one event whose frame stands at `offset`."""
+        hole = len(self.kinds) < event.seq - 1
+        self.holed = event.type != EventType.BOOT and (self.holed or hole)
         while len(self.kinds) < event.seq - 1:  # a hole: the numbers before were lost
             self._note(0, 0, bytes(32))
         self.head = event_hash(raw, self.suite)
@@ -327,7 +330,7 @@ class State:
             if values["kind"] == TamperKind.CLOCK:  # somebody set the device's clock
                 self.stepped_boot, self.device_clock_good = event.boot, False
         else:
-            self.device_clock_good = event.boot != self.stepped_boot
+            self.device_clock_good = event.boot != self.stepped_boot and not self.holed
 
     def _receipt(self, receipt: Receipt) -> None:
         self.receipts += 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from hardware_mocks.world import checks, truth
-from hardware_mocks.world.book import TAPS, Book
+from hardware_mocks.world.book import Book
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.stock import OWNERS, WRONG_CARD, stock
@@ -15,7 +15,7 @@ from server.ingest.models import StoredEvent
 from server.reconciliation.services import reconcile
 from server.timebank.checking import check as check_ledger
 from server.timebank.services import post_differences
-from swipe.kinds import BatchKind, EventType
+from swipe.kinds import PROVEN_TYPES, BatchKind, EventType
 from terminal.keypad import Key
 from terminal.policy import Say
 
@@ -127,7 +127,7 @@ def _set_apart(book: Book) -> set[bytes]:
     last: dict[bytes, int] = {}
     found = set()
     for event in book.parsed.values():
-        if event.type in TAPS:
+        if event.type in PROVEN_TYPES:
             before = last.get(event.psam_no)
             if before is not None and event.psam_seq > before + checks.QUARANTINE_FROM:
                 found.add(event.psam_no)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sqlalchemy as sa
 
+from hardware_mocks.world.box import DRIFT_PPM
 from hardware_mocks.world.faults import demand
 from server.reconciliation.loading import load
 from server.reconciliation.models import ServiceInterval
@@ -109,6 +110,7 @@ def _served(world: World, row: ServiceInterval) -> None:
         moments.append(box.true_ms(event.boot, event.up_total_ms))
         slack += _vouched(world, box, event)
     served = moments[1] - moments[0] + slack
+    served += served * DRIFT_PPM // 1_000_000  # rule 24: a duration is exact but for the drift
     demand(
         row.credited_minutes * MINUTE_MS <= served,
         "I9",
