@@ -133,6 +133,7 @@ def test_hours_are_corrected_where_they_come_from(session: Session) -> None:
 
     with refused("derived"):
         orders.reverse(session, "r", earned, NOW_MS, "li")
+    assert session.scalar(sa.select(sa.func.count()).where(Transfer.uid == "r")) == 0
 
 
 def test_a_correction_of_minutes_given_away_leaves_a_debt(session: Session) -> None:
@@ -173,6 +174,7 @@ def test_a_cap_limits_gifts(session: Session) -> None:
 
     with refused("cap"):
         orders.transfer(session, "gift", Order("g2", 1, 1, 2, cap=40), NOW_MS, "li")
+    assert balance(session, 2) == 40
 
 
 def test_old_minutes_expire_once_and_the_oldest_are_spent_first(session: Session) -> None:
@@ -190,6 +192,7 @@ def test_an_order_has_minutes(session: Session, minutes: int) -> None:
     """Nothing, less than nothing and a slip of the finger are refused."""
     with refused("minutes"):
         orders.transfer(session, "gift", Order("g", 1, minutes, 2), NOW_MS, "li")
+    assert balance(session, 2) == 0
 
 
 def test_no_way_leads_to_money() -> None:
