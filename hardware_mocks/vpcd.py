@@ -67,7 +67,7 @@ class Plug:
         self._after = after
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
-        self._connected = threading.Event()
+        self._seen = threading.Event()
         self._noticed = threading.Event()
         self._lock = threading.Lock()  # held while the card computes
         self._link: socket.socket | None = None
@@ -77,9 +77,13 @@ class Plug:
         """Push the card into the slot."""
         self._thread.start()
 
-    def wait_connected(self, timeout_s: float) -> bool:
-        """Wait until the reader has the card; False after the timeout."""
-        return self._connected.wait(timeout_s)
+    def wait_seen(self, timeout_s: float) -> bool:
+        """Wait until a presence poll has found this card; False after the timeout.
+
+        A connection alone says little: the reader may not have dealt yet with the look that
+        found the card before it gone, and would hand a client that one for a moment longer.
+        """
+        return self._seen.wait(timeout_s)
 
     def wait_noticed(self, timeout_s: float) -> bool:
         """Wait until the reader knows that the card has left; False after the timeout."""
@@ -120,7 +124,6 @@ class Plug:
                 self._stopping.wait(RETRY_S)
                 continue
             with link:
-                self._connected.set()
                 noticed = self._serve(link)
             if self._stopping.is_set() and not noticed:
                 return self._await_notice()
@@ -147,6 +150,8 @@ class Plug:
                 return polled
             polled = message == ASK_ATR and last not in POWERING
             last = message
+            if polled and not self._stopping.is_set():
+                self._seen.set()
             answer = self._react(message)
             if answer:
                 with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ SLOT = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]{0,40})=(?P<port>\d{1,5})(?P<anten
 SUFFIX = ".card"
 
 # pcscd opens its ports within 40 ms of its start and looks at each reader every 0.4 s; a card that
-# follows a torn one waits for two such looks, on a busy machine for much longer ones.
+# follows a torn one waits for three such looks, on a busy machine for much longer ones.
 INSERT_TIMEOUT_S = 15.0
 
 DEBIT = 0x54
@@ -143,13 +143,13 @@ class CardHost:
         return {}
 
     def _insert(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Put a card on a reader; returns when the reader has let go of the one before."""
+        """Put a card on a reader; returns when the reader has looked at it."""
         slot, path = self._slot(request), self._path(request)
         with self._lock:
             plug = self._occupy(slot, path)
-        if not plug.wait_connected(INSERT_TIMEOUT_S):
+        if not plug.wait_seen(INSERT_TIMEOUT_S):
             self._abandon(slot)
-            message = f"nothing listens on port {slot.port}; is pcscd running with this reader?"
+            message = f"nobody looks at port {slot.port}; is pcscd running with this reader?"
             raise HostRefuses(message)
         return {}
 
