@@ -126,8 +126,8 @@ def _environment(folder: Path, wheel: Path, extra: str) -> Path:
     """Make a virtual environment with the wheel and the packages of one extra; its Python."""
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], folder.parent)
     python = folder / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-    _run([*install, "--no-deps", "--no-index", str(wheel)], folder)
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    _run([*install, "--quiet", "--no-compile", "--no-deps", "--no-index", str(wheel)], folder)
     (site,) = (folder / "lib").glob("python*/site-packages")
     for needed in _needed(wheel, extra).values():
         for top in {file.parts[0] for file in needed.files or () if file.parts[0] != ".."}:

@@ -8,8 +8,8 @@ import pytest
 from hardware_mocks.world import mutants
 from tests.stateful.conftest import play_part
 
-# Every planted bug is searched for by script/simulate --mutants; these take seconds.
-QUICKLY_FOUND = ("beep-before-durable", "clock-set-by-gps")
+# Every planted bug is searched for by script/simulate --mutants; this one takes seconds.
+QUICKLY_FOUND = ("beep-before-durable",)
 UNSEEN = 61_803_398
 
 
@@ -32,4 +32,4 @@ def test_planted_bug_is_found(name: str) -> None:
     found = mutants.find(name, UNSEEN)
 
     assert found["seed"] is not None
-    assert found["rule"] in {"I1", "I9", "R5"}
+    assert found["rule"] in {"I1", "R5"}

@@ -24,7 +24,7 @@ from swipe.receipt import Receipt
 from tests.integration.server.rig import Post, Rig
 
 KILLS = 200
-LIFE_S = (0.02, 0.25)
+LIFE_S = (0.02, 0.15)
 EVENTS = 2400
 BATCH = 3
 ANSWER_TIMEOUT_S = 5.0

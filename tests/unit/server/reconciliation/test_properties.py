@@ -46,7 +46,7 @@ CAST = {
     "now": "+4 00:00",
 }
 # A search of minutes rather than seconds: YIKA_EXAMPLES=20000.
-EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "80"))
 # Minutes since midnight, often close together, sometimes days apart.
 MOMENTS = st.one_of(st.integers(480, 560), st.integers(0, 4 * 1440))
 
@@ -190,7 +190,7 @@ def test_kernel_equals_plain_objects(
     assert given_story.by_reference() == given_story.by_kernel()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(taps(), corrections(), parameters(), st.randoms(use_true_random=False))
 def test_order_and_copies_change_nothing(
     events: list[dict[str, Any]],
@@ -210,7 +210,7 @@ def test_order_and_copies_change_nothing(
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(taps(), corrections())
 def test_one_person_at_a_time_gives_the_same(
     events: list[dict[str, Any]], decisions: list[dict[str, Any]]
@@ -229,7 +229,7 @@ def test_one_person_at_a_time_gives_the_same(
     assert together == apart
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(taps(), corrections(), parameters())
 def test_no_second_counts_twice(
     events: list[dict[str, Any]], decisions: list[dict[str, Any]], own: list[dict[str, Any]]
@@ -248,7 +248,7 @@ def test_no_second_counts_twice(
         assert minutes[person] * MINUTE_MS <= union_ms(found)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(taps())
 def test_proven_intervals_never_overlap(events: list[dict[str, Any]]) -> None:
     """Without leaders' decisions the credited intervals of a person are disjoint (rule 20)."""
@@ -262,7 +262,7 @@ def test_proven_intervals_never_overlap(events: list[dict[str, Any]]) -> None:
             reached[person] = int(row["end_ms"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(taps(), corrections())
 def test_what_a_leader_did_not_touch_needs_no_leader(
     events: list[dict[str, Any]], decisions: list[dict[str, Any]]
