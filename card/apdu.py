@@ -39,7 +39,7 @@ class CommandApdu:
     le: int | None = None
 
     def __post_init__(self) -> None:
-        if not all(0 <= octet <= 0xFF for octet in (self.cla, self.ins, self.p1, self.p2)):
+        if (self.cla | self.ins | self.p1 | self.p2) & ~0xFF:  # too large, or negative
             raise MalformedApdu("header")
         if len(self.data) > DATA_BYTES_MAX:
             raise MalformedApdu("data")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -77,7 +79,7 @@ class Layout(Generic[R]):
         fields: The table, in byte order.
         vectors: Bytes in hex and the value they stand for; a test walks them all.
 
-    `table` is the construct the fields make; parsing goes through its compiled form.
+    `table` is the construct the fields make; its compiled form does the work.
     """
 
     def __init__(
@@ -95,6 +97,12 @@ class Layout(Generic[R]):
             *(field.coding if field.name is None else field.name / field.coding for field in fields)
         )
         self._names = tuple(field.name for field in fields if field.name is not None)
+        # The compiled form writes whatever bytes it is given: their lengths are looked at before.
+        self._lengths = tuple(
+            (field.name, field.coding.sizeof())
+            for field in fields
+            if field.name is not None and isinstance(field.coding, construct.Bytes)
+        )
         self.size: int = self.table.sizeof()
 
     def parse(self, data: bytes) -> R:
@@ -135,10 +143,12 @@ class Layout(Generic[R]):
         """
         values = {name: getattr(value, name) for name in self._names}
         try:
-            coded: bytes = self.table.build(values)
+            if all(len(values[name]) == size for name, size in self._lengths):
+                with contextlib.suppress(struct.error):  # which does not say where: once more
+                    return bytes(self.compiled.build(values))
+            return bytes(self.table.build(values))
         except (construct.ConstructError, UnicodeEncodeError) as exc:
             raise LayoutError(self.title, _reason(exc)) from exc
-        return coded
 
     def offsets(self) -> Iterator[tuple[int, int, Field]]:
         """Yield offset, size and field in byte order."""

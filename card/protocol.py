@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from card.apdu import HEADER_BYTES, LE_MAX, CommandApdu, ResponseApdu
-from card.errors import ProtocolFault
+from card.errors import MalformedApdu, ProtocolFault
 from card.operation import Connection
 
 PARTS_MAX = 16  # 16 × 256 bytes: no answer of a PBOC card comes near
@@ -89,8 +89,10 @@ class T0Connection:
             return apdu
         if len(apdu) == HEADER_BYTES:
             return apdu + b"\x00"  # case 1: P3 is part of every T=0 header
-        command = CommandApdu.from_bytes(apdu)
-        return apdu[:-1] if command.le is not None else apdu
+        after_data = len(apdu) - HEADER_BYTES - 1 - apdu[HEADER_BYTES]
+        if not apdu[HEADER_BYTES] or after_data not in (0, 1):
+            raise MalformedApdu("data")
+        return apdu[:-1] if after_data else apdu
 
 
 def _with_le(tpdu: bytes, le: int) -> bytes:
