@@ -44,7 +44,9 @@ def main(
     *, leave: bool, as_json: bool, port: int, database: str, keys: str, system_pcscd: bool
 ) -> None:
     """Play the demonstration day; `script/run --help` tells the options."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts what runs in its background with SIGINT ignored; this day ends with either.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     options = Options(port, database, system_pcscd, keys)
     try:
         with contextlib.ExitStack() as clear_away:

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 DAY_TIMEOUT_S = 300  # 45 s on two idle cores
 STEP_TIMEOUT_S = 120
 END_TIMEOUT_S = 60
+LOOK_TIMEOUT_S = 20
 PRIVATE = 'mkdir -p /run/pcscd && mount -t tmpfs none /run/pcscd && exec "$@"'
 SELECT = "00A4040006F059494B4101"
 READ_0015 = "00B095001E"
@@ -112,9 +113,14 @@ def _assert_full_day(line: str, database: str) -> None:
 
 
 def _look(day: Day, *arguments: str) -> str:
-    """Run opensc-tool where the day's pcscd can be seen."""
+    """Run opensc-tool where the day's pcscd can be seen; a reader that is busy is asked again."""
     inside = ["nsenter", "-t", str(day.process.pid), "-m", "opensc-tool", *arguments]
-    return subprocess.run(inside, capture_output=True, text=True, check=True).stdout
+    limit = time.monotonic() + LOOK_TIMEOUT_S
+    while True:
+        done = subprocess.run(inside, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout
+        assert time.monotonic() < limit, done.stderr
 
 
 def _server_environment(day: Day) -> dict[str, str]:
