@@ -32,6 +32,12 @@ settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("YIKA_HYPOTHESIS", "gate"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with slow tests first: at the end the other workers would wait for them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def log_as_server() -> Iterator[Callable[[], None]]:
     """Configure logging as the server does; undone at the end, with the stream it writes to."""

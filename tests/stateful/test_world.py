@@ -13,6 +13,7 @@ QUICKLY_FOUND = ("beep-before-durable",)
 UNSEEN = 61_803_398
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_world")
 @pytest.mark.parametrize("part", range(4))
 def test_no_history_breaks_an_invariant(part: int) -> None:

@@ -15,6 +15,7 @@ FINDINGS = sorted((Path(__file__).parent / "findings").glob("*.json"))
 pytestmark = pytest.mark.usefixtures("quiet_world")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4, PARTS))
 def test_no_history_breaks_an_invariant(part: int) -> None:
     """Three hundred of the five hundred histories keep I1 to I14."""

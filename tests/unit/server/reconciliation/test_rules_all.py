@@ -79,6 +79,7 @@ def test_vectors_hold_with_every_event_twice(vector: Vector) -> None:
     assert told_twice(vector) == written(vector)
 
 
+@pytest.mark.slow
 def test_vectors_hold_in_machine_code() -> None:
     """The compiled engine gives what the plain one gives, for all vectors."""
     found = {name: told(vector, "compiled") for name, vector in zip(IDS, VECTORS, strict=True)}
