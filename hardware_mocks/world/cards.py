@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable
+from typing import Any
 
 from card.errors import CardRemoved, MuteCard, NoCard
 from card.operation import Connection
@@ -24,16 +25,21 @@ from terminal.psam_slot import PsamSlot
 CARD_MS, PSAM_MS = 18, 9  # what one command takes, as on real chips
 
 
+def _in_memory(written: bytes) -> Memory[Any]:
+    """Return a chip's memory whose commits are copies: of what a stock chip once wrote."""
+    return Memory(
+        None,
+        blank=lambda: pickle.loads(written),  # noqa: S301 - our own
+        dump=pickle.dumps,
+        load=pickle.loads,
+    )
+
+
 class QuickCard(ChipCard):
     """A volunteer card whose commits are copies in memory."""
 
     def __init__(self, written: bytes, dice: random.Random) -> None:
-        self.memory: Memory[CardImage] = Memory(
-            None,
-            blank=lambda: pickle.loads(written),  # noqa: S301 - our own
-            dump=pickle.dumps,
-            load=pickle.loads,
-        )
+        self.memory: Memory[CardImage] = _in_memory(written)
         engine = CardOs(self.memory, dice.randbytes)
         super().__init__(engine, contact_atr(CARD_HISTORICAL), contactless=False)
 
@@ -50,12 +56,7 @@ class QuickPsam(ChipCard):
     """A PSAM whose commits are copies in memory."""
 
     def __init__(self, written: bytes, dice: random.Random) -> None:
-        self.memory: Memory[PsamImage] = Memory(
-            None,
-            blank=lambda: pickle.loads(written),  # noqa: S301 - our own
-            dump=pickle.dumps,
-            load=pickle.loads,
-        )
+        self.memory: Memory[PsamImage] = _in_memory(written)
         engine = PsamOs(self.memory, dice.randbytes)
         super().__init__(engine, contact_atr(PSAM_HISTORICAL), contactless=False)
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from keys.store import FileKeyStore
 from tests.integration.terminal.bench import Bench, keys_in, software_psam
+from tests.integration.terminal.post import Post, configure
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +25,12 @@ def bench(tmp_path: Path, store: FileKeyStore) -> Bench:
     folder = tmp_path / "terminal"
     folder.mkdir()
     return Bench(folder, store, software_psam(tmp_path, store))
+
+
+@pytest.fixture
+def post(bench: Bench) -> Iterator[Post]:
+    """A terminal with a supervisor and an operator, and two activities with codes."""
+    post = Post(bench)
+    configure(post)
+    yield post
+    post.station.journal.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +15,7 @@ from terminal.courier import Standing
 from terminal.devices.absent import NoGps
 from terminal.devices.protocols import DeviceState, Fix
 from terminal.policy import Mode
-from tests.integration.terminal.bench import Bench, asn, issue
+from tests.integration.terminal.bench import asn, issue
 from tests.integration.terminal.post import (
     HELPER,
     LEADER,
@@ -30,15 +29,6 @@ from tests.integration.terminal.post import (
 
 ONLINE = Standing(online=True)
 MINUTE = 60
-
-
-@pytest.fixture
-def post(bench: Bench) -> Iterator[Post]:
-    """A terminal with a supervisor and an operator, and two activities with codes."""
-    post = Post(bench)
-    configure(post)
-    yield post
-    post.station.journal.close()
 
 
 def test_self_test_shows_and_records_each_part(post: Post) -> None:

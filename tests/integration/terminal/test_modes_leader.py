@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from hardware_mocks.cardos.cos import VirtualCard
 from keys.store import FileKeyStore
@@ -15,7 +12,7 @@ from terminal.courier import Standing
 from terminal.devices.protocols import DeviceState
 from terminal.screen import Tone
 from tests.factories import UTC_S
-from tests.integration.terminal.bench import Bench, asn, issue
+from tests.integration.terminal.bench import asn, issue
 from tests.integration.terminal.post import (
     HELPER,
     LEADER,
@@ -27,15 +24,6 @@ from tests.integration.terminal.post import (
 
 ONLINE = Standing(online=True)
 MINUTE = 60
-
-
-@pytest.fixture
-def post(bench: Bench) -> Iterator[Post]:
-    """A terminal with a supervisor and an operator, and two activities with codes."""
-    post = Post(bench)
-    configure(post)
-    yield post
-    post.station.journal.close()
 
 
 def test_paper_sheet_by_number(post: Post, store: FileKeyStore) -> None:
