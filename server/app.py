@@ -28,6 +28,8 @@ from server.runtime import EXTENSION, Runtime, current_runtime, open_runtime
 
 FEATURES = (
     "server.people",
+    "server.structure",
+    "server.outbox",
     "server.terminals",
     "server.phone_cards",
     "server.updates",
@@ -40,6 +42,11 @@ FEATURES = (
     "server.privacy",
     "server.operations",
     "server.exchange",
+    "server.applications",
+    "server.issuing",
+    "server.benefits",
+    "server.bank",
+    "server.desk",
     "server.portal",
 )
 
