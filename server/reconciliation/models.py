@@ -117,6 +117,32 @@ class Correction(Base):
     key_id: Mapped[int | None] = mapped_column(sa.BigInteger)
 
 
+class TrainingRecord(Base):
+    """A class one person went to by tapping, as last derived; without an end it has no minutes."""
+
+    __tablename__ = "training_record"
+    __table_args__ = (
+        sa.CheckConstraint("minutes >= 0", "minutes"),
+        sa.Index("ix_training_record_person", "person", "current"),
+        sa.Index("ix_training_record_activity", "activity", "current"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
+    in_terminal: Mapped[int] = mapped_column(sa.BigInteger)
+    in_seq: Mapped[int] = mapped_column(sa.BigInteger)
+    out_terminal: Mapped[int | None] = mapped_column(sa.BigInteger)
+    out_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
+    start_ms: Mapped[Millis]
+    end_ms: Mapped[Millis | None]
+    minutes: Mapped[int]
+    site: Mapped[int] = mapped_column(sa.BigInteger)
+    activity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    service_day: Mapped[dt.date]
+    made_ms: Mapped[Millis]
+    current: Mapped[bool]
+
+
 class RuleParameter(Base):
     """What an activity, a site, a region or everybody has of its own from an instant on."""
 

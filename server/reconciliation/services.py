@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from server.errors import Refused
 from server.people import audit
@@ -16,11 +16,17 @@ from server.people.services import mark_dirty
 from server.reconciliation.corrections import Said, write
 from server.reconciliation.credit import approvable
 from server.reconciliation.loading import PIECE, load
-from server.reconciliation.models import Correction, ReconException
+from server.reconciliation.models import (
+    Correction,
+    ReconException,
+    ServiceInterval,
+    TrainingRecord,
+)
 from server.reconciliation.parameters import MINUTE_MS
 from server.reconciliation.policy import DEFAULT_POLICY, Policy, reconcile_arrays
 from server.reconciliation.rules_set import CLONE_RULE, list_clones
-from server.reconciliation.storing import store_exceptions, store_intervals
+from server.reconciliation.storing import store_exceptions, store_intervals, store_training
+from server.reconciliation.training import CLASS_MINUTES, class_hours, list_training
 
 # One derivation at a time, so that two never take `current` from each other's rows.
 DERIVING_LOCK = 0x59494B42
@@ -58,9 +64,54 @@ def reconcile(
         new_intervals=store_intervals(session, loaded, result, wanted, now_ms),
         new_exceptions=store_exceptions(session, loaded, result, wanted, now_ms),
     )
+    trained = list_training(loaded.history, policy)
+    store_training(session, loaded, trained, wanted, now_ms)
     if (result.exceptions["rule"] == CLONE_RULE).any():
         list_clones(session, now_ms)
     return summary
+
+
+def training(session: Session, volunteer_id: int, unit_minutes: int = CLASS_MINUTES) -> int:
+    """Return a volunteer's whole class-hours of training, of so many minutes each."""
+    minutes = training_minutes(session, [volunteer_id]).get(volunteer_id, 0)
+    return class_hours(minutes, unit_minutes)
+
+
+def training_minutes(session: Session, persons: Collection[int]) -> dict[int, int]:
+    """Return the minutes of training of some people; who has none is not in it."""
+    return _sums(session, TrainingRecord.person, TrainingRecord.minutes, persons)
+
+
+def service_minutes(session: Session, volunteer_id: int, since_ms: int = 0) -> int:
+    """Return a volunteer's credited minutes of services that began at an instant or later."""
+    return service_minutes_of(session, [volunteer_id], since_ms).get(volunteer_id, 0)
+
+
+def service_minutes_of(
+    session: Session, persons: Collection[int], since_ms: int = 0
+) -> dict[int, int]:
+    """Return the credited minutes of some people since an instant; who has none is not in it."""
+    since = ServiceInterval.start_ms >= since_ms
+    credited = ServiceInterval.credited_minutes
+    return _sums(session, ServiceInterval.person, credited, persons, since)
+
+
+def _sums(
+    session: Session,
+    person: InstrumentedAttribute[int],
+    minutes: InstrumentedAttribute[int],
+    persons: Collection[int],
+    *also: sa.ColumnElement[bool],
+) -> dict[int, int]:
+    """Sum minutes of current rows person by person."""
+    found: dict[int, int] = {}
+    ordered = sorted(set(persons))
+    current = person.class_.current
+    for low in range(0, len(ordered), PIECE):
+        part = person.in_(ordered[low : low + PIECE])
+        sums = sa.select(person, sa.func.sum(minutes)).where(current, part, minutes > 0, *also)
+        found |= {number: int(total) for number, total in session.execute(sums.group_by(person))}
+    return found
 
 
 def _with_wards(session: Session, persons: Collection[int]) -> set[int]:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Result
 from server.reconciliation.loading import Loaded
-from server.reconciliation.models import ReconException, ServiceInterval
+from server.reconciliation.models import ReconException, ServiceInterval, TrainingRecord
 from server.reconciliation.parameters import ENGINE_VERSION
+from server.reconciliation.training import Training
 from server.reconciliation.wording_table import detail
 
 PIECE = 5_000
@@ -31,6 +32,11 @@ _EXCEPTION_FACTS = (
     "person", "rule", "terminal", "seq", "other_terminal", "other_seq", "detail_zh", "detail_en",
     "proposed_start_ms", "proposed_end_ms", "state",
 )  # fmt: skip
+_TRAINING_FACTS = (
+    "person", "in_terminal", "in_seq", "out_terminal", "out_seq", "start_ms", "end_ms",
+    "minutes", "site", "activity", "service_day",
+)  # fmt: skip
+Derived = type[ServiceInterval] | type[ReconException] | type[TrainingRecord]
 
 
 def store_intervals(
@@ -47,6 +53,39 @@ def store_exceptions(
     """Store the exceptions of some people as current; return how many rows are new."""
     wanted = [_exception(loaded, row) for row in result.exceptions]
     return _replace(session, ReconException, _EXCEPTION_FACTS, wanted, (persons, now_ms))
+
+
+def store_training(
+    session: Session,
+    loaded: Loaded,
+    found: Collection[Training],
+    persons: Collection[int] | None,
+    now_ms: int,
+) -> int:
+    """Store the training of some people as current; return how many rows are new."""
+    wanted = [_training(loaded, item) for item in found]
+    return _replace(session, TrainingRecord, _TRAINING_FACTS, wanted, (persons, now_ms))
+
+
+def _training(loaded: Loaded, item: Training) -> dict[str, Any]:
+    history = loaded.history
+    in_terminal, in_seq = loaded.event(item.first)
+    closed = item.last >= 0
+    out_terminal, out_seq = loaded.event(item.last) if closed else (None, None)
+    activity = int(history.taps[item.first]["activity"])
+    return {
+        "person": int(history.persons[item.person]["id"]),
+        "in_terminal": in_terminal,
+        "in_seq": in_seq,
+        "out_terminal": out_terminal,
+        "out_seq": out_seq,
+        "start_ms": item.start_ms,
+        "end_ms": item.end_ms if closed else None,
+        "minutes": item.minutes,
+        "site": int(history.taps[item.first]["site"]),
+        "activity": int(history.activities[activity]["id"]) if activity >= 0 else None,
+        "service_day": EPOCH + dt.timedelta(days=item.service_day),
+    }
 
 
 def _intervals(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
@@ -68,7 +107,7 @@ def compare(session: Session, loaded: Loaded, result: Result) -> list[str]:
 
 def _unlike(
     session: Session,
-    table: type[ServiceInterval] | type[ReconException],
+    table: Derived,
     facts: tuple[str, ...],
     wanted: list[dict[str, Any]],
 ) -> list[str]:
@@ -85,7 +124,7 @@ def _unlike(
 
 def _replace(
     session: Session,
-    table: type[ServiceInterval] | type[ReconException],
+    table: Derived,
     facts: tuple[str, ...],
     wanted: list[dict[str, Any]],
     scope: tuple[Collection[int] | None, int],
