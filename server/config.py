@@ -96,6 +96,25 @@ class EvidenceSection:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxSection:
+    """How messages leave: `provider` none (they wait), folder (inside the data folder) or http.
+
+    `repeatable` says that the provider sends one reference once however often it gets it. No
+    short message goes out from `quiet_from` to `quiet_until` o'clock.
+    """
+
+    provider: str = "none"
+    folder: str = "outbox"
+    url: str = ""
+    token: str = field(default="", repr=False)
+    report_token: str = field(default="", repr=False)
+    repeatable: bool = False
+    quiet_from: int = 21
+    quiet_until: int = 8
+    zone_minutes: int = 480
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """Log level and form."""
 
@@ -114,6 +133,7 @@ class Config:
     identity: IdentitySection = field(default_factory=IdentitySection)
     worker: WorkerSection = field(default_factory=WorkerSection)
     evidence: EvidenceSection = field(default_factory=EvidenceSection)
+    outbox: OutboxSection = field(default_factory=OutboxSection)
     log: LogSection = field(default_factory=LogSection)
 
     @property

@@ -200,11 +200,12 @@ def from_millis(millis: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(millis / 1000, tz=dt.UTC)
 
 
-def insert_new(session: Session, table: type[Base], **values: Any) -> None:
-    """Insert a row unless one with the same key is there already; never an error, never twice."""
+def insert_new(session: Session, table: type[Base], **values: Any) -> bool:
+    """Insert a row unless one with the same key is there already; tell whether it is new."""
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    session.execute(insert(table).values(**values).on_conflict_do_nothing())
+    done = session.execute(insert(table).values(**values).on_conflict_do_nothing())
+    return bool(getattr(done, "rowcount", 0))
 
 
 def one_of(
