@@ -14,7 +14,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigInt, Id, Millis
 
-ROLES = ("volunteer", "leader", "staff", "admin")
+ROLES = (
+    "volunteer", "leader", "staff", "org_manager", "region_manager", "call_centre", "partner",
+    "auditor", "admin",
+)  # fmt: skip
 CODE, PASSWORD = SECRET_KINDS = ("code", "password")
 CARD_STATES = ("active", "lost", "blocked", "replaced", "revoked")
 
@@ -81,11 +84,15 @@ class Card(Base):
 
 
 class User(Base):
-    """Somebody who works with the pages: leader, staff or administrator."""
+    """Somebody who works with the pages; `role` says with which menu, the grants say what opens."""
 
     __tablename__ = "user"
     __table_args__ = (
-        sa.CheckConstraint("role in ('volunteer', 'leader', 'staff', 'admin')", "role"),
+        sa.CheckConstraint(
+            "role in ('volunteer', 'leader', 'staff', 'org_manager', 'region_manager',"
+            " 'call_centre', 'partner', 'auditor', 'admin')",
+            "role",
+        ),
     )
 
     id: Mapped[Id]
@@ -93,6 +100,61 @@ class User(Base):
     secret_hash: Mapped[str] = mapped_column(sa.String(255))
     role: Mapped[str] = mapped_column(sa.String(16))
     site_id: Mapped[int | None]
+
+
+class RoleGrant(Base):
+    """A role given to a user over a scope; what was taken back stays with its end."""
+
+    __tablename__ = "role_grant"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "scope_kind in ('site', 'organisation', 'region', 'partner', 'all')", "scope_kind"
+        ),
+    )
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user.id"), index=True)
+    role: Mapped[str] = mapped_column(sa.String(16))
+    scope_kind: Mapped[str] = mapped_column(sa.String(16))
+    scope_ref: Mapped[str] = mapped_column(sa.String(32), default="", server_default="")
+    granted_by: Mapped[str] = mapped_column(sa.String(64))
+    granted_ms: Mapped[Millis]
+    revoked_by: Mapped[str | None] = mapped_column(sa.String(64))
+    revoked_ms: Mapped[Millis | None]
+
+
+class Passkey(Base):
+    """A person's key for signing in (WebAuthn); `counter` is what the authenticator last said.
+
+    A counter that stood or fell back means a copy: `cloned_ms` is set and the key opens nothing.
+    """
+
+    __tablename__ = "passkey"
+    __table_args__ = (
+        sa.CheckConstraint("(volunteer_id is null) <> (user_id is null)", "one_subject"),
+    )
+
+    id: Mapped[Id]
+    credential_id: Mapped[bytes] = mapped_column(sa.LargeBinary(1023), unique=True)
+    volunteer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("volunteer.id"), index=True)
+    user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("user.id"), index=True)
+    public_key: Mapped[bytes] = mapped_column(sa.LargeBinary(1024))  # COSE_Key, RFC 9052
+    counter: Mapped[int] = mapped_column(sa.BigInteger)
+    name: Mapped[str] = mapped_column(sa.String(64))
+    created_ms: Mapped[Millis]
+    used_ms: Mapped[Millis | None]
+    cloned_ms: Mapped[Millis | None]
+
+
+class PasskeyChallenge(Base):
+    """A challenge that waits for its answer, once; `bound_to` says whose browser it was given."""
+
+    __tablename__ = "passkey_challenge"
+
+    challenge: Mapped[bytes] = mapped_column(sa.LargeBinary(32), primary_key=True)
+    purpose: Mapped[str] = mapped_column(sa.String(16))
+    bound_to: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    made_ms: Mapped[Millis]
 
 
 class Audit(Base):

@@ -18,7 +18,16 @@ from keys.custody import KeyStore
 from server.db import to_millis
 from server.errors import Refused
 from server.people import audit, personal, policy, sequences, sign_in
-from server.people.models import CODE, ROLES, Card, DirtyPerson, SealedPersonKey, User, Volunteer
+from server.people.models import (
+    CODE,
+    ROLES,
+    Card,
+    DirtyPerson,
+    RoleGrant,
+    SealedPersonKey,
+    User,
+    Volunteer,
+)
 
 # Birthdays begin at midnight where the volunteers live.
 BIRTHDAY_ZONE = ZoneInfo("Asia/Shanghai")
@@ -57,7 +66,7 @@ def add_volunteer(
         sealed_name=sealed_name,
         sealed_birth=sealed_birth,
         masked_name=policy.mask_name(name),
-        minor_until_ms=_minor_until_ms(new.birth, now_ms),
+        minor_until_ms=minor_until_ms(new.birth, now_ms),
         guardian_id=guardian.id if guardian else None,
         created_ms=now_ms,
         secret_hash=sign_in.hash_secret(code),
@@ -189,7 +198,11 @@ class NewUser:
 
 
 def add_user(session: Session, new: NewUser, password: str, actor: str, now_ms: int) -> User:
-    """Add somebody who works with the pages."""
+    """Add somebody who works with the pages.
+
+    A leader leads the named site, staff and administrators work everywhere; every other role
+    opens nothing until it is granted over something.
+    """
     if new.role not in ROLES:
         raise Refused("role", "没有这个角色", f"a role is one of {', '.join(ROLES)}")
     if session.scalar(sa.select(User.id).where(User.name == new.name)) is not None:
@@ -203,8 +216,23 @@ def add_user(session: Session, new: NewUser, password: str, actor: str, now_ms: 
     )
     session.add(user)
     session.flush()
+    if new.role == "leader" and new.site_id is not None:
+        session.add(_first_grant(user, ("site", str(new.site_id)), actor, now_ms))
+    if new.role in STAFF_ROLES:
+        session.add(_first_grant(user, ("all", ""), actor, now_ms))
     audit.record(session, now_ms, actor, "user.added", f"user:{new.name}", role=new.role)
     return user
+
+
+def _first_grant(user: User, scope: tuple[str, str], actor: str, now_ms: int) -> RoleGrant:
+    return RoleGrant(
+        user_id=user.id,
+        role=user.role,
+        scope_kind=scope[0],
+        scope_ref=scope[1],
+        granted_by=actor,
+        granted_ms=now_ms,
+    )
 
 
 def require_staff(session: Session, name: str) -> User:
@@ -230,6 +258,7 @@ def mark_dirty(session: Session, volunteer_ids: Iterable[int]) -> None:
         session.execute(sa.insert(DirtyPerson), rows)
 
 
-def _minor_until_ms(birth: dt.date, now_ms: int) -> int | None:
+def minor_until_ms(birth: dt.date, now_ms: int) -> int | None:
+    """Return when somebody stops being a minor, None when that is past."""
     until_ms = to_millis(policy.minor_until(birth, BIRTHDAY_ZONE))
     return until_ms if until_ms > now_ms else None

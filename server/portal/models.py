@@ -28,6 +28,8 @@ class PortalSession(Base):
     user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("user.id"), index=True)
     created_ms: Mapped[Millis]
     seen_ms: Mapped[Millis]
+    way: Mapped[str | None] = mapped_column(sa.String(16))  # password or passkey
+    agent: Mapped[str | None] = mapped_column(sa.String(80))  # the browser's family, for its owner
 
 
 class SignInFailure(Base):

@@ -41,6 +41,11 @@ class Role(enum.StrEnum):
     VOLUNTEER = "volunteer"
     LEADER = "leader"
     STAFF = "staff"
+    ORG_MANAGER = "org_manager"
+    REGION_MANAGER = "region_manager"
+    CALL_CENTRE = "call_centre"
+    PARTNER = "partner"
+    AUDITOR = "auditor"
     ADMIN = "admin"
 
 

@@ -13,11 +13,16 @@ from server.db import Database
 from server.people.models import CODE, User, Volunteer
 from server.portal.models import PortalSession
 from server.portal.policy import SESSION_TOUCH_MS, Role, session_over
+from server.structure import rights
+from server.structure.rights import Grant, Place, Reach
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The person behind a request. `name` is a volunteer's number or a user's name."""
+    """The person behind a request. `name` is a volunteer's number or a user's name.
+
+    `role` says which menu is shown; what opens is said by `grants`.
+    """
 
     role: Role
     id: int
@@ -25,6 +30,35 @@ class Principal:
     site_id: int | None
     must_change: bool
     token_hash: bytes = field(repr=False)
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Return the roles that open pages by role: a role that can be held everywhere must be.
+
+        Pages by role narrow nothing, so staff of one region come in by rights only.
+        """
+        if self.role is Role.VOLUNTEER:
+            return frozenset({self.role})
+        return frozenset(
+            grant.role
+            for grant in self.grants
+            if grant.scope.kind == rights.ALL or rights.ALL not in rights.SCOPES_OF[grant.role]
+        )
+
+    def can(self, right: str) -> bool:
+        """Tell whether this person has a right anywhere."""
+        if self.role is Role.VOLUNTEER:
+            return rights.gives(self.role, right)
+        return rights.has(self.grants, right)
+
+    def may(self, right: str, place: Place) -> bool:
+        """Tell whether this person has a right at a place; no by default."""
+        return rights.may(self.grants, right, place)
+
+    def reach(self, right: str) -> Reach:
+        """Return where this person has a right, for narrowing a list."""
+        return rights.reach(self.grants, right)
 
     @property
     def actor(self) -> str:
@@ -62,7 +96,7 @@ def find_principal(database: Database, token: str, now_ms: int) -> Principal | N
 
 
 def principal_of(session: Session, row: PortalSession) -> Principal | None:
-    """Return the person a session row belongs to, None when the user is gone."""
+    """Return the person a session row belongs to, None when the user is gone or has no role."""
     if row.volunteer_id is not None:
         person = session.get_one(Volunteer, row.volunteer_id)
         must_change = person.secret_kind == CODE
@@ -70,6 +104,8 @@ def principal_of(session: Session, row: PortalSession) -> Principal | None:
             Role.VOLUNTEER, person.id, person.number, None, must_change, row.token_hash
         )
     user = session.get(User, row.user_id)
-    if user is None or user.role == Role.VOLUNTEER:
+    held = rights.grants(session, user.id) if user is not None else ()
+    if user is None or not held:
         return None
-    return Principal(Role(user.role), user.id, user.name, user.site_id, False, row.token_hash)
+    role = user.role if user.role in {grant.role for grant in held} else held[0].role
+    return Principal(Role(role), user.id, user.name, user.site_id, False, row.token_hash, held)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may open which page. A page that says nothing about it opens for nobody.
 
-Every view carries `public` or `allow(...)`. The guard runs before each request of the pages,
-finds the person of the session cookie, checks form tokens, and refuses by default.
+Every view carries `public`, `allow(...)` or `needs(right)`. The guard runs before each request of
+the pages, finds the person of the session cookie, checks form tokens, and refuses by default.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from server.portal.language import SESSION_KEY as LANGUAGE_KEY
 from server.portal.policy import Role
 from server.portal.services.sessions import Principal, find_principal
 from server.runtime import current_runtime
+from server.structure.rights import Place, roles_with
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 EVERYBODY = frozenset({"everybody"})
+ANYBODY = frozenset(Role)  # whoever is signed in
 TOKEN_KEY = "token"  # noqa: S105  (the name of a field of the session cookie)
 FORM_BYTES_MAX = 64 * 1024  # the longest form is a reason of 500 characters
 OPEN_BEFORE_CHANGE = ("portal.password", "portal.sign_out", "portal.switch_language")
@@ -46,6 +48,34 @@ def allow(*roles: Role) -> Callable[[View], View]:
     return mark
 
 
+def needs(right: str) -> Callable[[View], View]:
+    """Let those open this page who have a right somewhere; where, the view asks of `who.may`.
+
+    Raises:
+        ValueError: there is no such right.
+    """
+    roles = frozenset(Role(role) for role in roles_with(right))
+
+    def mark(view: View) -> View:
+        view.__dict__["allowed"] = roles
+        view.__dict__["right"] = right
+        return view
+
+    return mark
+
+
+def right_of(endpoint: str) -> str | None:
+    """Return the right an endpoint needs, None when its view names roles or everybody."""
+    found: str | None = current_app.view_functions[endpoint].__dict__.get("right")
+    return found
+
+
+def must(right: str, place: Place) -> None:
+    """Answer 403 unless who is signed in has a right at a place."""
+    if not signed_in().may(right, place):
+        abort(403)
+
+
 def allowed(endpoint: str) -> frozenset[str]:
     """Return who may open an endpoint; nobody, if its view says nothing."""
     view = current_app.view_functions[endpoint]
@@ -63,7 +93,9 @@ def guard() -> Response | None:
         if who is None:
             door = "portal.sign_in" if Role.VOLUNTEER in roles else "portal.sign_in_desk"
             return redirect(url_for(door, next=_return_address()))
-        if who.role not in roles:
+        right = right_of(endpoint)
+        by_role = roles == ANYBODY or who.roles & roles
+        if not (who.can(right) if right else by_role):
             abort(403)
         if who.must_change and endpoint not in OPEN_BEFORE_CHANGE:
             return redirect(url_for("portal.password"))

@@ -26,6 +26,17 @@ MENUS = {
         ("portal.terminals", N_("Terminals")),
         ("portal.volunteers", N_("Find a volunteer")),
     ),
+    Role.ORG_MANAGER: (("portal.volunteers", N_("Find a volunteer")),),
+    Role.REGION_MANAGER: (
+        ("portal.terminals", N_("Terminals")),
+        ("portal.volunteers", N_("Find a volunteer")),
+    ),
+    Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")),),
+    Role.PARTNER: (("portal.password", N_("Change password")),),
+    Role.AUDITOR: (
+        ("portal.terminals", N_("Terminals")),
+        ("portal.volunteers", N_("Find a volunteer")),
+    ),
     Role.ADMIN: (
         ("portal.terminals", N_("Terminals")),
         ("portal.volunteers", N_("Find a volunteer")),
