@@ -11,6 +11,7 @@ from card.cli.issuing import COMMANDS as ISSUING
 from card.cli.purse import COMMANDS as PURSE
 from card.cli.raw import COMMANDS as RAW
 from card.cli.readers import COMMANDS as READERS
+from card.cli.relay import COMMANDS as RELAY
 from card.cli.trace import COMMANDS as TRACE
 
 _HELP = """\
@@ -36,5 +37,5 @@ def main() -> None:
     """Read and issue volunteer cards."""
 
 
-for _command in (*READERS, *CONTENT, *DUMPS, *ISSUING, *PURSE, *RAW, *TRACE):
+for _command in (*READERS, *CONTENT, *DUMPS, *ISSUING, *PURSE, *RAW, *RELAY, *TRACE):
     main.add_command(_command)
