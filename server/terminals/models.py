@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Id, Millis
+from server.db import Base, BigInt, Id, Millis
 
 TERMINAL_STATES = ("pending", "active", "quarantined", "revoked")
 
@@ -24,6 +24,7 @@ class Site(Base):
     tz_q: Mapped[int]
     # Code of the region, "" = none; place in units of 1e-7 degree, for rules of places and travel.
     region: Mapped[str] = mapped_column(sa.String(12), default="", server_default="")
+    organisation_id: Mapped[int | None] = mapped_column(BigInt, index=True)
     lat_e7: Mapped[int | None] = mapped_column(sa.BigInteger)
     lon_e7: Mapped[int | None] = mapped_column(sa.BigInteger)
     config_version: Mapped[int] = mapped_column(sa.BigInteger)
@@ -31,7 +32,7 @@ class Site(Base):
 
 
 class Activity(Base):
-    """A planned piece of service at a site."""
+    """A planned piece of service at a site, approved; `cancelled_ms` once it does not happen."""
 
     __tablename__ = "activity"
     __table_args__ = (sa.UniqueConstraint("site_id", "code"),)
@@ -46,6 +47,40 @@ class Activity(Base):
     family: Mapped[str] = mapped_column(sa.String(32))
     planned_min: Mapped[int] = mapped_column(default=0)
     minors: Mapped[bool] = mapped_column(default=True)
+    application_id: Mapped[int | None] = mapped_column(BigInt, index=True)
+    capacity: Mapped[int | None]
+    cancelled_ms: Mapped[Millis | None]
+
+
+class ActivityApplication(Base):
+    """A wish for an activity, once or repeated; approved by somebody else it becomes activities."""
+
+    __tablename__ = "activity_application"
+    __table_args__ = (
+        sa.CheckConstraint("state in ('applied', 'approved', 'refused', 'cancelled')", "state"),
+        sa.CheckConstraint(
+            "state not in ('approved', 'refused') or decided_by <> applied_by", "two_people"
+        ),
+    )
+
+    id: Mapped[Id]
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"), index=True)
+    code: Mapped[str] = mapped_column(sa.String(12))
+    name_zh: Mapped[str] = mapped_column(sa.String(64))
+    name_en: Mapped[str] = mapped_column(sa.String(64))
+    start_ms: Mapped[Millis]  # of the first time
+    end_ms: Mapped[Millis]
+    every_days: Mapped[int]  # between two times; 0 with one time
+    times: Mapped[int]
+    planned_min: Mapped[int]
+    capacity: Mapped[int | None]
+    minors: Mapped[bool]
+    state: Mapped[str] = mapped_column(sa.String(16), index=True)
+    applied_by: Mapped[str] = mapped_column(sa.String(64))
+    applied_ms: Mapped[Millis]
+    decided_by: Mapped[str | None] = mapped_column(sa.String(64))
+    decided_ms: Mapped[Millis | None]
+    reason: Mapped[str] = mapped_column(sa.String(200), default="", server_default="")
 
 
 class SiteOperator(Base):
