@@ -16,7 +16,7 @@ from card.cli import main
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import PASSPHRASE
 
-UNTRACED = {("watch",)}  # it looks at readers, and at a card only in passing
+UNTRACED = {("watch",), ("relay",)}  # one looks at readers, the other keeps a log of its own
 
 DATA = {
     "asn": "00000000000000000017",
