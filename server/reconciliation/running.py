@@ -67,6 +67,18 @@ def derive(history: History, engine: Engine, policy: Policy, as_of_ms: int) -> R
     """Correct the clocks, order the cards, judge every part, join the results."""
     taps = engine.table(history.taps)
     clock = correct_clocks(history, taps, engine.settings(policy), engine)
+    return judge(history, (taps, clock), engine, policy, as_of_ms)
+
+
+def judge(
+    history: History, corrected: tuple[Any, Any], engine: Engine, policy: Policy, as_of_ms: int
+) -> Result:
+    """Judge people whose taps have their corrected times already, a row of times per event.
+
+    Only events that take their place in a line and sheets are looked at: others have said all they
+    say when the clocks were corrected.
+    """
+    taps, clock = corrected
     order, places = order_cards(history, taps, clock, engine)
     scopes = resolve(history, policy)
     settings = engine.settings(policy)
