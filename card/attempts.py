@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,14 @@ class Decision:
     made: str
     key: str
     consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What is known of one key: attempts left (None: all), version and check value it may be."""
+
+    left: int | None
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,15 @@ compare store and card; two people decide.
         identity = _identity(key)
         if identity is not None and row.known and identity not in row.known:
             self._put(name, _Row(row.left, (*row.known, identity)[-KEYS_REMEMBERED:]))
+
+    def recall(self, facts: Mapping[str, KeyFacts]) -> None:
+        """Know what a record kept elsewhere says, by the name of card and key."""
+        for name, fact in facts.items():
+            self._put(name, _Row(fact.left, fact.known))
+
+    def facts(self) -> dict[str, KeyFacts]:
+        """Return what a guard without a file knows, for a record kept elsewhere."""
+        return {name: KeyFacts(row.left, row.known) for name, row in self._memory.items()}
 
     def new_card(self, card: str) -> None:
         """Forget what is known of a card's keys: a blank one takes its serial.

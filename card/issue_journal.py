@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The desk's journal of one card: what was begun, how far it came, how it ended.
 
-One file of JSON lines for each card, named by its serial, appended and forced to disk line by line.
+At a desk with its own keys one file of JSON lines for each card, named by its serial, appended and
+forced to disk line by line; at a server rows of its database.
 The card itself says where to go on (ADR 0032); the journal says what a card cannot: that the card
 on the reader is the one that was begun, with the same data and keys, and who decided what. It holds
 no key, no name and no document number: data and keys appear as one mark that needs the card's own
@@ -28,31 +29,27 @@ _SUFFIX = ".jsonl"
 Entry = dict[str, Any]
 
 
-class IssueJournal:
-    """The journal of one card.
+class CardJournal:
+    """The rules of a card's journal; who keeps the lines is the business of `keep`.
 
     Args:
-        folder: Where the journals of a desk lie; it is made if it is not there.
-        asn: The card's serial.
+        entries: What was noted before, oldest first.
+        keep: Keeps one more line; it is durable when this returns.
         chip: What the reader says of the chip, so far as it tells one from another; may be empty.
         now: The clock.
-
-    Raises:
-        LayoutError: The file is not a journal.
     """
 
     def __init__(
         self,
-        folder: Path,
-        asn: bytes,
+        entries: list[Entry],
+        keep: Callable[[Entry], None],
         chip: str = "",
         now: Callable[[], dt.datetime] | None = None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / (asn.hex().upper() + _SUFFIX)
+        self._entries = entries
+        self._keep = keep
         self._chip = chip
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
-        self._entries = _read(self.path) if self.path.exists() else []
 
     @property
     def entries(self) -> list[Entry]:
@@ -125,6 +122,36 @@ class IssueJournal:
 
     def _append(self, **entry: Any) -> None:
         entry = {"at": self._now().isoformat(timespec="seconds"), **entry}
+        self._keep(entry)
+        self._entries.append(entry)
+
+
+class IssueJournal(CardJournal):
+    """The journal of one card in a file of its own.
+
+    Args:
+        folder: Where the journals of a desk lie; it is made if it is not there.
+        asn: The card's serial.
+        chip: What the reader says of the chip, so far as it tells one from another; may be empty.
+        now: The clock.
+
+    Raises:
+        LayoutError: The file is not a journal.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        asn: bytes,
+        chip: str = "",
+        now: Callable[[], dt.datetime] | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / (asn.hex().upper() + _SUFFIX)
+        entries = _read(self.path) if self.path.exists() else []
+        super().__init__(entries, self._write, chip, now)
+
+    def _write(self, entry: Entry) -> None:
         line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -133,7 +160,6 @@ class IssueJournal:
             os.fdatasync(file)
         finally:
             os.close(file)
-        self._entries.append(entry)
 
 
 def _drop_torn_line(file: int) -> None:

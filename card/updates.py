@@ -24,12 +24,14 @@ from typing import Any
 
 from card.attempts import AttemptGuard
 from card.codec import Layout
-from card.commands import application_block, update_binary
+from card.commands import application_block, application_unblock, update_binary
 from card.errors import (
+    ApplicationLocked,
     Blocked,
     CapabilityMissing,
     CardError,
     LayoutError,
+    MacRejected,
     ReadBackMismatch,
     WrongCard,
 )
@@ -317,6 +319,37 @@ def apply_update(
     return UpdateResult(
         script.asn, script.seq, fields, writes, script.block is not None, tuple(unproved)
     )
+
+
+def unblock_application(keys: DeskKeys, guard: AttemptGuard) -> Operation[PublicData]:
+    """Let a card be used again whose application was blocked until unblocked.
+
+    A blocked application tells no serial, so the wrong card cannot be told before the MAC: each
+    wrong one counts, and the third blocks for good. The guard stops before.
+
+    Returns:
+        What the card says of itself afterwards; on a card that was not blocked, at once.
+
+    Raises:
+        GuardRefused: Too few wrong MACs are known to be left; nothing was tried.
+        MacRejected: Another card, or other keys; the card has counted it.
+        Blocked: The application is blocked for good.
+        WrongCard: A card that was not blocked bears another serial.
+    """
+    name = f"{keys.card}/unblock"
+    try:
+        public = yield from select_public()
+    except ApplicationLocked:
+        guard.check(name)
+        try:
+            yield from maced(application_unblock(), keys.maintenance)
+        except MacRejected:
+            guard.note_wrong_mac(name)
+            raise
+        public = yield from select_public()
+    if public.asn.hex().upper() != keys.card:
+        raise WrongCard(bytes.fromhex(keys.card), public.asn)
+    return public
 
 
 def _require_state(public: PublicData) -> None:

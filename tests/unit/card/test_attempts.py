@@ -141,3 +141,17 @@ def test_two_programs_at_one_desk_do_not_forget_each_other(tmp_path: Path) -> No
     for name in ("a", "b"):
         with pytest.raises(GuardRefused):
             AttemptGuard(path).check(name)
+
+
+def test_what_a_guard_knows_can_be_kept_elsewhere() -> None:
+    """A guard that was told the facts of another refuses what the other would refuse."""
+    first, second = AttemptGuard(), AttemptGuard()
+    first.note(NAME, 0x63C1)
+    first.note("other", 0x9000, TRANSPORT_KEY)
+
+    second.recall(first.facts())
+
+    assert second.facts() == first.facts()
+    assert second.holds("other", TRANSPORT_KEY)
+    with pytest.raises(GuardRefused):
+        second.check(NAME)

@@ -20,6 +20,7 @@ from card.errors import (
     Blocked,
     CardError,
     CardRemoved,
+    GuardRefused,
     LayoutError,
     MacRejected,
     ReadBackMismatch,
@@ -36,6 +37,7 @@ from card.updates import (
     apply_update,
     plan_update,
     read_contents,
+    unblock_application,
 )
 from card.volunteer import DeskKeys
 from hardware_mocks.cardos.cos import VirtualCard
@@ -423,3 +425,47 @@ def test_values_that_do_not_fit_fail_while_planning(card: VirtualCard, desk: Des
     """A guardian's number of twelve digits never becomes a script."""
     with pytest.raises(LayoutError):
         _script(in_process(card), desk, Wanted(guardian_mobile="138000000001"))
+
+
+def test_a_blocked_application_is_unblocked(card: VirtualCard, desk: DeskKeys) -> None:
+    """Blocked until unblocked it serves again; on a card that serves nothing is written."""
+    connection = in_process(card)
+    script = _script(connection, desk, Wanted(block=Block.UNTIL_UNBLOCKED))
+    run(apply_update(script, desk, AttemptGuard()), connection)
+    card.reset()
+
+    assert run(unblock_application(desk, AttemptGuard()), connection).asn == ASN
+    before = copy.deepcopy(card.memory.image)
+    assert run(unblock_application(desk, AttemptGuard()), connection).asn == ASN
+    assert _bodies(card)
+    assert card.memory.image == before
+
+
+def test_unblocking_with_other_keys_stops_before_the_last_try(
+    card: VirtualCard, desk: DeskKeys, store: FileKeyStore
+) -> None:
+    """Two wrong MACs are counted; the third, which would block for good, is never sent."""
+    connection = in_process(card)
+    script = _script(connection, desk, Wanted(block=Block.UNTIL_UNBLOCKED))
+    run(apply_update(script, desk, AttemptGuard()), connection)
+    other = CardKeys.from_store(store, bytes.fromhex("00000000000000000099"), 1)
+    wrong = DeskKeys(other[KeyUsage.DESK_READ], other[KeyUsage.MAINTENANCE], desk.card)
+    guard = AttemptGuard()
+    for _ in range(2):
+        card.reset()
+        with pytest.raises(MacRejected):
+            run(unblock_application(wrong, guard), connection)
+    card.reset()
+    with pytest.raises(GuardRefused):
+        run(unblock_application(wrong, guard), connection)
+
+    card.reset()
+    assert run(unblock_application(desk, AttemptGuard()), connection).asn == ASN
+
+
+def test_unblocking_another_card_is_refused(card: VirtualCard, desk: DeskKeys) -> None:
+    """A card that serves and bears another serial is not touched."""
+    elsewhere = DeskKeys(desk.read, desk.maintenance, "00000000000000000099")
+
+    with pytest.raises(WrongCard):
+        run(unblock_application(elsewhere, AttemptGuard()), in_process(card))
