@@ -24,7 +24,12 @@ from typing import Any
 
 from card.attempts import AttemptGuard
 from card.codec import Layout
-from card.commands import application_block, application_unblock, update_binary
+from card.commands import (
+    application_block,
+    application_unblock,
+    select_name,
+    update_binary,
+)
 from card.errors import (
     ApplicationLocked,
     Blocked,
@@ -341,6 +346,7 @@ def unblock_application(keys: DeskKeys, guard: AttemptGuard) -> Operation[Public
         public = yield from select_public()
     except ApplicationLocked:
         guard.check(name)
+        yield select_name(VOLUNTEER.name)  # it refuses again, and is the current one again
         try:
             yield from maced(application_unblock(), keys.maintenance)
         except MacRejected:

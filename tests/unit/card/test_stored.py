@@ -138,9 +138,7 @@ def test_another_operation_is_noticed(open_run: Callable[..., StoredRun]) -> Non
     assert len(script.sent) == 2
 
 
-def test_the_file_is_sealed_and_private(
-    open_run: Callable[..., StoredRun], tmp_path: Path
-) -> None:
+def test_the_file_is_sealed_and_private(open_run: Callable[..., StoredRun], tmp_path: Path) -> None:
     """No answer stands in it in plain, and only its owner may read it."""
     _begin(open_run, 3)
     path = tmp_path / "run"
