@@ -23,7 +23,17 @@ from keys._prims.hashes import hmac_sm3, sm3
 from keys._prims.libcrypto import SONAME as LIBCRYPTO
 from keys._prims.libcrypto import Sm2Verifier
 from keys._prims.libcrypto import load as load_sm2
-from keys._prims.sealing import aes_key_unwrap, argon2id, gcm_open, gcm_seal, random_bytes
+from keys._prims.sealing import (
+    aes_key_unwrap,
+    argon2id,
+    gcm_open,
+    gcm_seal,
+    gcm_seal_with,
+    hkdf_sha256,
+    random_bytes,
+    x25519,
+    x25519_public,
+)
 from keys._prims.signatures import (
     PUBLIC_KEY_SIZE,
     SIGNATURE_SIZE,
@@ -74,6 +84,8 @@ __all__ = [
     "encryptors",
     "gcm_open",
     "gcm_seal",
+    "gcm_seal_with",
+    "hkdf_sha256",
     "hmac_sm3",
     "load_sm2",
     "p256_generate",
@@ -85,4 +97,6 @@ __all__ = [
     "random_bytes",
     "rsa_public",
     "sm3",
+    "x25519",
+    "x25519_public",
 ]

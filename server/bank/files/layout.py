@@ -96,7 +96,7 @@ class Layout:
 
 
 _TEXTS: dict[Kind, str] = {
-    Kind.ORDER: "order_no:12n number:10n carrier:1a branch:12a reason:4a photo_ref:40a "
+    Kind.ORDER: "order_no:12n number:10n carrier:1a branch:12a reason:8a photo_ref:40a "
     "photo_sha256:64h name:60t document_kind:2a? document_no:24a? birth:8d? sex:1a? mobile:15n? "
     "address:160t?",
     Kind.ANSWER: "level:1a ref:10n status:4a code:3a? field:32a? expected:40t? found:40t? "
