@@ -78,12 +78,12 @@ class _Counted:
 
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         """Pass a command on."""
-        start, processor = time.perf_counter_ns(), time.thread_time_ns()
+        processor, start = time.thread_time_ns(), time.perf_counter_ns()
         try:
             return self._connection.transmit(apdu)
         finally:
-            self._clock.processor_ns += time.thread_time_ns() - processor
             self._clock.computed_ns += time.perf_counter_ns() - start
+            self._clock.processor_ns += time.thread_time_ns() - processor
 
 
 class _CountedStorage(FileStorage):

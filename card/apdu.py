@@ -53,9 +53,10 @@ class CommandApdu:
 
     def to_bytes(self) -> bytes:
         """Return the command as it goes to the card."""
-        body = bytes([len(self.data)]) + self.data if self.data else b""
-        tail = b"" if self.le is None else bytes([self.le % LE_MAX])
-        return self.header + body + tail
+        tail = b"" if self.le is None else bytes((self.le % LE_MAX,))
+        if not self.data:
+            return self.header + tail
+        return bytes((self.cla, self.ins, self.p1, self.p2, len(self.data))) + self.data + tail
 
     @classmethod
     def from_bytes(cls, apdu: bytes) -> CommandApdu:

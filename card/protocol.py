@@ -63,6 +63,8 @@ class T0Connection:
             ProtocolFault: The command was carried out and its answer cannot be fetched.
         """
         data, sw = self._once(self._as_tpdu(apdu))
+        if sw >> 8 != _MORE:
+            return data, sw
         parts = [data]
         while sw >> 8 == _MORE:
             if len(parts) > PARTS_MAX:
@@ -70,7 +72,7 @@ class T0Connection:
             cla = apdu[0] & 0x03  # the logical channel, nothing else, belongs to GET RESPONSE
             data, sw = self._once(bytes((cla, _GET_RESPONSE, 0, 0, sw & 0xFF)))
             parts.append(data)
-        if len(parts) > 1 and sw >> 8 not in _DONE:
+        if sw >> 8 not in _DONE:
             raise ProtocolFault(f"GET RESPONSE is answered by {sw:04X}")
         return b"".join(parts), sw
 

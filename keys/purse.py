@@ -12,7 +12,7 @@ They are known from reader code of such cards, not from a printed standard.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
 
 from keys import _prims
 from keys.algorithm import Algorithm
@@ -320,6 +320,5 @@ def bcd_datetime(utc_s: int, tz_q: int) -> tuple[bytes, bytes]:
     ['20261121', '090000']
     """
     zone_s = QUARTER_HOUR_S * tz_q
-    local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=utc_s + zone_s)
-    text = local.strftime("%Y%m%d%H%M%S")
+    text = "{:04d}{:02d}{:02d}{:02d}{:02d}{:02d}".format(*time.gmtime(utc_s + zone_s)[:6])
     return bytes.fromhex(text[:8]), bytes.fromhex(text[8:])

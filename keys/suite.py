@@ -14,7 +14,7 @@ import hashlib
 from keys import sm2
 from keys.errors import BadPublicKey
 
-SHORT_SIZE = 32
+SHORT_SIZE, LONG_SIZE = 32, 64  # of a public key, in bytes
 
 
 class Suite(enum.IntEnum):
@@ -30,15 +30,16 @@ class Suite(enum.IntEnum):
         >>> Suite.of(bytes(32)).name, Suite.of(bytes(64)).name
         ('ED25519', 'SM2')
         """
-        for suite in cls:
-            if len(public_key) == suite.public_key_size:
-                return suite
+        if len(public_key) == SHORT_SIZE:
+            return cls.ED25519
+        if len(public_key) == LONG_SIZE:
+            return cls.SM2
         raise BadPublicKey
 
     @property
     def public_key_size(self) -> int:
         """Give the length of a public key in bytes."""
-        return 32 if self is Suite.ED25519 else 64
+        return SHORT_SIZE if self is Suite.ED25519 else LONG_SIZE
 
     def digest(self, data: bytes) -> bytes:
         """Hash what the terminal hashes itself: events, chain, h8. 32 bytes.

@@ -8,8 +8,9 @@ All integers are big-endian, all sizes fixed.
 
 from __future__ import annotations
 
+import operator
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,12 @@ class Layout:
         return tuple(field.name for field in self.fields)
 
     @cached_property
+    def _values(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        if len(self.names) == 1:  # of which an itemgetter makes no tuple
+            return lambda values: (values[self.names[0]],)
+        return operator.itemgetter(*self.names)
+
+    @cached_property
     def _spans(self) -> dict[str, tuple[int, int]]:
         spans, at = {}, 0
         for field in self.fields:
@@ -124,7 +131,7 @@ class Layout:
             if len(values[name]) != size:
                 raise FieldError(name, f"{len(values[name])} bytes, expected {size}")
         try:
-            return self.struct.pack(*(values[name] for name in self.names))
+            return self.struct.pack(*self._values(values))
         except struct.error as exc:
             raise FieldError(self._misfit(values), str(exc)) from exc
 

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from card.operation import Connection
@@ -95,18 +94,16 @@ class _TimedPsam:
 
     def init_purchase(self, request: PurchaseRequest) -> PurchaseGrant:
         """Begin a purchase."""
-        with self._counted():
+        start = self._ticks()
+        try:
             return self._psam.init_purchase(request)
+        finally:
+            self._timings.psam_ns += self._ticks() - start
 
     def credit_purchase(self, mac2: bytes) -> None:
         """Check MAC2."""
-        with self._counted():
-            self._psam.credit_purchase(mac2)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
         start = self._ticks()
         try:
-            yield
+            self._psam.credit_purchase(mac2)
         finally:
             self._timings.psam_ns += self._ticks() - start
