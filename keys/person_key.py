@@ -54,6 +54,10 @@ class PersonKey:
         """
         return cls(KeyMaterial(store.open_sealed(KeyUsage.PERSONAL_DATA, sealed, _place(person))))
 
+    def sealed_for(self, store: KeyStore, person: str) -> bytes:
+        """Seal the key itself for the person under another name, such as a new number."""
+        return store.seal(KeyUsage.PERSONAL_DATA, self._material.reveal(), _place(person))
+
     def seal(self, data: bytes, place: bytes) -> bytes:
         """Seal one field (AES-256-GCM): nonce (12) ‖ ciphertext ‖ tag (16)."""
         return _prims.gcm_seal(self._material.reveal(), data, place)

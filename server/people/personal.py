@@ -7,6 +7,7 @@ Whoever wants to read a field says why; who, what and why stand in the audit tra
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -41,9 +42,21 @@ class Identity:
 def seal_identity(store: KeyStore, number: str, known: Identity) -> tuple[bytes, bytes, bytes]:
     """Seal a new person's name and birth date; return key, name and birth date, all sealed."""
     key, sealed_key = PersonKey.fresh(store, number)
+    return sealed_key, *sealed_identity(key, number, known)
+
+
+def sealed_identity(key: PersonKey, number: str, known: Identity) -> tuple[bytes, bytes]:
+    """Seal name and birth date for a number; return both."""
     name = key.seal(known.name.encode(), _place(number, NAME))
     birth = key.seal(known.birth.isoformat().encode(), _place(number, BIRTH))
-    return sealed_key, name, birth
+    return name, birth
+
+
+def opened_identity(key: PersonKey, volunteer: Volunteer) -> Identity:
+    """Open name and birth date without a note: for sealing them anew, not for showing them."""
+    name = key.open(volunteer.sealed_name, _place(volunteer.number, NAME)).decode()
+    birth = key.open(volunteer.sealed_birth, _place(volunteer.number, BIRTH)).decode()
+    return Identity(name, dt.date.fromisoformat(birth))
 
 
 def identity(session: Session, store: KeyStore, volunteer: Volunteer, reader: Reader) -> Identity:
@@ -53,22 +66,36 @@ def identity(session: Session, store: KeyStore, volunteer: Volunteer, reader: Re
         Refused: the person's data was erased, or no reason is given.
         BadSeal: a field was changed, or belongs to somebody else.
     """
+    key = key_of(session, store, volunteer)
+    note_reading(session, volunteer, reader, [NAME, BIRTH])
+    return opened_identity(key, volunteer)
+
+
+def note_reading(
+    session: Session, volunteer: Volunteer, reader: Reader, fields: Sequence[str]
+) -> None:
+    """Note who reads which fields of a person, and why.
+
+    Raises:
+        Refused: no reason is given.
+    """
     why = reader.why.strip()
     if not 0 < len(why) <= REASON_LENGTH_MAX:
         raise Refused(
             "reason", "请说明查看原因", f"say why, in at most {REASON_LENGTH_MAX} characters"
         )
-    key = _key(session, store, volunteer)
-    name = key.open(volunteer.sealed_name, _place(volunteer.number, NAME)).decode()
-    birth = key.open(volunteer.sealed_birth, _place(volunteer.number, BIRTH)).decode()
     audit.record(
         session, reader.now_ms, reader.actor, "volunteer.read", f"volunteer:{volunteer.number}",
-        fields=[NAME, BIRTH], why=why,
+        fields=list(fields), why=why,
     )  # fmt: skip
-    return Identity(name, dt.date.fromisoformat(birth))
 
 
-def _key(session: Session, store: KeyStore, volunteer: Volunteer) -> PersonKey:
+def key_of(session: Session, store: KeyStore, volunteer: Volunteer) -> PersonKey:
+    """Open a person's key, for sealing further fields of theirs.
+
+    Raises:
+        Refused: the person's data was erased.
+    """
     row = session.get(SealedPersonKey, volunteer.id)
     if row is None:
         raise Refused(

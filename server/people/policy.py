@@ -8,6 +8,9 @@ import datetime as dt
 # Nine digits of sequence; the tenth is the check digit.
 SEQUENCE_MAX = 999_999_999
 NUMBER_LENGTH = 10
+# An applicant's number: a letter, so that nobody takes it for a volunteer's.
+PRELIMINARY_LETTER = "Y"
+PRELIMINARY_MAX = 99_999_999
 ASN_DIGITS = 20
 # "YI" in ASCII, so that a serial is recognisable as one of ours; the rest counts.
 ASN_PREFIX = "5949"
@@ -52,6 +55,33 @@ def is_volunteer_number(text: str) -> bool:
     if len(text) != NUMBER_LENGTH or not (text.isascii() and text.isdigit()):
         return False
     return check_digit(text[:-1]) == text[-1]
+
+
+def preliminary_number(sequence: int) -> str:
+    """Return the number of an applicant: Y, eight digits of sequence, the check digit.
+
+    It is as long as a volunteer's number and can never be taken for one.
+
+    >>> preliminary_number(1), is_volunteer_number(preliminary_number(1))
+    ('Y000000011', False)
+    """
+    if not 1 <= sequence <= PRELIMINARY_MAX:
+        message = f"sequence {sequence} does not fit eight digits"
+        raise ValueError(message)
+    digits = f"{sequence:08d}"
+    return PRELIMINARY_LETTER + digits + check_digit(digits)
+
+
+def is_preliminary_number(text: str) -> bool:
+    """Tell whether a text is an applicant's number with a right check digit.
+
+    >>> is_preliminary_number("Y000000011"), is_preliminary_number("0000000014")
+    (True, False)
+    """
+    digits = text[1:]
+    if len(text) != NUMBER_LENGTH or not (digits.isascii() and digits.isdigit()):
+        return False
+    return text[0] == PRELIMINARY_LETTER and check_digit(digits[:-1]) == digits[-1]
 
 
 def card_serial(sequence: int) -> str:

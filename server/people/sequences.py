@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from server.people.models import Sequence
 
 VOLUNTEER = "volunteer"
+# Applicants, until they are volunteers.
+PRELIMINARY = "preliminary"
 CARD_SERIAL = "card_serial"
 # Steps whenever a card becomes listed or leaves the hotlist: the hotlist's version.
 CARD_LISTING = "card_listing"
