@@ -42,6 +42,7 @@ FEATURES = (
     "server.privacy",
     "server.operations",
     "server.exchange",
+    "server.archive",
     "server.applications",
     "server.issuing",
     "server.benefits",
