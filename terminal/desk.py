@@ -40,6 +40,8 @@ class Desk:
     guardian_first_ms: int = 0
     switch_key: bool = False
     psam_seen: int | None = None
+    # Application serial and PSAM number of the last tap whose MAC2 the PSAM refused.
+    doubted: tuple[bytes, int] | None = None
     ticks: Ticks = time.perf_counter_ns
     _later: list[Callable[[], Event]] = field(default_factory=list)
     _outages: dict[OutageKind, int] = field(default_factory=dict)

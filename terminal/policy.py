@@ -39,6 +39,7 @@ class Say(enum.Enum):
     NO_OPEN_SERVICE = enum.auto()
     PSAM_FAILED = enum.auto()
     NOT_GENUINE = enum.auto()
+    TO_CHECK = enum.auto()
     BLANK = enum.auto()
     MUTE = enum.auto()
     AGAIN = enum.auto()

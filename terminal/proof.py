@@ -92,7 +92,7 @@ class Transaction:
         self._watch.phase("intent")
         self._update(draft, init, grant)
         proof = self._debit(draft, grant, moment)
-        self._check(draft, proof)
+        self._check(draft, grant, proof)
         answer |= {"tac": proof.tac, "mac2": proof.mac2, "result": Result.OK}
         event = self._chain.sign_bytes(_with_answer(draft, answer))
         self._watch.phase("sign")
@@ -167,7 +167,7 @@ class Transaction:
         self._watch.phase("debit")
         return answer
 
-    def _check(self, draft: Event, answer: DebitAnswer) -> None:
+    def _check(self, draft: Event, grant: PurchaseGrant, answer: DebitAnswer) -> None:
         """Let the PSAM check MAC2; if it cannot, the server does so later.
 
         A wrong one may be a counterfeit's or a garbled answer of a card that has committed: the tap
@@ -177,6 +177,7 @@ class Transaction:
             self._psam.credit_purchase(answer.mac2)
         except (Mac2Rejected, PsamBlocked) as exc:
             torn = close_open_intent(self._chain)
+            self._desk.doubted = (draft.card_asn, grant.psam_seq)
             raise Unproven(Say.NOT_GENUINE, torn, refused=True) from exc
         except _PSAM_FAILED:
             self._desk.outage_began(OutageKind.PSAM, draft.utc_s)

@@ -155,6 +155,9 @@ class _Presentation:
         self._watch.phase("journal")
         torn = self._chain.journal.recall(last.seq) or event
         kind = EventType(last.kind)
+        if desk.doubted == (face.asn, composite.psam_seq):
+            # Only the server can tell a garbled answer from a counterfeit's: no green light here.
+            return Outcome(Say.TO_CHECK, event, face, kind=kind, utc_s=torn.utc_s)
         desk.tapped(kind, torn.flags, reading)
         return Outcome(accepted(kind), event, face, kind=kind, utc_s=torn.utc_s)
 

@@ -96,6 +96,9 @@ SHEETS = {
     Say.NOT_GENUINE: Sheet(
         "卡未通过验证", "CARD NOT GENUINE", "请找站长", "SEE THE LEADER", "r", "x", "E11"
     ),
+    Say.TO_CHECK: Sheet(
+        "已记录 待核验", "RECORDED, TO CHECK", "请找站长", "SEE THE LEADER", "a", "a", "E34"
+    ),
     Say.BLANK: Sheet(
         "空白卡 尚未制卡", "BLANK CARD", "请到服务台制卡", "GO TO THE DESK", "r", "x", "E12"
     ),
