@@ -96,7 +96,12 @@ def stages() -> Iterator[tuple[str, Screen]]:
         line = words.format(80, 80).split("|")[0]
         yield f"idle, {name}", screen.idle(replace(idle, lines=(line,), turn=1))
     for problem in PROBLEMS:
-        yield f"idle, {type(problem).__name__}", screen.idle(replace(idle, problem=problem.short))
+        standing = replace(idle, problem=problem.short)
+        yield f"idle, {type(problem).__name__}", screen.idle(standing)
+        yield (
+            f"idle, {type(problem).__name__}, a moment later",
+            screen.idle(replace(standing, turn=1)),
+        )
 
 
 def _staged(panel: Panel) -> Screen:

@@ -148,9 +148,9 @@ def standing_of(station: Station, link: courier.Standing) -> Standing:
     unsent = state.unsent
     problem = link.short
     if not problem and station.notices.stale():
-        problem = "通知过期 LIST OLD"
+        problem = "通知过期 请联网|LIST OUT OF DATE"
     if station.uplink.gap_unfilled:
-        problem = "流水有缺 请报告"
+        problem = "流水有缺 请报告|RECORDS MISSING"
     return Standing(
         clock=clock_text(reading.utc_s, station),
         mode=state.mode,

@@ -24,10 +24,10 @@ from __future__ import annotations
 
 
 class TerminalError(Exception):
-    """Base of all errors; `advice` is (Chinese, English), `short` fits one line of the display."""
+    """Base of all errors; `advice` is (Chinese, English), `short` is two lines for the display."""
 
     advice = ("请联系管理员", "call the administrator")
-    short = "故障 请联系管理员"
+    short = "故障 请联系管理员|FAULT: CALL OFFICE"
 
     def diagnostics(self) -> str:
         """Say what happened and what the person at the terminal can do, in both languages."""
@@ -81,7 +81,7 @@ class JournalError(TerminalError):
 class NotSaved(JournalError):
     """Report that a record is not durable; nothing may be shown as accepted."""
 
-    short = "未保存 NOT SAVED"
+    short = "未保存 请报告|NOT SAVED"
     advice = ("请清理磁盘或更换存储卡", "free some space or replace the storage card")
 
     def __init__(self, cause: str, *, unknown_end: bool = False) -> None:
@@ -123,7 +123,7 @@ class JournalForeign(JournalError):
 class StickProblem(TerminalError):
     """Report a memory stick that is full, read-only, damaged, or holds nothing for us."""
 
-    short = "U盘有问题 USB STICK"
+    short = "U盘有问题|USB STICK FAULT"
     advice = ("请检查U盘，再试一次", "check the stick and try again")
 
     def __init__(self, where: str, cause: str) -> None:
@@ -138,7 +138,7 @@ class StickProblem(TerminalError):
 class ServerError(TerminalError):
     """Base of what an exchange with the server can meet."""
 
-    short = "服务器回答异常"
+    short = "服务器回答异常|BAD SERVER ANSWER"
 
 
 class Unreachable(ServerError):
@@ -169,7 +169,7 @@ class Untrusted(ServerError):
         shown: The pin of the key that was shown, empty if none was.
     """
 
-    short = "服务器身份不符"
+    short = "服务器身份不符|NOT THE SAME SERVER"
     advice = ("请核对网址与证书指纹", "check the address and the server's pin")
 
     def __init__(self, cause: str, shown: str = "") -> None:
@@ -182,18 +182,62 @@ class Untrusted(ServerError):
         return f"服务器身份不符 · this is not the pinned server ({self.cause}{shown})"
 
 
-# What each refusal means at the site: status → (Chinese, English, advice in both).
+# What each refusal means at the site: status → (Chinese, English, advice in both, on the display).
 _REFUSALS = {
-    401: ("终端未获准", "this terminal is not admitted", "请管理员核准", "have it approved"),
-    403: ("终端未获准", "this terminal is not admitted", "请管理员核准", "have it approved"),
-    404: ("服务器没有此终端", "the server does not know this", "请检查网址", "check the address"),
-    409: ("批次号已用过", "this batch number was used", "将换号重传", "a new number is taken"),
-    413: ("批次太大", "the batch is too large", "将分批重传", "it is sent in parts"),
-    422: ("批次未通过检查", "the batch failed its checks", "请管理员查看", "have it looked at"),
-    429: ("请求太多", "too many requests", "稍后自动重试", "repeated by itself"),
-    503: ("服务器忙", "the server is busy", "稍后自动重试", "repeated by itself"),
+    401: (
+        "终端未获准",
+        "this terminal is not admitted",
+        "请管理员核准",
+        "have it approved",
+        "NOT ADMITTED",
+    ),
+    403: (
+        "终端未获准",
+        "this terminal is not admitted",
+        "请管理员核准",
+        "have it approved",
+        "NOT ADMITTED",
+    ),
+    404: (
+        "服务器没有此终端",
+        "the server does not know this",
+        "请检查网址",
+        "check the address",
+        "TERMINAL UNKNOWN",
+    ),
+    409: (
+        "批次号已用过",
+        "this batch number was used",
+        "将换号重传",
+        "a new number is taken",
+        "BATCH NUMBER USED",
+    ),
+    413: (
+        "批次太大",
+        "the batch is too large",
+        "将分批重传",
+        "it is sent in parts",
+        "BATCH TOO LARGE",
+    ),
+    422: (
+        "批次未通过检查",
+        "the batch failed its checks",
+        "请管理员查看",
+        "have it looked at",
+        "BATCH FAILED CHECKS",
+    ),
+    429: (
+        "请求太多",
+        "too many requests",
+        "稍后自动重试",
+        "repeated by itself",
+        "TOO MANY REQUESTS",
+    ),
+    503: ("服务器忙", "the server is busy", "稍后自动重试", "repeated by itself", "SERVER BUSY"),
 }
-_REFUSAL_OTHER = ("服务器出错", "the server failed", "稍后自动重试", "repeated by itself")
+_REFUSAL_OTHER = (
+    "服务器出错", "the server failed", "稍后自动重试", "repeated by itself", "SERVER FAILED",
+)  # fmt: skip
 
 
 class Refused(ServerError):
@@ -201,13 +245,14 @@ class Refused(ServerError):
 
     def __init__(self, status: int, title: str = "", retry_after_s: float | None = None) -> None:
         self.status = status
-        self.short = _REFUSALS.get(status, _REFUSAL_OTHER)[0]
+        words = _REFUSALS.get(status, _REFUSAL_OTHER)
+        self.short = f"{words[0]}|{words[4]}"
         self.title = title
         self.retry_after_s = retry_after_s
         super().__init__(status, title)
 
     def __str__(self) -> str:
-        zh, en, advice_zh, advice_en = _REFUSALS.get(self.status, _REFUSAL_OTHER)
+        zh, en, advice_zh, advice_en, _ = _REFUSALS.get(self.status, _REFUSAL_OTHER)
         title = f": {self.title}" if self.title else ""
         return f"{zh} · {en} ({self.status}{title}); {advice_zh} · {advice_en}"
 
@@ -258,7 +303,7 @@ class ServerUnknown(TerminalError):
     """Report a server whose signing key is not the one on the letter."""
 
     advice = ("不要继续；请管理员核对入网单与服务器", "stop; let staff compare letter and server")
-    short = "服务器密钥不符"
+    short = "服务器密钥不符|WRONG SERVER KEY"
 
     def __init__(self, shown: str) -> None:
         self.shown = shown
@@ -271,7 +316,7 @@ class ServerUnknown(TerminalError):
 class ReceiptRefused(TerminalError):
     """Report a receipt that lets the terminal advance by nothing."""
 
-    short = "回执不可信 请报告"
+    short = "回执不可信 请报告|RECEIPT NOT TRUSTED"
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -284,7 +329,7 @@ class ReceiptRefused(TerminalError):
 class NoticeRefused(TerminalError):
     """Report a hotlist or configuration that is not taken into use."""
 
-    short = "通知不可信 请报告"
+    short = "通知不可信 请报告|NOTICE NOT TRUSTED"
 
     def __init__(self, kind: str, reason: str) -> None:
         self.kind = kind

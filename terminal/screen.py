@@ -72,8 +72,8 @@ class Screen:
 class Standing:
     """What the idle screen tells: unsent events with the age of the oldest, and the link.
 
-    A problem with the server keeps the third line for itself; otherwise the site's name and `lines`
-    take it in turn.
+    A problem with the server keeps the third line for itself, the Chinese and the English words of
+    "中文|ENGLISH" in turn; otherwise the site's name and `lines` take it in turn.
     """
 
     clock: str
@@ -136,6 +136,8 @@ def row(left: str, right: str = "") -> str:
     '签到 IN        09:02'
     """
     free = COLUMNS - width(right)
+    if right and 0 < free == width(left):  # they would touch: the Chinese words come first
+        left = left.rsplit(" ", 1)[0]
     return fit(left, free) + right if right and free >= 0 else fit(left or right)
 
 
@@ -150,10 +152,16 @@ def idle(standing: Standing) -> Screen:
     lines = (
         row("请刷卡", "TAP CARD"),
         row(f"{zh} {en}", standing.clock),
-        fit(standing.problem or third),
+        fit(_in_turn(standing.problem, standing.turn) or third),
         row(waiting, link),
     )
     return Screen(lines, Led.AMBER if standing.problem else Led.WHITE, Tone.NONE)
+
+
+def _in_turn(words: str, turn: int) -> str:
+    """Return the Chinese or the English half, by turns."""
+    halves = words.split("|")
+    return halves[turn % len(halves)]
 
 
 def reading() -> Screen:

@@ -58,7 +58,7 @@ class UpdateRefused(TerminalError):
         part: Which file or step.
     """
 
-    short = "更新不可信 请报告"
+    short = "更新不可信 请报告|UPDATE NOT TRUSTED"
 
     def __init__(self, fault: Fault, part: str) -> None:
         self.fault = fault

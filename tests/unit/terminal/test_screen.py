@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,9 +149,11 @@ def test_idle_tells_what_waits() -> None:
 
 def test_idle_tells_a_problem_first() -> None:
     """A problem takes the site's line and turns the light amber."""
-    shown_idle = screen.idle(Standing("09:02", Mode.IN, "莲花山", problem="终端未获准"))
+    standing = Standing("09:02", Mode.IN, "莲花山", problem="终端未获准|NOT ADMITTED")
+    shown_idle = screen.idle(standing)
 
     assert shown_idle.lines[2].startswith("终端未获准")
+    assert screen.idle(replace(standing, turn=1)).lines[2].startswith("NOT ADMITTED")
     assert shown_idle.lines[3] == "待传0       离线 OFF"
     assert (shown_idle.led, shown_idle.tone) == (Led.AMBER, Tone.NONE)
 
