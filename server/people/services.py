@@ -167,9 +167,9 @@ def report_card(session: Session, report: CardReport, actor: str, now_ms: int) -
 
 
 def restore_card(session: Session, asn: str, actor: str, now_ms: int) -> Card:
-    """Take a found card off the hotlist."""
+    """Take a card off the hotlist that was found, or whose chip serves again."""
     card = find_card(session, asn)
-    if card.state != "lost":
+    if card.state not in ("lost", "blocked"):
         raise Refused("not-lost", "此卡没有挂失", f"card {asn} is {card.state}, not lost")
     card.state = "active"
     card.revoked_ms = None
@@ -236,9 +236,14 @@ def _first_grant(user: User, scope: tuple[str, str], actor: str, now_ms: int) ->
 
 
 def require_staff(session: Session, name: str) -> User:
-    """Return the user of this name who is staff or administrator, or refuse."""
-    user = session.scalar(sa.select(User).where(User.name == name))
-    if user is None or user.role not in STAFF_ROLES:
+    """Return the user of this name who is staff or administrator everywhere now, or refuse."""
+    held = sa.select(RoleGrant.user_id).where(
+        RoleGrant.role.in_(STAFF_ROLES),
+        RoleGrant.scope_kind == "all",
+        RoleGrant.revoked_ms.is_(None),
+    )
+    user = session.scalar(sa.select(User).where(User.name == name, User.id.in_(held)))
+    if user is None:
         raise Refused("not-staff", f"{name} 不是工作人员", f"{name} is no staff user")
     return user
 

@@ -22,6 +22,7 @@ from server.errors import Refused
 from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
 from server.terminals import enrolment, key_change, services
+from server.terminals.activity_cli import ACTIVITY_COMMANDS, site_place
 from server.terminals.enrolment import NewPsam
 from server.terminals.letter import letter
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
@@ -330,5 +331,8 @@ terminal.add_command(operator)
 terminal.add_command(message)
 terminal.add_command(activity_choice)
 site.add_command(site_rules)
+site.add_command(site_place)
+for command in ACTIVITY_COMMANDS:
+    activity.add_command(command)
 
 COMMANDS = [site, activity, terminal, psam]

@@ -14,6 +14,8 @@ from server.terminals.models import Activity, Site, SiteMessage, SiteOperator, T
 
 # The terminal shows activities on four lines; more than this nobody scrolls through.
 ACTIVITIES_MAX = 200
+# Somebody may tap out late; a week after its end nobody chooses an activity any more.
+ACTIVITY_AFTER_MS = 7 * 24 * 3_600_000
 # The first two of the ten bytes of a serial are the issuer's prefix; cards are told by the rest.
 ASN8_FROM_DIGIT = 4
 
@@ -33,7 +35,7 @@ def content(session: Session, terminal: Terminal, version: int, now_ms: int) -> 
         },
         "activity_choice": terminal.activity_choice,
         "fixed_activity": terminal.fixed_activity or 0,
-        "activities": _activities(session, terminal),
+        "activities": _activities(session, terminal, now_ms),
         "operators": [_operator(who) for who in site_settings.operators(session, site.id)],
         "messages": [
             _message(message) for message in site_settings.messages(session, site.id, now_ms)
@@ -43,13 +45,18 @@ def content(session: Session, terminal: Terminal, version: int, now_ms: int) -> 
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _activities(session: Session, terminal: Terminal) -> list[dict[str, Any]]:
-    """Return the newest activities of the site, and the terminal's fixed one among them."""
+def _activities(session: Session, terminal: Terminal, now_ms: int) -> list[dict[str, Any]]:
+    """Return the newest activities of the site, and the terminal's fixed one among them.
+
+    All of them are approved; those called off and those long over are left out.
+    """
+    fixed = Activity.id == (terminal.fixed_activity or 0)
+    current = sa.and_(Activity.cancelled_ms.is_(None), Activity.end_ms > now_ms - ACTIVITY_AFTER_MS)
     statement = (
         sa.select(Activity)
-        .where(Activity.site_id == terminal.site_id)
+        .where(Activity.site_id == terminal.site_id, sa.or_(fixed, current))
         .order_by(
-            (Activity.id == (terminal.fixed_activity or 0)).desc(),
+            fixed.desc(),
             Activity.start_ms.desc(),
             Activity.id,
         )

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from server.cli import cli, load_features
+from server.terminals.activities import DAY_MS
 from server.terminals.models import Activity, Terminal
 from server.terminals.policy import NOTICE_LIFETIME_MS
 from server.terminals.services import NewActivity, add_activity
@@ -127,14 +128,23 @@ def test_the_choice_of_activity_reaches_the_terminal(
 ) -> None:
     """By code, or always one: the fixed one stands in the notice however old it is."""
     with staff.rig.database.writing() as session:
-        new = NewActivity(1, "G1", "导览", "Guide", 0, 3_600_000, "park", 90, minors=False)
+        long_ago, now = NOW_MS - 400 * DAY_MS, NOW_MS
+        new = NewActivity(
+            1, "G1", "导览", "Guide", long_ago, long_ago + 1, "park", 90, minors=False
+        )
         fixed = add_activity(session, new, "li", NOW_MS).id
         for number in range(3):
-            later = NewActivity(1, f"H{number}", "扫地", "Sweep", 1, 3_600_000, "park")
+            later = NewActivity(1, f"H{number}", "扫地", "Sweep", now, now + 1, "park")
             add_activity(session, later, "li", NOW_MS)
         session.add(
             Activity(
-                site_id=1, code="Z", name_zh="", name_en="", start_ms=0, end_ms=1, family="other"
+                site_id=1,
+                code="Z",
+                name_zh="",
+                name_en="",
+                start_ms=now,
+                end_ms=now + 1,
+                family="other",
             )
         )
     staff.run("terminal", "activity", str(TERMINAL_ID), "code", "--by", "li")
