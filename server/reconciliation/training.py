@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from server.reconciliation.arrays import Array, History
 from server.reconciliation.clock import DROPPED, QUARANTINED, VOIDED
-from server.reconciliation.codes import AUTO, FLAG_TRAINING, IN, OUT, PROOF_TAC, SWITCH, TRAINING
+from server.reconciliation.codes import (
+    AUTO,
+    FLAG_TRAINING,
+    IN,
+    OUT,
+    PROOF_TAC,
+    PROOF_TOKEN,
+    SWITCH,
+    TRAINING,
+)
 from server.reconciliation.compiled import PLAIN
 from server.reconciliation.desk import service_day
 from server.reconciliation.faults import FAULTS
@@ -153,12 +162,12 @@ def _boots(taps: Array) -> NDArray[np.int64]:
 
 
 def _proven(history: History, clock: Any, row: int, given: int) -> Tap | None:
-    """Return a tap if the card answered, its time is known and nothing stands against it."""
+    """Return a tap if card or phone proved it, its time is known and nothing stands against it."""
     tap, time = history.taps[row], clock[row]
     card = history.cards[tap["card"]]
     if not history.persons[card["person"]]["derive"] or time["note"] & UNUSABLE:
         return None
-    if stance(tap) != FULL or not tap["proof"] & PROOF_TAC:
+    if stance(tap) != FULL or not tap["proof"] & (PROOF_TAC | PROOF_TOKEN):
         return None
     received_ms = int(history.batches[tap["batch"]]["received_ms"])
     marks = terminal_marks(tap, history.terminals[tap["terminal"]], received_ms)
