@@ -20,6 +20,7 @@ Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 _DATA_AT = HEADER_BYTES + 1
+_MASK = "×"
 _GET_RESPONSE = 0xC0
 _SECURE = 0x04
 # A PSAM's serial and terminal number stand in its master file; a volunteer card's has no files.
@@ -98,3 +99,15 @@ def _data(command: CommandApdu) -> Spans:
 
 def _all(data: bytes, base: int = 0) -> Spans:
     return ((base, len(data) - base),) if len(data) > base else ()
+
+
+def masked(data: bytes, spans: Spans) -> str:
+    """Return bytes as hex, secret ones as crosses.
+
+    >>> masked(bytes.fromhex("0020000003123456"), ((5, 3),))
+    '0020000003××××××'
+    """
+    shown = list(data.hex().upper())
+    for offset, size in spans:
+        shown[2 * offset : 2 * (offset + size)] = _MASK * (2 * size)
+    return "".join(shown)

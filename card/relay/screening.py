@@ -13,9 +13,7 @@ from typing import Any
 
 from card.declared import find
 from card.relay.refusals import Refusal
-from card.trace_mask import Masker, Spans
-
-_MASK = "×"
+from card.trace_mask import Masker, masked
 
 
 class Policy(enum.StrEnum):
@@ -73,15 +71,3 @@ class Screen:
             command=masked(command, in_command),
             answer=f"{masked(data, in_answer)}{sw:04X}",
         )
-
-
-def masked(data: bytes, spans: Spans) -> str:
-    """Return bytes as hex, secret ones as crosses.
-
-    >>> masked(bytes.fromhex("0020000003123456"), ((5, 3),))
-    '0020000003××××××'
-    """
-    shown = list(data.hex().upper())
-    for offset, size in spans:
-        shown[2 * offset : 2 * (offset + size)] = _MASK * (2 * size)
-    return "".join(shown)

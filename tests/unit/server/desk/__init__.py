@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of server.desk."""
+"""The desk: jobs at cards that compute."""
