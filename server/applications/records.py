@@ -29,6 +29,7 @@ from server.people.personal import Reader
 
 FINGERPRINTS = "applications"
 KEY_ID = 1
+PIECE = 500  # of values in one IN list
 # What a partner may be given; which of these one gets, its profile says.
 BANK_FIELDS = (
     "number", "name", "birth", "document_kind", "document_number", "mobile", "address",
@@ -183,7 +184,7 @@ def mobile(session: Session, store: KeyStore, volunteer_id: int, reader: Reader)
         return None
     key = personal.key_of(session, store, volunteer)
     personal.note_reading(session, volunteer, reader, ["mobile"])
-    return key.open(application.sealed_mobile, place_of(volunteer_id, "mobile")).decode()
+    return key.open(application.sealed_mobile, place_of(volunteer_id, "mobile")).decode() or None
 
 
 def masked_document(application: Application) -> str:
