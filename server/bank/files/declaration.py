@@ -35,6 +35,7 @@ CARD_REASONS = {
     "CRED": ("信用审核未通过", "credit not granted"),
     "DUPL": ("已有此卡", "has such a card already"),
     "CHIP": ("制卡损坏", "spoilt in making"),
+    "DATA": ("数据不合格", "data not usable"),
     "UNCL": ("逾期未领", "not collected in time"),
 }
 

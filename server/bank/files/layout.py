@@ -97,7 +97,7 @@ class Layout:
 
 _TEXTS: dict[Kind, str] = {
     Kind.ORDER: "order_no:12n number:10n carrier:1a branch:12a reason:8a photo_ref:40a "
-    "photo_sha256:64h name:60t document_kind:2a? document_no:24a? birth:8d? sex:1a? mobile:15n? "
+    "photo_sha256:64h name:60t document_kind:20a? document_no:24a? birth:8d? sex:1a? mobile:20t? "
     "address:160t?",
     Kind.ANSWER: "level:1a ref:10n status:4a code:3a? field:32a? expected:40t? found:40t? "
     "accepted:10n rejected:10n",

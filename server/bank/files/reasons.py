@@ -118,11 +118,15 @@ class Finding:
 
 
 class FileRefused(ServerError):
-    """A file is refused as a whole; `finding` says what is wrong where."""
+    """A file is refused as a whole; `finding` says what is wrong where.
 
-    def __init__(self, finding: Finding) -> None:
+    `lines` are the records that stopped it, where the contract says that a record may.
+    """
+
+    def __init__(self, finding: Finding, lines: tuple[Finding, ...] = ()) -> None:
         super().__init__(finding)
         self.finding = finding
+        self.lines = lines
 
     def __str__(self) -> str:
         return self.finding.text("file")
