@@ -19,6 +19,7 @@ from server.issuing.models import CardOrder, CardStep, VestOrder
 from server.issuing.policy import (
     BY_SYSTEM,
     CARD_STATES,
+    INTERNAL,
     REISSUE_REQUESTED,
     REISSUE_SOURCES,
     TRANSITIONS,
@@ -98,6 +99,8 @@ def apply(session: Session, event: CardEvent, now_ms: int) -> Result:
         return result(REPEATED, order.state)
     if event.event == REISSUE_REQUESTED:
         return _apply_wish(session, order, event, now_ms)
+    if event.event in INTERNAL:
+        return result("wrong-source", order.state)
     return advance(session, order, event, now_ms)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.errors import Refused
 from server.issuing import dates, work_calendar
-from server.issuing.models import CardOrder, CardStep, VestOrder
+from server.issuing.models import CardOrder, CardStep, DueEvent, VestOrder
 from server.issuing.policy import BY_SYSTEM
 from server.people import audit
 from server.people.models import Volunteer
@@ -87,6 +87,8 @@ def mark_exported(session: Session, order_ids: Collection[int], file_ref: str, n
                 "有制卡单已不在待制卡状态",
                 "an order does not wait to be made any more",
             )
+        # An order that goes out again is late anew if it is late again.
+        session.execute(sa.delete(DueEvent).where(DueEvent.order_id.in_(piece)))
         session.execute(sa.insert(CardStep), [_step(one, file_ref, now_ms) for one in piece])
     audit.record(
         session, now_ms, BY_SYSTEM, "cardorder.exported", f"file:{file_ref}", orders=len(ids)

@@ -52,7 +52,11 @@ def order(session: Session, new: NewOrder, actor: str, now_ms: int) -> CardOrder
         Refused: the rules of reissuing, a closed branch, no official number.
     """
     volunteer = session.get(Volunteer, new.volunteer_id, with_for_update=True)
-    if volunteer is None or not is_volunteer_number(volunteer.number):
+    if (
+        volunteer is None
+        or volunteer.erased_ms is not None
+        or not is_volunteer_number(volunteer.number)
+    ):
         raise Refused(
             "no-official-number", "没有正式义工号，不能制卡", "no official number: no card is made"
         )

@@ -92,6 +92,9 @@ EVENT_SOURCES: dict[str, frozenset[str]] = {
     "cancelled": frozenset({BY_STAFF}),
     "deregistered": frozenset({BY_STAFF, BY_SYSTEM}),
 }
+# Steps that only the server's own services take, with all that belongs to them: an order that was
+# told one by one to be "deregistered" would make room for a second first card.
+INTERNAL = ("exported", "expired", "replaced", "deregistered")
 # Asks for a new card instead of moving the old one; decided by `reissue`.
 REISSUE_REQUESTED = "reissue_requested"
 REISSUE_SOURCES = frozenset({BY_BANK, BY_HOTLINE, BY_STAFF})

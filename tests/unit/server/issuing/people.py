@@ -67,7 +67,8 @@ class Town:
     def bring(self, session: Session, order: CardOrder, state: str) -> CardOrder:
         """Lead a bank card from wherever it is to a state on the straight way."""
         way = ("exported", "produced", "audited", "arrived", "announced", "collected", "active")
-        for reached in way[: way.index(state) + 1]:
+        done = way.index(order.state) + 1 if order.state in way else 0
+        for reached in way[done : way.index(state) + 1]:
             if order.state == "ordered" and reached == "exported":
                 services.mark_exported(session, [order.id], f"OUT{order.id}", self.now_ms)
                 session.refresh(order)
