@@ -12,7 +12,7 @@ from dataclasses import replace
 from card.layouts import NO_TAP, Composite
 from card.volunteer import CardFace
 from swipe.errors import BadSignature, SwipeError
-from swipe.event import CORE_SIZE, Event, sign
+from swipe.event import CORE_SIZE, EVENT_LAYOUT, Event, sign
 from swipe.kinds import PROVEN_TYPES, CardKind, CgType, EventType, RejectReason, Result
 from swipe.phone_token import LIFE_MAX_S, SEEN_LAYOUT, PhoneToken, payload_of, read_code
 from terminal.clock import Reading
@@ -28,6 +28,7 @@ SKEW_S = 5
 UNC_MAX_S = LIFE_MAX_S
 # A token lives ten minutes at most; nobody serves more people at one terminal in that time.
 LOOK_BACK = 4_096
+_BOOT, _UP_S = slice(*EVENT_LAYOUT.span("boot")), slice(*EVENT_LAYOUT.span("up_s"))
 _TOKEN_ID = slice(*(CORE_SIZE + at for at in SEEN_LAYOUT.span("token_id")))
 
 
@@ -99,14 +100,23 @@ class _Showing:
         last = journal.state.last_seq
         kinds = journal.state.kinds_between(max(1, last - LOOK_BACK + 1), last)
         first = last - len(kinds) + 1
+        oldest_ms = self._reading.uptime_ms - 1000 * (LIFE_MAX_S + SKEW_S)
         for seq in range(last, first - 1, -1):
             if kinds[seq - first] in PROVEN_TYPES:
                 raw = journal.event(seq)
+                if self._older(raw, oldest_ms):  # no token that is fresh now was shown then
+                    return None
                 if raw[_TOKEN_ID] == self._token.token_id:
                     event = Event.from_bytes(raw)
                     if event.card_kind == CardKind.TOKEN:
                         return event
         return None
+
+    def _older(self, raw: bytes, uptime_ms: int) -> bool:
+        """Tell whether an event of this boot happened before an uptime."""
+        if int.from_bytes(raw[_BOOT]) != self._chain.boot:
+            return False
+        return 1000 * int.from_bytes(raw[_UP_S]) < uptime_ms - 1000
 
     def _refuse(self, decision: Decision) -> Outcome:
         reason = decision.reason or RejectReason.FOREIGN
