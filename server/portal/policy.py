@@ -119,18 +119,3 @@ def session_over(now_ms: int, created_ms: int, seen_ms: int) -> bool:
     (False, True)
     """
     return now_ms - seen_ms > SESSION_IDLE_MS or now_ms - created_ms > SESSION_LENGTH_MAX_MS
-
-
-def may_lead_site(role: Role, own_site: int | None, site: int) -> bool:
-    """Say whether someone may see and settle what happens at `site`.
-
-    A leader is bound to one site; an administrator stands in for any leader.
-
-    >>> may_lead_site(Role.LEADER, 1, 1), may_lead_site(Role.LEADER, 1, 2)
-    (True, False)
-    >>> may_lead_site(Role.STAFF, None, 1), may_lead_site(Role.LEADER, None, 1)
-    (False, False)
-    """
-    if role is Role.ADMIN:
-        return True
-    return role is Role.LEADER and own_site is not None and own_site == site

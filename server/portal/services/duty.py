@@ -18,7 +18,9 @@ from server.portal.policy import HEARD_WITHIN_MS, ON_DUTY_LENGTH_MAX_MS, OVERLON
 from server.portal.services.closing import REPORTING_STATES
 from server.portal.services.exceptions import QUEUE_ROWS, ExceptionRow, queue, queue_length
 from server.reconciliation.models import ServiceInterval
+from server.structure.rights import Reach
 from server.terminals.models import Activity, Site, Terminal
+from server.terminals.places import sites_in_reach
 
 MS_PER_MINUTE = 60_000
 STILL_THERE = ("open", "held")  # a missed tap-out waits in the queue instead
@@ -95,10 +97,10 @@ def read_site(database: Database, site_id: int, page: int, now_ms: int) -> SiteP
         )
 
 
-def read_sites(database: Database) -> list[SiteEntry]:
-    """Read the list of sites."""
+def read_sites(database: Database, within: Reach) -> list[SiteEntry]:
+    """Read the list of the sites in reach."""
     with database.reading() as session:
-        found = session.scalars(sa.select(Site).order_by(Site.id))
+        found = sites_in_reach(session, within)
         return [SiteEntry(site.id, Name(site.name_zh, site.name_en)) for site in found]
 
 

@@ -21,8 +21,11 @@ from server.ingest.models import StoredRange
 from server.portal.display import local
 from server.portal.errors import NotFound
 from server.portal.names import Name
+from server.structure.rights import Reach
 from server.terminals.models import Psam, Site, Terminal
+from server.terminals.places import site_in_reach
 
+EVERYWHERE = Reach(everywhere=True)
 GAPS_SHOWN = 3  # the first ones; the number missing counts them all
 TERMINAL_ROWS = 500
 HISTORY_SHOWN = 24  # six hours of a status every quarter of an hour
@@ -60,12 +63,15 @@ class TerminalPage:
     history: list[tuple[datetime, dict[str, Any]]]
 
 
-def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
-    """Read all terminals, those that need attention first."""
+def read_terminals(
+    database: Database, now_ms: int, within: Reach = EVERYWHERE
+) -> list[TerminalRow]:
+    """Read the terminals in reach, those that need attention first."""
     with database.reading() as session:
         found = session.execute(
             sa.select(Terminal, Site)
             .outerjoin(Site, Site.id == Terminal.site_id)
+            .where(site_in_reach(session, within))
             .order_by(Terminal.last_contact_ms, Terminal.id)
             .limit(TERMINAL_ROWS)
         ).all()
@@ -80,13 +86,15 @@ def read_terminals(database: Database, now_ms: int) -> list[TerminalRow]:
         return [_with_status(row, told.get(row.id)) for row in rows]
 
 
-def read_terminal(database: Database, terminal_id: int, now_ms: int) -> TerminalPage:
+def read_terminal(
+    database: Database, terminal_id: int, now_ms: int, within: Reach = EVERYWHERE
+) -> TerminalPage:
     """Read what one terminal said of itself, now and lately.
 
     Raises:
-        NotFound: There is no such terminal.
+        NotFound: There is no such terminal in reach.
     """
-    rows = [row for row in read_terminals(database, now_ms) if row.id == terminal_id]
+    rows = [row for row in read_terminals(database, now_ms, within) if row.id == terminal_id]
     if not rows:
         raise NotFound
     with database.reading() as session:

@@ -10,6 +10,7 @@ from server.app import PAGE_ERROR
 from server.portal import language
 from server.portal.views import (
     access,
+    desk,
     errors,
     filters,
     frame,
@@ -22,7 +23,7 @@ from server.portal.views import (
     staff,
 )
 
-PARTS = (front, me, phone, requests, site, staff)
+PARTS = (desk, front, me, phone, requests, site, staff)
 
 
 def register(app: OpenAPI) -> None:
@@ -43,4 +44,5 @@ def register(app: OpenAPI) -> None:
     for part in PARTS:
         part.register(pages)
     app.register_blueprint(pages)
+    desk.serve_api(app)
     app.extensions[PAGE_ERROR] = errors.page_of_problem

@@ -95,7 +95,7 @@ def guard() -> Response | None:
             return redirect(url_for(door, next=_return_address()))
         right = right_of(endpoint)
         by_role = roles == ANYBODY or who.roles & roles
-        if not (who.can(right) if right else by_role):
+        if not (who.can(right) if right and roles else by_role):
             abort(403)
         if who.must_change and endpoint not in OPEN_BEFORE_CHANGE:
             return redirect(url_for("portal.password"))

@@ -24,6 +24,7 @@ MENUS = {
     Role.LEADER: (("portal.own_site", N_("My site")),),
     Role.STAFF: (
         ("portal.terminals", N_("Terminals")),
+        ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
     ),
     Role.ORG_MANAGER: (("portal.volunteers", N_("Find a volunteer")),),
@@ -39,6 +40,7 @@ MENUS = {
     ),
     Role.ADMIN: (
         ("portal.terminals", N_("Terminals")),
+        ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
         ("portal.sites", N_("Sites")),
     ),
@@ -54,6 +56,11 @@ SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.terminal": "portal.terminals",
     "portal.volunteer": "portal.volunteers",
     "portal.card_lost": "portal.volunteers",
+    "portal.desk_job": "portal.desk_home",
+    "portal.desk_slip": "portal.desk_home",
+    "portal.desk_card": "portal.desk_home",
+    "portal.desk_boxes": "portal.desk_home",
+    "portal.desk_box": "portal.desk_home",
 }
 
 

@@ -14,7 +14,7 @@ from server.portal.display import instant, local
 from server.portal.forms import wall_time
 from server.portal.language import gettext, language
 from server.portal.names import Name
-from server.portal.policy import Role, may_lead_site
+from server.portal.policy import Role
 from server.portal.services.decisions import said_now
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS
 from server.portal.services.requests import (
@@ -24,11 +24,10 @@ from server.portal.services.requests import (
     read_requests,
 )
 from server.portal.views import access
+from server.portal.views.site import must_reach
 from server.reconciliation import requests as service
 from server.reconciliation.requests import Asked
 from server.runtime import current_runtime
-
-LEADERS = (Role.LEADER, Role.ADMIN)
 
 
 def register(pages: Blueprint) -> None:
@@ -98,12 +97,11 @@ def my_requests() -> str | Response | tuple[str, int]:
     return (html, 422) if fault else html
 
 
-@access.allow(*LEADERS)
+@access.needs("hours.decide")
 def site_requests(site_id: int) -> str | Response | tuple[str, int]:
     """Show what volunteers of a site ask; take the leader's answer."""
     who = access.signed_in()
-    if not may_lead_site(who.role, who.site_id, site_id):
-        abort(403)
+    must_reach("hours.decide", site_id)
     runtime = current_runtime()
     page = read_requests(runtime.database, site=site_id)
     fault = ""

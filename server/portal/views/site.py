@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from server.errors import Refused
 from server.portal.forms import Decision
 from server.portal.language import gettext, language
 from server.portal.names import Name
-from server.portal.policy import Role, may_lead_site
+from server.portal.policy import Role
 from server.portal.services.decisions import decide
 from server.portal.services.duty import read_site, read_sites
 from server.portal.services.exceptions import ExceptionRow, read_exception
 from server.portal.views import access
 from server.portal.views.paging import page_number
 from server.runtime import current_runtime
+from server.terminals.places import place_of_site
 
-LEADERS = (Role.LEADER, Role.ADMIN)
 FIELD_FORMAT = "%Y-%m-%dT%H:%M"
 
 
@@ -33,23 +33,24 @@ def register(pages: Blueprint) -> None:
 
 @access.allow(Role.LEADER)
 def own_site() -> Response:
-    """Lead a leader to the own site."""
-    own = access.signed_in().site_id
-    if own is None:
-        abort(403)
-    return redirect(url_for("portal.site", site_id=own))
+    """Lead a leader to the own site; who leads several, to the list of them."""
+    own = read_sites(current_runtime().database, access.signed_in().reach("sites.read"))
+    if len(own) != 1:
+        return redirect(url_for("portal.sites"))
+    return redirect(url_for("portal.site", site_id=own[0].id))
 
 
-@access.allow(Role.ADMIN)
+@access.needs("sites.read")
 def sites() -> str:
-    """List all sites."""
-    return render_template("sites.html", sites=read_sites(current_runtime().database))
+    """List the sites in reach."""
+    within = access.signed_in().reach("sites.read")
+    return render_template("sites.html", sites=read_sites(current_runtime().database, within))
 
 
-@access.allow(*LEADERS)
+@access.needs("sites.read")
 def site(site_id: int) -> str:
     """Show who is on duty at a site now and what waits there for a decision."""
-    _must_lead(site_id)
+    must_reach("sites.read", site_id)
     runtime = current_runtime()
     found = read_site(runtime.database, site_id, page_number(), runtime.clock.utc_ms())
     return render_template(
@@ -59,10 +60,10 @@ def site(site_id: int) -> str:
     )
 
 
-@access.allow(*LEADERS)
+@access.needs("hours.decide")
 def exception(site_id: int, exception_id: int) -> str | Response | tuple[str, int]:
     """Show one exception and take the leader's decision on it."""
-    _must_lead(site_id)
+    must_reach("hours.decide", site_id)
     row = read_exception(current_runtime().database, site_id, exception_id)
     if request.method == "GET":
         return _exception_page(site_id, row, _proposal(row), {})
@@ -83,10 +84,11 @@ def _take(site_id: int, row: ExceptionRow, form: Decision) -> dict[str, str]:
     return {}
 
 
-def _must_lead(site_id: int) -> None:
-    who = access.signed_in()
-    if not may_lead_site(who.role, who.site_id, site_id):
-        abort(403)
+def must_reach(right: str, site_id: int) -> None:
+    """Answer 403 unless who is signed in has a right at a site."""
+    with current_runtime().database.reading() as session:
+        place = place_of_site(session, site_id)
+    access.must(right, place)
 
 
 def _proposal(row: ExceptionRow) -> Decision:

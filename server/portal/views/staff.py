@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of the staff: terminals, look-up of a volunteer, a card reported lost."""
+"""Pages of the staff: terminals, look-up of a volunteer, a card reported lost.
+
+Each is narrowed to where the right is held: staff of a region see its terminals and members.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from server.errors import Refused
@@ -11,13 +14,11 @@ from server.portal.errors import NotFound
 from server.portal.forms import NUMBER_FAULT, digits, is_number, lost_reason_faults
 from server.portal.language import gettext, language
 from server.portal.names import Name
-from server.portal.policy import Role
 from server.portal.services.fleet import read_terminal, read_terminals
 from server.portal.services.lookup import LostReport, look_up, read_person, report_lost
 from server.portal.views import access
 from server.runtime import current_runtime
-
-DESK = (Role.STAFF, Role.ADMIN)
+from server.structure.organisations import place_of_volunteer
 
 
 def register(pages: Blueprint) -> None:
@@ -31,23 +32,25 @@ def register(pages: Blueprint) -> None:
     pages.add_url_rule(f"{person}/cards/<int:card_id>/lost", view_func=card_lost, methods=both)
 
 
-@access.allow(*DESK)
+@access.needs("terminals.read")
 def terminals() -> str:
     """Show every terminal: last contact, unsent events, missing records, security module."""
     runtime = current_runtime()
-    rows = read_terminals(runtime.database, runtime.clock.utc_ms())
+    within = access.signed_in().reach("terminals.read")
+    rows = read_terminals(runtime.database, runtime.clock.utc_ms(), within)
     return render_template("terminals.html", terminals=rows)
 
 
-@access.allow(*DESK)
+@access.needs("terminals.read")
 def terminal(terminal_id: int) -> str:
     """Show what one terminal said of itself: parts, figures, and how they were lately."""
     runtime = current_runtime()
-    page = read_terminal(runtime.database, terminal_id, runtime.clock.utc_ms())
+    within = access.signed_in().reach("terminals.read")
+    page = read_terminal(runtime.database, terminal_id, runtime.clock.utc_ms(), within)
     return render_template("terminal.html", page=page, row=page.row)
 
 
-@access.allow(*DESK)
+@access.needs("volunteers.read")
 def volunteers() -> str | Response | tuple[str, int]:
     """Look a volunteer up by the whole number; sent as a form, so that no log keeps it."""
     if request.method == "GET":
@@ -59,15 +62,18 @@ def volunteers() -> str | Response | tuple[str, int]:
     runtime = current_runtime()
     try:
         found = look_up(runtime.database, number, access.signed_in().actor, runtime.clock.utc_ms())
+        if not reaches("volunteers.read", found):
+            raise NotFound  # who stands elsewhere is not known to be there
     except NotFound:
         page = render_template("volunteers.html", number=number, faults={}, not_found=True)
         return page, 404
     return redirect(url_for("portal.volunteer", volunteer_id=found))
 
 
-@access.allow(*DESK)
+@access.needs("volunteers.read")
 def volunteer(volunteer_id: int) -> str:
     """Show a volunteer's cards and totals, masked."""
+    must_reach("volunteers.read", volunteer_id)
     runtime = current_runtime()
     person = read_person(
         runtime.database, volunteer_id, access.signed_in().actor, runtime.clock.utc_ms()
@@ -75,9 +81,10 @@ def volunteer(volunteer_id: int) -> str:
     return render_template("volunteer.html", person=person)
 
 
-@access.allow(*DESK)
+@access.needs("cards.block")
 def card_lost(volunteer_id: int, card_id: int) -> str | Response | tuple[str, int]:
     """Report a card lost, with a reason."""
+    must_reach("cards.block", volunteer_id)
     runtime = current_runtime()
     actor, now_ms = access.signed_in().actor, runtime.clock.utc_ms()
     person = read_person(runtime.database, volunteer_id, actor, now_ms)
@@ -101,3 +108,16 @@ def card_lost(volunteer_id: int, card_id: int) -> str | Response | tuple[str, in
         return page, 422
     flash(gettext("The card is blocked. Terminals learn it at their next contact."), "good")
     return redirect(url_for("portal.volunteer", volunteer_id=volunteer_id))
+
+
+def reaches(right: str, volunteer_id: int) -> bool:
+    """Tell whether who is signed in has a right over a volunteer."""
+    with current_runtime().database.reading() as session:
+        place = place_of_volunteer(session, volunteer_id)
+    return access.signed_in().may(right, place)
+
+
+def must_reach(right: str, volunteer_id: int) -> None:
+    """Answer 403 unless who is signed in has a right over a volunteer."""
+    if not reaches(right, volunteer_id):
+        abort(403)

@@ -56,7 +56,7 @@ PASSWORDS = {
     "librarian": town.OTHER_LEADER_PASSWORD,
     "staff": town.STAFF_PASSWORD,
     "admin": town.ADMIN_PASSWORD,
-}
+} | dict.fromkeys([*town.GRANTED, *town.ELSEWHERE], town.OTHER_PASSWORD)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,10 @@ from server.reconciliation.models import ReconException, ServiceInterval
 from server.reconciliation.services import reconcile
 from server.reconciliation.wording_table import detail
 from server.runtime import Runtime
+from server.structure import granting, organisations, regions
+from server.structure.organisations import NewOrganisation
+from server.structure.rights import Scope
+from server.terminals import places
 from server.terminals.models import Psam, Terminal
 from server.terminals.services import NewActivity, NewSite, add_activity, add_site
 from server.timebank.services import post_differences
@@ -50,6 +54,28 @@ LEADER_PASSWORD = "leader of the care home"
 OTHER_LEADER_PASSWORD = "leader of the library"
 STAFF_PASSWORD = "staff at the desk"
 ADMIN_PASSWORD = "administrator here"
+OTHER_PASSWORD = "one for all the others"
+REGIONS = """code,name_zh,name_en
+440000,广东省,Guangdong
+440300,深圳市,Shenzhen
+440303,罗湖区,Luohu
+440304,福田区,Futian
+"""
+# Users of the other roles, over what each was given; the care home lies in Futian.
+GRANTED = {
+    "org_manager": "organisation:",
+    "region_manager": "region:440304",
+    "call_centre": "all",
+    "partner": "partner:bank-one",
+    "auditor": "all",
+}
+# The same roles over what lies elsewhere, and staff of one region only.
+ELSEWHERE = {
+    "luohu_staff": ("staff", "region:440303"),
+    "luohu_manager": ("region_manager", "region:440303"),
+    "luohu_auditor": ("auditor", "region:440303"),
+    "futian_staff": ("staff", "region:440304"),
+}
 
 
 class StillClock:
@@ -87,6 +113,7 @@ def build(database: Database, folder: Path) -> Scene:
     with database.writing() as session:
         _places(session, scene)
         _people(session, scene)
+        _structure(session, scene)
         _terminals(session, scene)
         _services(session, scene)
         _exceptions(session, scene)
@@ -172,6 +199,24 @@ def _people(session: Any, scene: Scene) -> None:
         new = NewUser(name, role, scene.ids[site] if site else None)
         user = add_user(session, new, password, "test", NOW_MS)
         user.secret_hash = QUICK.hash(password)
+
+
+def _structure(session: Any, scene: Scene) -> None:
+    """Put the care home and Li into Futian, and add users of every role."""
+    by = ("test", NOW_MS)
+    regions.load(session, REGIONS.encode(), *by)
+    new = NewOrganisation("SZ-FT", "福田区义工联", "Futian federation", "440304")
+    scene.ids["futian"] = organisations.add(session, new, *by).id
+    places.put(session, scene.ids["care"], "", "SZ-FT", by)
+    organisations.join(session, scene.ids["li"], scene.ids["futian"], *by)
+    given = {name: (name, scope) for name, scope in GRANTED.items()} | ELSEWHERE
+    for name, (role, scope) in given.items():
+        user = add_user(session, NewUser(name, "auditor"), OTHER_PASSWORD, *by)
+        user.secret_hash, user.role = QUICK.hash(OTHER_PASSWORD), role
+        kind, _, ref = scope.partition(":")
+        if kind == "organisation":
+            ref = str(scene.ids["futian"])
+        granting.grant(session, name, role, Scope(kind, ref), by)
 
 
 def _terminals(session: Any, scene: Scene) -> None:

@@ -3,10 +3,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask_openapi.openapi import OpenAPI
 
+from server.people.models import ROLES
 from server.portal.views import access
+from server.structure import granting
+from server.structure.rights import Scope
+from server.structure.rights_table import MATRIX
+from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.conftest import Visitor
 
 # The routes outside the pages that need no session. Terminals prove themselves by signature.
@@ -17,30 +24,43 @@ OTHER_PUBLIC = {
     "/releases/metadata/<name>", "/releases/targets/<name>",
 }  # fmt: skip
 
+# What answers everybody: beside those, the description of the API and pictures of the pages.
+PUBLIC_FOR_MACHINES = OTHER_PUBLIC | {"/api/v1/openapi.json", "/static/<path:filename>"}
+
 PUBLIC = {"/", "/language/<code>", "/sign-in", "/sign-in/desk"}
 
-# Written by hand, apart from the code: role → what it may open besides the public pages.
+# Written by hand, apart from the code: what anybody who is signed in may open, pages by role, and
+# pages by right. The table of rights says which role has which (test_rights.py).
 OWN = {"/password", "/sign-out"}
-SITE = {
-    "/sites/<int:site_id>",
-    "/sites/<int:site_id>/exceptions/<int:exception_id>",
-    "/sites/<int:site_id>/requests",
+BY_ROLE = {
+    "/me": {"volunteer"},
+    "/me/account": {"volunteer"},
+    "/me/phone": {"volunteer"},
+    "/me/requests": {"volunteer"},
+    "/me/services/<int:interval_id>": {"volunteer"},
+    "/me/stats": {"volunteer"},
+    "/site": {"leader"},
 }
-MINE = {"/me", "/me/account", "/me/requests", "/me/services/<int:interval_id>", "/me/stats"}
-DESK = {
-    "/terminals",
-    "/terminals/<int:terminal_id>",
-    "/volunteers",
-    "/volunteers/<int:volunteer_id>",
-    "/volunteers/<int:volunteer_id>/cards/<int:card_id>/lost",
+BY_RIGHT = {
+    "/sites": "sites.read",
+    "/sites/<int:site_id>": "sites.read",
+    "/sites/<int:site_id>/exceptions/<int:exception_id>": "hours.decide",
+    "/sites/<int:site_id>/requests": "hours.decide",
+    "/terminals": "terminals.read",
+    "/terminals/<int:terminal_id>": "terminals.read",
+    "/volunteers": "volunteers.read",
+    "/volunteers/<int:volunteer_id>": "volunteers.read",
+    "/volunteers/<int:volunteer_id>/cards/<int:card_id>/lost": "cards.block",
 }
-MATRIX = {
-    "zhang": OWN | MINE | {"/me/phone"},
-    "leader": OWN | SITE | {"/site"},
-    "staff": OWN | DESK,
-    "admin": OWN | DESK | SITE | {"/sites"},
-}
-ALL_RULES = sorted(set().union(*MATRIX.values()) - {"/sign-out"})
+ALL_RULES = sorted({*OWN, *BY_ROLE, *BY_RIGHT} - {"/sign-out"})
+# Who comes in for each role; each of them reaches the care home, Li and the terminals there.
+PEOPLE = {"volunteer": "zhang"} | {role: role for role in ROLES if role != "volunteer"}
+
+
+def opened_by(role: str) -> set[str]:
+    """Return the pages a role opens where it has everything in reach."""
+    named = {rule for rule, roles in BY_ROLE.items() if role in roles}
+    return OWN | named | {rule for rule, right in BY_RIGHT.items() if right in MATRIX[role]}
 
 
 def address_of(visitor: Visitor, rule: str) -> str:
@@ -80,15 +100,79 @@ def test_every_other_route_is_known(app: OpenAPI) -> None:
     assert others == OTHER_PUBLIC
 
 
-@pytest.mark.parametrize("role", sorted(MATRIX))
-def test_role_by_route(visitor: Visitor, role: str) -> None:
+def test_pages_ask_for_what_the_table_says(app: OpenAPI) -> None:
+    """The mark of each view is that of the table above: a right, or roles."""
+    rules = {rule.rule: rule.endpoint for rule in app.url_map.iter_rules()}
+    with app.app_context():
+        rights = {rule: access.right_of(rules[rule]) for rule in BY_RIGHT}
+        roles = {rule: set(access.allowed(rules[rule])) for rule in BY_ROLE}
+
+    assert rights == BY_RIGHT
+    assert roles == BY_ROLE
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_s28_every_page_against_every_role(visitor: Visitor, role: str) -> None:
     """Each role opens its own pages and gets 403 on every other one."""
-    visitor.come_as(role)
+    visitor.come_as(PEOPLE[role])
     answers = {rule: visitor.get(address_of(visitor, rule)).status_code for rule in ALL_RULES}
 
     refused = {rule for rule, status in answers.items() if status == 403}
-    assert refused == set(ALL_RULES) - MATRIX[role]
+    assert refused == set(ALL_RULES) - opened_by(role)
     assert {answers[rule] for rule in ALL_RULES if rule not in refused} <= {200, 302}
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+def test_s28_every_other_route_against_every_role(visitor: Visitor, role: str) -> None:
+    """A session opens no route for machines: they ask for a signature or an account's token."""
+    if role:
+        visitor.come_as(PEOPLE[role])
+    opened = set()
+    for rule in visitor.client.application.url_map.iter_rules():
+        if rule.endpoint.startswith("portal.") or rule.rule in PUBLIC_FOR_MACHINES:
+            continue
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            address = re.sub(r"<[^>]*>", "1", rule.rule)
+            answer = visitor.client.open(address, method=method, json={})
+            if answer.status_code < 400:
+                opened.add((method, rule.rule))
+
+    assert opened == set()
+
+
+@pytest.mark.parametrize("who", sorted(town.ELSEWHERE))
+def test_s28_scopes_narrow_every_page(visitor: Visitor, who: str) -> None:
+    """What lies elsewhere is refused or not there, by address as well as in lists."""
+    role, scope = town.ELSEWHERE[who]
+    inside = scope.endswith("440304")
+    visitor.come_as(who)
+    lists = {"/sites", "/terminals", "/volunteers"}
+    for rule, right in BY_RIGHT.items():
+        status = visitor.get(address_of(visitor, rule)).status_code
+        if right not in MATRIX[role]:
+            assert status == 403, rule
+        elif rule in lists or inside:
+            assert status == 200, rule
+        else:
+            assert status in (403, 404), rule
+    listed = visitor.get("/terminals").text
+    assert ("care-1" in listed) is inside
+    assert "library-1" not in listed
+    found = visitor.send("/volunteers", number=visitor.scene.numbers["li"])
+    assert found.status_code == (302 if inside else 404)
+    other = visitor.send("/volunteers", number=visitor.scene.numbers["chen"])
+    assert other.status_code == 404
+
+
+def test_role_taken_back_counts_at_the_next_request(visitor: Visitor) -> None:
+    """Who has no role left is a visitor at once, also with a session, and cannot come in again."""
+    visitor.come_as("auditor")
+    assert visitor.get("/terminals").status_code == 200
+    with visitor.scene.database.writing() as session:
+        granting.revoke(session, "auditor", "auditor", Scope("all"), ("test", town.NOW_MS))
+
+    assert visitor.get("/terminals").location.startswith("/sign-in")
+    assert visitor.come_as("auditor").status_code == 401
 
 
 def test_visitor_is_sent_to_the_sign_in(visitor: Visitor) -> None:
