@@ -65,8 +65,8 @@ EXCUSED = 1 << 62
 NEVER = -(1 << 62)
 
 # What `Desk.counts` holds: how much was written, and who is at work.
-ENTRIES, DRAFTS, INTERVALS, EXCEPTIONS, PERSON, LOUD = 0, 1, 2, 3, 4, 5
-COUNTS = 6
+ENTRIES, DRAFTS, INTERVALS, EXCEPTIONS, PERSON, LOUD, SHORT_WAY = 0, 1, 2, 3, 4, 5, 6
+COUNTS = 7
 
 # Cards and persons as the kernel reads them: with where their rows begin and end.
 CARD_ROWS = np.dtype([("revoked_ms", "i8"), ("start", "i8"), ("stop", "i8")])
@@ -155,12 +155,41 @@ DRAFT_ROWS = np.dtype(
     ]
 )
 
+# The taps of a person with one card, gathered for the short way.
+SOUND_ROWS = np.dtype(
+    [
+        ("row", "i8"),
+        ("when_ms", "i8"),
+        ("marks", "i8"),
+        ("kind", "i8"),
+        ("grade", "i8"),
+        ("terminal", "i8"),
+        ("site", "i8"),
+        ("activity", "i8"),
+        ("tz_q", "i8"),
+    ]
+)
+
+# Where the short way stands; places among the gathered taps, -1 = none.
+WALK_ROWS = np.dtype(
+    [
+        ("opened", "i8"),  # tap-in that waits for its tap-out
+        ("last", "i8"),  # last accepted tap
+        ("last_out", "i8"),  # last tap-out
+        ("closed", "i8"),  # row of the interval that `last` closed
+        ("queued", "i8"),  # exceptions of intervals so far
+        ("month", "i8"),  # of the last missing tap-out
+        ("repeated", "i8"),  # missing tap-outs in that month
+    ]
+)
+
 
 class Desk(NamedTuple):
     """One person at work: facts that are only read, work rows, and room for the findings.
 
     `counts` says who sits there and how much was found. A desk that is not LOUD raises no
-    exceptions: it is somebody's guardian who is looked at.
+    exceptions: it is somebody's guardian who is looked at. At a desk without the SHORT_WAY
+    everybody is judged the long way.
     """
 
     taps: Rows
@@ -179,6 +208,9 @@ class Desk(NamedTuple):
     line: Rows
     slots: Rows
     drafts: Rows
+    sound: Rows
+    keys: Numbers
+    walk: Rows
     counts: Numbers
     intervals: Rows
     exceptions: Rows

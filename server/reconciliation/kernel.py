@@ -12,6 +12,7 @@ from server.reconciliation import (
     lines,
     ordering,
     pairing,
+    sound,
 )
 from server.reconciliation import desk as desk_module
 from server.reconciliation.credit import (
@@ -24,11 +25,20 @@ from server.reconciliation.credit import (
     sort_drafts,
     write_intervals,
 )
-from server.reconciliation.desk import DRAFTS, ENTRIES, EXCEPTIONS, LOUD, PERSON, Desk
+from server.reconciliation.desk import (
+    DRAFTS,
+    ENTRIES,
+    EXCEPTIONS,
+    LOUD,
+    PERSON,
+    SHORT_WAY,
+    Desk,
+)
 from server.reconciliation.guarding import hold_minor
 from server.reconciliation.lines import build_line
 from server.reconciliation.ordering import sort_card
 from server.reconciliation.pairing import judge_travel, merge_lines, pair_line
+from server.reconciliation.sound import judge_sound
 
 
 def reconcile_persons(desk: Desk, other: Desk, first: int, stop: int) -> None:
@@ -40,7 +50,8 @@ def reconcile_persons(desk: Desk, other: Desk, first: int, stop: int) -> None:
     for person in range(first, stop):
         if desk.persons[person]["derive"]:
             desk.counts[PERSON] = person
-            reconcile_person(desk, other)
+            if not (desk.counts[SHORT_WAY] and judge_sound(desk)):
+                reconcile_person(desk, other)
 
 
 def reconcile_person(desk: Desk, other: Desk) -> None:
@@ -90,7 +101,9 @@ def pair_person(desk: Desk) -> None:
     pair_line(desk, cards)
 
 
-_MODULES = (clock, ordering, desk_module, judging, lines, faults, pairing, guarding, credit)
+_MODULES = (
+    clock, ordering, desk_module, judging, lines, faults, pairing, guarding, credit, sound,
+)  # fmt: skip
 # What the compiler is told before it meets the entries. HOT is called for every tap: inlined.
 HOT = tuple(helper for module in _MODULES for helper in module.HOT)
 HELPERS = (

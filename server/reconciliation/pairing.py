@@ -105,14 +105,19 @@ def judge_way(desk: Desk, before: int, position: int) -> None:
     first, last = desk.line[before], desk.line[position]
     way_m2 = apart_m2(desk, desk.taps[first["row"]]["site"], desk.taps[last["row"]]["site"])
     time_ms = last["when_ms"] + last["radius_ms"] - first["when_ms"] + first["radius_ms"]
-    reach_m = min(desk.policy.travel_kmh * max(0, time_ms) // MS_PER_HOUR_BY_KM, FARTHEST_M)
-    if way_m2 <= reach_m * reach_m:
+    way_m = reach_m(desk, time_ms)
+    if way_m2 <= way_m * way_m:
         return
     raise_exception(desk, 21, last["row"], first["row"])
     for number in (before, position):
         entry = desk.line[number]
         entry["marks"] |= TRAVELLED
         entry["grade"] = max(entry["grade"], GRADE_B)
+
+
+def reach_m(desk: Desk, time_ms: int) -> int:
+    """Return how far anybody can have come in a time, in metres."""
+    return min(desk.policy.travel_kmh * max(0, time_ms) // MS_PER_HOUR_BY_KM, FARTHEST_M)
 
 
 def pair_line(desk: Desk, cards: int) -> None:
@@ -478,6 +483,7 @@ HOT = (
 HELPERS = (
     judge_travel,
     judge_way,
+    reach_m,
     family_rules,
     merge_lines,
     earlier,

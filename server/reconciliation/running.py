@@ -25,7 +25,10 @@ from server.reconciliation.desk import (
     EXCEPTIONS,
     INTERVALS,
     LINE_ROWS,
+    SHORT_WAY,
     SLOT_ROWS,
+    SOUND_ROWS,
+    WALK_ROWS,
     Desk,
 )
 from server.reconciliation.parameters import Policy
@@ -63,15 +66,26 @@ class Bounds(NamedTuple):
     intervals: NDArray[np.int64]
 
 
-def derive(history: History, engine: Engine, policy: Policy, as_of_ms: int) -> Result:
-    """Correct the clocks, order the cards, judge every part, join the results."""
+def derive(
+    history: History, engine: Engine, policy: Policy, as_of_ms: int, *, short_way: bool = True
+) -> Result:
+    """Correct the clocks, order the cards, judge every part, join the results.
+
+    Without the `short_way` everybody is judged the long way; the result is the same.
+    """
     taps = engine.table(history.taps)
     clock = correct_clocks(history, taps, engine.settings(policy), engine)
-    return judge(history, (taps, clock), engine, policy, as_of_ms)
+    return judge(history, (taps, clock), engine, policy, as_of_ms, short_way=short_way)
 
 
 def judge(
-    history: History, corrected: tuple[Any, Any], engine: Engine, policy: Policy, as_of_ms: int
+    history: History,
+    corrected: tuple[Any, Any],
+    engine: Engine,
+    policy: Policy,
+    as_of_ms: int,
+    *,
+    short_way: bool = True,
 ) -> Result:
     """Judge people whose taps have their corrected times already, a row of times per event.
 
@@ -90,6 +104,8 @@ def judge(
     if len(parts) > 1:
         engine.sort_guardians(facts)
     desks = [take_seat(history, places, facts, part, intervals, engine) for part in parts]
+    for desk, _ in desks:
+        desk.counts[SHORT_WAY] = int(short_way)
     side_by_side(
         engine,
         lambda part, desk: engine.reconcile_persons(*desk, part.first, part.stop),
@@ -175,6 +191,9 @@ def lay_out(
         line=engine.room(0, LINE_ROWS),
         slots=engine.room(0, SLOT_ROWS),
         drafts=engine.room(0, DRAFT_ROWS),
+        sound=engine.room(0, SOUND_ROWS),
+        keys=nothing,
+        walk=engine.room(0, WALK_ROWS),
         counts=nothing,
         intervals=engine.room(0, INTERVAL_DTYPE),
         exceptions=engine.room(0, EXCEPTION_DTYPE),
@@ -240,6 +259,9 @@ def work_rows(history: History, places: Places, engine: Engine) -> dict[str, Any
         "line": engine.table(np.zeros(entries, LINE_ROWS)),
         "slots": engine.table(np.zeros(slots, SLOT_ROWS)),
         "drafts": engine.table(np.zeros(entries + corrections, DRAFT_ROWS)),
+        "sound": engine.table(np.zeros(entries, SOUND_ROWS)),
+        "keys": engine.numbers(np.zeros(entries, np.int64)),
+        "walk": engine.table(np.zeros(1, WALK_ROWS)),
         "counts": engine.numbers(np.zeros(COUNTS, np.int64)),
     }
 

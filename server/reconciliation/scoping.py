@@ -16,7 +16,12 @@ from server.reconciliation.arrays import Array, History, records
 from server.reconciliation.parameters import SCOPED, Policy
 
 # What the kernel reads of one set; a scope's sets follow each other by `from_ms`.
-SET_ROWS = np.dtype([("from_ms", "i8"), *((name, "i8") for name in SCOPED)])
+SET_ROWS = np.dtype([("from_ms", "i8"), ("plain", "i8"), *((name, "i8") for name in SCOPED)])
+# A set is plain if a span counts as it is: no break, no rounding, no share, no edges of a plan.
+PLAIN_SETTINGS = {
+    "break_after_ms": 0, "early_counts": 1, "late_counts": 1, "round_minutes": 1,
+    "share_percent": 0,
+}  # fmt: skip
 ACTIVITY_ROWS = np.dtype(
     [
         ("start_ms", "i8"),
@@ -132,6 +137,10 @@ class _Book:
         rows["from_ms"] = [begin for begin, _values, _source in self._sets]
         for name in SCOPED:
             rows[name] = [values[name] for _begin, values, _source in self._sets]
+        rows["plain"] = [
+            all(values[name] == usual for name, usual in PLAIN_SETTINGS.items())
+            for _begin, values, _source in self._sets
+        ]
         return rows
 
     def made_of(self) -> tuple[tuple[int, ...], ...]:
