@@ -105,13 +105,12 @@ def connect(cluster: Cluster) -> Iterator[Any]:
             "没有安装 pyspark：请安装带 spark 附加项的软件包，并装好 Java 17",
             "pyspark is not installed: install the package with the extra spark, and Java 17",
         ) from error
+    # Spark reads it from here; workers elsewhere may have their Python in another place.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = sql.SparkSession.builder.master(cluster.master).appName("yika reconcile")
     path = os.pathsep.join(filter(None, (home(), os.environ.get("PYTHONPATH"))))
-    settings = SETTINGS | {
-        "spark.pyspark.python": sys.executable,
-        "spark.executorEnv.PYTHONPATH": path,
-    }
-    for name, value in (settings | dict(cluster.settings)).items():
+    settings = SETTINGS | {"spark.executorEnv.PYTHONPATH": path} | dict(cluster.settings)
+    for name, value in settings.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
