@@ -14,11 +14,13 @@ import structlog
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from keys.sm2 import SM2_EVENTS_MAX, SONAME, fast_library
+from server.addresses import address_of
 from server.app import build_app
 from server.clock import Clock
 from server.config import Config, HttpSection
 from server.errors import ConfigError
 from server.exchange.sender import Sender
+from server.outbox.sender import OutboxSender, post_of
 from server.runtime import EXTENSION, Runtime, open_runtime
 from server.transparency.publishing import Publisher
 from server.worker import Worker
@@ -42,6 +44,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self.worker: Worker | None = None
         self.publisher: Publisher | None = None
         self.sender: Sender | None = None
+        self.outbox: OutboxSender | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -76,6 +79,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.worker.start()
             self.sender = Sender(runtime)
             self.sender.start()
+            if post := post_of(runtime, address_of(runtime)):
+                self.outbox = OutboxSender(runtime, post)
+                self.outbox.start()
         if self.config.evidence.enabled:
             self.publisher = Publisher(runtime)
             self.publisher.start()
@@ -87,6 +93,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.publisher.stop()
         if self.sender is not None:
             self.sender.stop()
+        if self.outbox is not None:
+            self.outbox.stop()
         application = getattr(process, "wsgi", None)
         if application is not None:
             application.extensions[EXTENSION].close()
