@@ -149,7 +149,14 @@ def resend(intake: Intake, code: str, sequence: int, actor: str) -> str:
     return name
 
 
-def write_again(intake: Intake, code: str, sequence: int, actor: str, target: Path) -> Exported:
+def write_again(
+    intake: Intake,
+    code: str,
+    sequence: int,
+    actor: str,
+    target: Path,
+    opener: Opener | None = None,
+) -> Exported:
     """Write the content of an earlier file anew from the database, for comparison.
 
     Raises:
@@ -161,8 +168,8 @@ def write_again(intake: Intake, code: str, sequence: int, actor: str, target: Pa
         partner = partners.get(session, code)
         row = _sent(session, code, name)
         assert row.business_date is not None
-        opener = _opener(session, intake.store, Reader(actor, WHY, now_ms))
-        lines, _ = _described(partner, _orders_of(session, name), opener)
+        opened = opener or _opener(session, intake.store, Reader(actor, WHY, now_ms))
+        lines, _ = _described(partner, _orders_of(session, name), opened)
         _write(partner, sequence, row.business_date, lines, target)
         sha256, _ = wire.digest_of(target)
         if sha256 != row.sha256:

@@ -85,11 +85,18 @@ def _place(target: Path, source: Path) -> None:
     _sync(target.parent)
 
 
-def set_aside(archive: Path, path: Path, stamp: str) -> None:
-    """Move a received file and its manifest out of a partner's sight; `stamp` tells it apart."""
-    for part in (path, path.with_name(path.name + SUFFIX)):
-        if part.exists():
-            shutil.move(part, archive / f"{stamp}-{part.name}")
+def keep(archive: Path, path: Path, manifest: bytes, wire_sha256: str) -> None:
+    """Keep a received file as it came; its digest tells it from others of the same name."""
+    kept = archive / f"in-{wire_sha256[:16]}-{path.name}"
+    if path.exists() and not kept.exists():
+        _place(kept, path)
+        kept.with_name(kept.name + SUFFIX).write_bytes(manifest)
+
+
+def remove(path: Path) -> None:
+    """Take a received file and its manifest out of a partner's folder."""
+    for part in (path.with_name(path.name + SUFFIX), path):
+        part.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

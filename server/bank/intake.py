@@ -385,8 +385,14 @@ def _outcome(row: BankFile, answer: Path | None, *, repeated: bool = False) -> O
 
 
 def _finish(intake: Intake, work: _Work, outcome: Outcome) -> None:
-    if not work.dry_run:
-        _give_answer(intake, work, outcome)
+    """Keep the file as it came, and put the answer down; of a try run neither."""
+    if work.dry_run:
+        return
+    delivery = work.delivery
+    archive = intake.folders.archive(work.partner.code)
+    if outcome.status != "HELD":
+        folders.keep(archive, delivery.path, delivery.manifest, work.wire_sha256)
+    _give_answer(intake, work, outcome)
 
 
 def _give_answer(intake: Intake, work: _Work, outcome: Outcome) -> None:
@@ -401,7 +407,7 @@ def _give_answer(intake: Intake, work: _Work, outcome: Outcome) -> None:
 
 
 def collect(intake: Intake, code: str, channel: str = "sftp") -> list[Outcome]:
-    """Receive every whole file in a partner's folder, lowest number first, and set it aside.
+    """Receive every whole file in a partner's folder, lowest number first, and take it away.
 
     A file that has to wait stays where it is.
     """
@@ -412,7 +418,6 @@ def collect(intake: Intake, code: str, channel: str = "sftp") -> list[Outcome]:
             manifest = file.read(manifests.MANIFEST_BYTES_MAX + 1)
         outcome = receive(intake, Delivery(code, path, manifest, channel))
         if outcome.status != "HELD":
-            stamp = f"in-{intake.clock.utc_ms()}"
-            folders.set_aside(intake.folders.archive(code), path, stamp)
+            folders.remove(path)
         outcomes.append(outcome)
     return outcomes

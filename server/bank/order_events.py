@@ -173,7 +173,10 @@ def _parameters(load: Load) -> Mapping[str, object]:
 
 
 def _judge_serials(session: Session) -> None:
-    """Refuse serials that belong to another card, or to an earlier record of the same file."""
+    """Refuse serials that belong to another card, or to an earlier record of the same file.
+
+    A serial that a record of this file gives free is free from the next file on.
+    """
     session.execute(sa.text(_SERIAL_TAKEN))
     twice = session.scalar(sa.text(
         "SELECT count(asn) - count(DISTINCT asn) FROM bank_verdict WHERE code = '' AND asn <> ''"
@@ -225,8 +228,10 @@ UPDATE bank_verdict SET code = 'R16' WHERE code = '' AND asn <> '' AND (
              WHERE c.asn = bank_verdict.asn AND c.volunteer_id <> o.volunteer_id))
 """
 _SERIAL_TWICE = """
-UPDATE bank_verdict SET code = 'R16' WHERE code = '' AND asn <> '' AND line NOT IN
-  (SELECT min(line) FROM bank_verdict WHERE code = '' AND asn <> '' GROUP BY asn)
+UPDATE bank_verdict SET code = 'R16'
+FROM (SELECT asn, min(line) AS line FROM bank_verdict
+      WHERE code = '' AND asn <> '' AND to_state <> 'correction' GROUP BY asn) first
+WHERE code = '' AND first.asn = bank_verdict.asn AND bank_verdict.line > first.line
 """
 # As issuing.events does for one order: serial, reject code, days at the branch; what goes back to
 # be corrected loses its dates, batch and serial.
