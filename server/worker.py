@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from server.db import Database
 from server.ingest import affected
+from server.issuing import bulk, dues, search
 from server.people import queue
 from server.people.queue import Piece
 from server.people.services import mark_dirty
@@ -137,13 +138,16 @@ class Worker(threading.Thread):
                 self._retry_s = RETRY_FIRST_S
 
     def _look_at_the_clock(self, runtime: Runtime) -> None:
-        """Once a minute queue those whose missing tap-out is due, and give back lapsed holds."""
+        """Once a minute do what is due: missing tap-outs, lapsed holds, cards, bulk actions."""
         now_ms = runtime.clock.utc_ms()
         if abs(now_ms - self._looked_ms) < LOOK_MS:
             return
         with runtime.database.writing() as session:
             rules_set.queue_overdue(session, now_ms)
             orders.lapse(session, now_ms, CLOCK_ACTOR)
+            dues.run(session, now_ms)
+            bulk.run(session, now_ms)
+            search.index_new(session, runtime.store, now_ms)
         self._looked_ms = now_ms
 
     def _failed(self, outcome: str) -> None:
