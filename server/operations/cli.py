@@ -12,6 +12,9 @@ import click
 from server.console import Console, example, json_option, show
 from server.operations import backup as backups
 from server.operations import doctor as examination
+from server.operations import partitions
+from server.operations.partitions import AHEAD_DEFAULT, AHEAD_MAX
+from server.operations.policy import Month, month_of
 from server.operations.rehearsal import rehearse
 
 folder_argument = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
@@ -91,6 +94,90 @@ def doctor(console: Console, as_json: bool) -> None:
     sys.exit(1 if failed else 0)
 
 
+class MonthType(click.ParamType[Month]):
+    """A month of the command line, YYYY-MM."""
+
+    name = "month"
+
+    def convert(self, value: object, param: object, ctx: object) -> Month:
+        """Read it; a text that is none is a usage error."""
+        del param, ctx
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(str(value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+
+month_argument = click.argument("month", type=MonthType())
+by_option = click.option("--by", "actor", required=True, help="the user who does it")
+
+
+@click.group()
+def partition() -> None:
+    """分区 Partitions of the events by month (PostgreSQL)."""
+
+
+@partition.command(
+    "make", epilog=example("yika-server partition make", "yika-server partition make --ahead 6")
+)
+@click.option(
+    "--ahead", type=click.IntRange(0, AHEAD_MAX), default=AHEAD_DEFAULT, show_default=True,
+    help="months after this one",
+)  # fmt: skip
+@json_option
+@click.pass_obj
+def partition_make(console: Console, ahead: int, as_json: bool) -> None:
+    """预建分区 Make the partitions of this month and some to come; let a timer do it every day."""
+    with console.database() as database:
+        made = partitions.make(database, console.clock.utc_ms(), ahead)
+    show({"made": made}, "\n".join(made) or "都已建好 all there already", as_json=as_json)
+
+
+@partition.command("list", epilog=example("yika-server partition list --json"))
+@json_option
+@click.pass_obj
+def partition_list(console: Console, as_json: bool) -> None:
+    """列出分区 List the partitions, those taken out included."""
+    with console.database() as database:
+        found = partitions.listed(database)
+    lines = [
+        f"{part.name}: {_edge(part.first_ms)} – {_edge(part.until_ms)}, {part.bytes} bytes"
+        + ("" if part.attached else " · 已移出 detached")
+        for part in found
+    ]
+    document = {"partitions": [asdict(part) for part in found]}
+    show(document, "\n".join(lines), as_json=as_json)
+
+
+@partition.command("detach", epilog=example("yika-server partition detach 2025-11 --by wang"))
+@month_argument
+@by_option
+@json_option
+@click.pass_obj
+def partition_detach(console: Console, month: Month, actor: str, as_json: bool) -> None:
+    """移出分区 Take a month out that nobody's hours rest on; its table stays in `months`."""
+    with console.database() as database:
+        rows = partitions.detach(database, month, actor, console.clock.utc_ms())
+    text = f"{month}: 已移出 detached, {rows} 条记录 events"
+    show({"month": str(month), "events": rows}, text, as_json=as_json)
+
+
+@partition.command("attach", epilog=example("yika-server partition attach 2025-11 --by wang"))
+@month_argument
+@by_option
+@click.pass_obj
+def partition_attach(console: Console, month: Month, actor: str) -> None:
+    """放回分区 Put a month back that was taken out."""
+    with console.database() as database:
+        partitions.attach(database, month, actor, console.clock.utc_ms())
+
+
+def _edge(at_ms: int | None) -> str:
+    return "…" if at_ms is None else str(month_of(at_ms))
+
+
 def _tell(folder: Path, made: backups.Manifest, said: str, *, as_json: bool) -> None:
     found = made.figures
     text = (
@@ -112,4 +199,4 @@ def _key(text: str | None) -> bytes | None:
         ) from error
 
 
-COMMANDS = [backup, doctor]
+COMMANDS = [backup, doctor, partition]

@@ -109,11 +109,15 @@ class Wiper:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         with psycopg.connect(dsn, autocommit=True) as connection:
+            # Partitions are emptied through the table they belong to.
             listed = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+                "SELECT nspname, relname FROM pg_class "
+                "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+                "WHERE nspname IN ('public', 'months') AND relkind IN ('r', 'p') "
+                "AND NOT relispartition AND relname <> 'alembic_version'"
             )
-            self.tables = [str(row[0]) for row in listed if row[0] != "alembic_version"]
-            self.seeds = {table: self._rows(connection, table) for table in self.tables}
+            tables = [sql.Identifier(str(row[0]), str(row[1])) for row in listed]
+            self.seeds = [(table, self._rows(connection, table)) for table in tables]
 
     def wipe(self) -> None:
         """Empty every table, put the first rows back, let every sequence begin again."""
@@ -123,18 +127,17 @@ class Wiper:
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             connection.execute("SET session_replication_role = replica")
-            for table in self.tables:
-                name = sql.Identifier(table)
-                connection.execute(sql.SQL("DELETE FROM {}").format(name))
-                for row in self.seeds[table]:
+            for table, rows in self.seeds:
+                connection.execute(sql.SQL("DELETE FROM {}").format(table))
+                for row in rows:
                     marks = sql.SQL(", ").join([sql.Placeholder()] * len(row))
-                    insert = sql.SQL("INSERT INTO {} VALUES ({})").format(name, marks)
+                    insert = sql.SQL("INSERT INTO {} VALUES ({})").format(table, marks)
                     connection.execute(insert, row)
             connection.execute(
                 "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
             )
 
     @staticmethod
-    def _rows(connection: psycopg.Connection, table: str) -> list[tuple[Any, ...]]:
-        query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))
+    def _rows(connection: psycopg.Connection, table: sql.Identifier) -> list[tuple[Any, ...]]:
+        query = sql.SQL("SELECT * FROM {}").format(table)
         return connection.execute(query).fetchall()
