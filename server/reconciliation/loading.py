@@ -8,7 +8,8 @@ along: the clock of a boot is corrected from all of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ from swipe.kinds import EventType
 PIECE = 5_000
 FORK = "fork"
 _ACC = EVENT_LAYOUT.span("card_acc")[0]
-_EVENT_COLUMNS = (
+# What makes a tap of a stored event.
+EVENT_COLUMNS = (
     StoredEvent.terminal_id,
     StoredEvent.seq,
     StoredEvent.boot,
@@ -57,7 +59,7 @@ _EVENT_COLUMNS = (
 )
 
 
-_ASN = _EVENT_COLUMNS.index(StoredEvent.card_asn)
+_ASN = EVENT_COLUMNS.index(StoredEvent.card_asn)
 
 
 @dataclass(frozen=True)
@@ -78,36 +80,77 @@ class Loaded:
         return int(self.terminals[tap["terminal"]]), int(tap["seq"])
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of people and places before any event is looked at."""
+
+    people: list[Sequence[Any]]
+    cards: list[Sequence[Any]]
+    places: Places
+    activities: Array
+    corrections: list[Correction]
+
+    @classmethod
+    def read(cls, session: Session, persons: Collection[int] | None) -> Known:
+        """Read it of the given volunteers and their guardians, or of all."""
+        people = _people(session, persons)
+        person_of = _index(row[0] for row in people)
+        return cls(
+            people,
+            _cards(session, person_of, everyone=persons is None),
+            Places.read(session),
+            load_activities(session),
+            _corrections(session, person_of),
+        )
+
+    @cached_property
+    def card_of(self) -> dict[str, int]:
+        """Return the index of each card's serial."""
+        return _index(row[1] for row in self.cards)
+
+    def registers(
+        self, session: Session, persons: Collection[int] | None, terminals: Collection[int]
+    ) -> Loaded:
+        """Return the history without events; `terminals` are those that the events will be of."""
+        named = sorted({*terminals, *(row.terminal for row in self.corrections if row.terminal)})
+        person_of = _index(row[0] for row in self.people)
+        places_of = (person_of, _index(named), _index(self.activities["id"].tolist()))
+        history = History(
+            taps=arrays.empty(arrays.TAP_DTYPE),
+            persons=_person_array(self.people, person_of, persons),
+            cards=_card_array(self.cards, person_of),
+            terminals=_terminal_array(session, named),
+            batches=arrays.empty(arrays.BATCH_DTYPE),
+            activities=self.activities,
+            corrections=_correction_array(self.places, self.corrections, places_of),
+            sites=self.places.rows,
+            parameters=load_parameters(session, self.places.regions),
+        )
+        sites = tuple(row.site for row in self.corrections)
+        return Loaded(history, np.array(named, dtype=np.int64), sites)
+
+    def taps(
+        self, terminals: Iterable[int], events: list[Sequence[Any]], batches: list[Sequence[Any]]
+    ) -> Array:
+        """Return events, with the columns of `EVENT_COLUMNS`, as taps that lead to the registers.
+
+        `batches` holds (id, terminal, anchor, received_ms) of all uploads of their terminals, by
+        id: indices of uploads lead there.
+        """
+        activity_of = _index(self.activities["id"].tolist())
+        places_of = (_index(terminals), self.card_of, activity_of)
+        return _taps(self.places, events, batches, places_of)
+
+
 def load(session: Session, persons: Collection[int] | None) -> Loaded:
     """Load what derives the given volunteers, or all."""
-    people = _people(session, persons)
-    person_of = _index(row[0] for row in people)
-    cards = _cards(session, person_of, everyone=persons is None)
-    card_of = {row[1]: number for number, row in enumerate(cards)}
-    events = _events(session, None if persons is None else list(card_of))
-    terminals = sorted({row[0] for row in events})
-    places = Places.read(session)
-    activities = load_activities(session)
-    corrections = _corrections(session, person_of)
-    terminals = sorted({*terminals, *(row.terminal for row in corrections if row.terminal)})
-    terminal_of = _index(terminals)
-    activity_of = _index(activities["id"].tolist())
-    batches = _batches(session, terminals)
-    taps = _taps(places, events, batches, (terminal_of, card_of, activity_of))
+    known = Known.read(session, persons)
+    events = _events(session, None if persons is None else list(known.card_of))
+    found = known.registers(session, persons, {row[0] for row in events})
+    batches = _batches(session, found.terminals.tolist())
+    taps = known.taps(found.terminals.tolist(), events, batches)
     _count_tokens_once(session, taps, events)
-    history = History(
-        taps=taps,
-        persons=_person_array(people, person_of, persons),
-        cards=_card_array(cards, person_of),
-        terminals=_terminal_array(session, terminals),
-        batches=_batch_array(batches),
-        activities=activities,
-        corrections=_correction_array(places, corrections, (person_of, terminal_of, activity_of)),
-        sites=places.rows,
-        parameters=load_parameters(session, places.regions),
-    )
-    sites = tuple(row.site for row in corrections)
-    return Loaded(history, np.array(terminals, dtype=np.int64), sites)
+    return replace(found, history=replace(found.history, taps=taps, batches=_batch_array(batches)))
 
 
 def _index(ids: Iterable[int]) -> dict[int, int]:
@@ -148,7 +191,7 @@ def _cards(session: Session, person_of: dict[int, int], *, everyone: bool) -> li
 
 def _events(session: Session, asns: list[str] | None) -> list[Sequence[Any]]:
     """Return the events of every boot in which one of the cards tapped, or all."""
-    columns = sa.select(*_EVENT_COLUMNS)
+    columns = sa.select(*EVENT_COLUMNS)
     if asns is None:
         return list(session.execute(columns))
     boots: set[tuple[int, int]] = set()
