@@ -30,7 +30,11 @@ class DataSection:
 
 @dataclass(frozen=True, slots=True)
 class HttpSection:
-    """Where and how the server listens; with `certificate` and `key` (PEM files) it speaks TLS."""
+    """Where and how the server listens; with `certificate` and `key` (PEM files) it speaks TLS.
+
+    `hosts` are the names it answers to, parted by blanks, besides those of sub-sites; empty means
+    any. Passkeys belong to `passkey_domain` and all names below it; empty means the name asked.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -39,6 +43,8 @@ class HttpSection:
     secure_cookies: bool = False
     certificate: str = ""
     key: str = ""
+    hosts: str = ""
+    passkey_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,13 @@ class OutboxSection:
 
 
 @dataclass(frozen=True, slots=True)
+class DeskSection:
+    """Where the desk pages look for the relay: a port of 127.0.0.1 on the clerk's computer."""
+
+    relay_port: int = 18_459
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """Log level and form."""
 
@@ -134,6 +147,7 @@ class Config:
     worker: WorkerSection = field(default_factory=WorkerSection)
     evidence: EvidenceSection = field(default_factory=EvidenceSection)
     outbox: OutboxSection = field(default_factory=OutboxSection)
+    desk: DeskSection = field(default_factory=DeskSection)
     log: LogSection = field(default_factory=LogSection)
 
     @property

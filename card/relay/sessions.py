@@ -127,7 +127,8 @@ class Sessions:
         seat = self._of(session, owner)
         try:
             screen = seat.screen
-            assert screen is not None
+            if screen is None or seat.connection is None:
+                raise _over()
             for command in commands:
                 screen.admit(command)
             return self._do(seat, lambda: _send(seat, screen, commands))
@@ -135,7 +136,10 @@ class Sessions:
             seat.used_s, seat.busy = self._now(), False
 
     def disconnect(self, session: str, owner: bytes, wait_removed_s: float) -> bool:
-        """End a session; say whether the card was taken away in time.
+        """Let go of the card; say whether it was taken away in time.
+
+        Without waiting, and when the card was taken away, the session is over; else it may be
+        asked again, but no command passes any more.
 
         Raises:
             Refusal: 404 no such session; 409 something is under way.
@@ -144,7 +148,7 @@ class Sessions:
         try:
             return self._do(seat, lambda: self._let_go(seat, min(wait_removed_s, WAIT_MAX_S)))
         finally:
-            seat.busy = False
+            seat.used_s, seat.busy = self._now(), False
 
     def sweep(self) -> None:
         """End the sessions nobody used for a while."""
@@ -203,7 +207,7 @@ class Sessions:
                         raise Refusal(409, "reader-busy", "读卡器正忙", "the reader is busy")
                     seat.busy = True
                     return seat
-        raise Refusal(404, "no-session", "卡片会话已结束", "the card's session is over")
+        raise _over()
 
     def _do(self, seat: _Seat, act: Callable[[], T]) -> T:
         future: Future[T] = seat.thread.submit(act)
@@ -225,9 +229,17 @@ class Sessions:
         return seat.connection.atr
 
     def _let_go(self, seat: _Seat, wait_removed_s: float) -> bool:
-        self._log("disconnected", session=seat.session[:8])
+        name = seat.session
+        self._log("disconnected", session=name[:8])
         _drop(seat)
-        return seat.reader is None or seat.reader.wait_removed(wait_removed_s)
+        gone = seat.reader is None or seat.reader.wait_removed(wait_removed_s)
+        if wait_removed_s and not gone:
+            seat.session = name
+        return gone
+
+
+def _over() -> Refusal:
+    return Refusal(404, "no-session", "卡片会话已结束", "the card's session is over")
 
 
 def _send(seat: _Seat, screen: Screen, commands: list[bytes]) -> list[bytes]:

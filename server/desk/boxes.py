@@ -70,6 +70,8 @@ def open_box(session: Session, bench: Bench, new: NewBox) -> DeskBox:
     if not 0 <= new.received <= policy.BOX_MAX:
         raise Refused("box-count", "白卡张数不对", "that many blanks do not fit a box")
     people = [find_volunteer(session, number).id for number in new.numbers]
+    for volunteer_id in people:
+        bench.must_reach(session, volunteer_id)
     known = session.scalar(sa.select(DeskBox).where(DeskBox.name == name))
     if known is not None:
         listed = [line.volunteer_id for line in _lines(session, known.id)]
@@ -94,16 +96,27 @@ def open_box(session: Session, bench: Bench, new: NewBox) -> DeskBox:
     return box
 
 
-def find(session: Session, box_id: int) -> DeskBox:
+def find(session: Session, bench: Bench, box_id: int) -> DeskBox:
     """Return a box.
 
     Raises:
-        Problem: 404 there is none.
+        Problem: 404 there is none; 403 it is for people elsewhere.
     """
     box = session.get(DeskBox, box_id)
     if box is None:
         raise Problem(404, "no-box", "没有这盒卡", "no such box")
+    if not within_reach(session, bench, box_id):
+        raise Problem(
+            403, "out-of-reach", "此盒不属于您的管辖范围", "this box is for people elsewhere"
+        )
     return box
+
+
+def within_reach(session: Session, bench: Bench, box_id: int) -> bool:
+    """Say whether everybody of a box is within reach of who works here."""
+    if bench.operator.reach is None:
+        return True
+    return all(bench.reaches(session, line.volunteer_id) for line in _lines(session, box_id))
 
 
 def following(session: Session, box_id: int) -> DeskBoxLine | None:
@@ -174,7 +187,7 @@ def close(session: Session, bench: Bench, box_id: int, counted: int, reason: str
     Raises:
         Refused: The count differs and nothing is said about it.
     """
-    box = find(session, box_id)
+    box = find(session, bench, box_id)
     before = stock(session, box_id)
     if counted != before.left and not reason.strip():
         raise Refused(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -16,11 +17,21 @@ from keys.custody import KeyStore
 from keys.usage import KeyUsage
 from server.db import from_millis
 from server.desk.policy import VALID_YEARS
-from server.errors import Refused
+from server.errors import Problem, Refused
 from server.people import personal, services
 from server.people.models import Volunteer
 from server.people.personal import Reader
+from server.structure.organisations import place_of_volunteer
+from server.structure.rights import Place
 from server.timebank.services import balance
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who works at the desk, and for whom: `reach` says of a place, None is everywhere."""
+
+    actor: str
+    reach: Callable[[Place], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,30 @@ class Bench:
 
     store: KeyStore
     now_ms: int
-    actor: str
+    operator: Operator
+
+    @property
+    def actor(self) -> str:
+        """Return how the audit trail names who works here."""
+        return self.operator.actor
+
+    def reaches(self, session: Session, volunteer_id: int | None) -> bool:
+        """Say whether a person is within reach of who works here; nobody in particular is."""
+        reach = self.operator.reach
+        if reach is None or volunteer_id is None:
+            return True
+        return reach(place_of_volunteer(session, volunteer_id))
+
+    def must_reach(self, session: Session, volunteer_id: int | None) -> None:
+        """Go on only with a person within reach.
+
+        Raises:
+            Problem: 403 the person belongs elsewhere.
+        """
+        if not self.reaches(session, volunteer_id):
+            raise Problem(
+                403, "out-of-reach", "此人不属于您的管辖范围", "this person belongs elsewhere"
+            )
 
     @property
     def today(self) -> dt.date:

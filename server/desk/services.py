@@ -104,32 +104,35 @@ def create(session: Session, bench: Bench, new: NewJob) -> DeskJob:
     return job
 
 
-def find(session: Session, reference: str, *, lock: bool = False) -> DeskJob:
+def find(session: Session, bench: Bench, reference: str, *, lock: bool = False) -> DeskJob:
     """Return a job.
 
     Raises:
-        Problem: 404 there is none.
+        Problem: 404 there is none; 403 it is about a person elsewhere.
     """
     wanted = sa.select(DeskJob).where(DeskJob.reference == reference)
     job = session.scalar(wanted.with_for_update() if lock else wanted)
     if job is None:
         raise Problem(404, "no-job", "没有这个任务", "no such job")
+    bench.must_reach(session, job.volunteer_id)
     return job
 
 
-def listed(session: Session, after: int, limit: int, *, open_only: bool) -> list[DeskJob]:
-    """Return jobs, newest first; `after` is the number of the last one seen, 0 for the newest."""
+def listed(
+    session: Session, bench: Bench, after: int, limit: int, *, open_only: bool
+) -> list[DeskJob]:
+    """Return jobs within reach, newest first; `after` is the last one seen, 0 for the newest."""
     wanted = sa.select(DeskJob).order_by(DeskJob.id.desc()).limit(min(limit, JOBS_SHOWN_MAX))
     if after:
         wanted = wanted.where(DeskJob.id < after)
     if open_only:
         wanted = wanted.where(DeskJob.state.in_(policy.OPEN))
-    return list(session.scalars(wanted))
+    return [job for job in session.scalars(wanted) if bench.reaches(session, job.volunteer_id)]
 
 
 def begin(session: Session, bench: Bench, reference: str, atr: bytes) -> Answered:
     """Begin a job with the card that was just powered, or go on with it."""
-    job = find(session, reference, lock=True)
+    job = find(session, bench, reference, lock=True)
     return sessions.begin(session, bench, _table(session, bench, job), atr)
 
 
@@ -137,7 +140,7 @@ def answer(
     session: Session, bench: Bench, reference: str, key: tuple[str, int], answers: Sequence[bytes]
 ) -> Answered:
     """Take the card's answers; `key` is the session and its step."""
-    job = find(session, reference, lock=True)
+    job = find(session, bench, reference, lock=True)
     return sessions.answer(session, bench, _table(session, bench, job), key, answers)
 
 
@@ -147,7 +150,7 @@ def plan(session: Session, bench: Bench, reference: str) -> dict[str, Any]:
     Raises:
         Problem: 404 there is no such job.
     """
-    job = find(session, reference)
+    job = find(session, bench, reference)
     work = _work(session, bench, job)
     if work.data is None:
         fields = [name for name in Wanted.__slots__ if getattr(work.wanted, name) is not None]
@@ -170,7 +173,7 @@ def spoil(session: Session, bench: Bench, reference: str, reason: str) -> DeskJo
     Raises:
         Refused: No reason, or the job makes no card or is over.
     """
-    job = find(session, reference, lock=True)
+    job = find(session, bench, reference, lock=True)
     reason = reason.strip()[: policy.REASON_LENGTH_MAX]
     if job.kind not in policy.MAKING or job.state not in policy.OPEN or job.asn is None:
         raise Refused("not-spoilt", "此任务没有可作废的卡", "there is no card to throw away")
@@ -194,7 +197,7 @@ def cancel(session: Session, bench: Bench, reference: str) -> DeskJob:
     Raises:
         Refused: The job is over, or a card was begun and not thrown away yet.
     """
-    job = find(session, reference, lock=True)
+    job = find(session, bench, reference, lock=True)
     if job.state not in policy.OPEN:
         raise Refused("job-over", "此任务已结束", "this job is over")
     begun = CardJournal(memory.entries(session, job.asn), lambda _line: None).writes
@@ -218,7 +221,7 @@ def next_of_box(session: Session, bench: Bench, box_id: int) -> DeskJob | None:
         Refused: That person may not get a card; `leave_out` lets the box go on.
         Problem: 404 there is no such box.
     """
-    box = boxes.find(session, box_id)
+    box = boxes.find(session, bench, box_id)
     if box.closed_ms is not None:
         raise Refused("box-closed", "此盒已盘点结束", "the box is closed")
     line = boxes.following(session, box_id)
@@ -240,7 +243,7 @@ def hand_over(session: Session, bench: Bench, reference: str) -> DeskJob:
     Raises:
         Refused: The card is not made yet.
     """
-    job = find(session, reference, lock=True)
+    job = find(session, bench, reference, lock=True)
     if job.state != policy.DONE or job.kind not in policy.MAKING:
         raise Refused("not-made", "卡片尚未制成", "the card is not made yet")
     _hand_over(session, bench, job)
@@ -264,12 +267,14 @@ def _fill(session: Session, bench: Bench, new: NewJob, job: DeskJob) -> DeskJob:
     """Decide what a new job is about; return the open one there is for the same, if any."""
     if new.kind == policy.ISSUE:
         volunteer = people.find_volunteer(session, new.number)
+        bench.must_reach(session, volunteer.id)
         open_one = _open(session, DeskJob.volunteer_id == volunteer.id, policy.MAKING)
         if open_one is not None:
             return open_one
         job.order_no = life.first_order(session, bench, volunteer, job.reference)
         return _to_make(session, bench, job, volunteer)
     if new.kind == policy.REPLACE:
+        bench.must_reach(session, people.find_card(session, new.asn).volunteer_id)
         open_one = _open(session, DeskJob.old_asn == new.asn, policy.MAKING)
         if open_one is not None:
             return open_one
@@ -281,6 +286,7 @@ def _fill(session: Session, bench: Bench, new: NewJob, job: DeskJob) -> DeskJob:
         job.asn = None
         return job
     card = people.find_card(session, new.asn)
+    bench.must_reach(session, card.volunteer_id)
     open_one = _open(session, DeskJob.asn == new.asn, (new.kind,))
     if open_one is not None and new.pin is None:
         return open_one
@@ -381,10 +387,13 @@ def _follow(session: Session, bench: Bench, job: DeskJob, ended: Ended) -> None:
     elif job.kind == policy.READ:
         job.asn = ended.told["asn"]
         card = session.scalar(sa.select(Card).where(Card.asn == job.asn))
+        if card is not None and not bench.reaches(session, card.volunteer_id):
+            ended.told.clear()
+            ended.told["asn"], card = job.asn, None
         job.volunteer_id = card.volunteer_id if card is not None else None
         ended.told["known"] = card is not None
         ended.told["state"] = card.state if card is not None else ""
-        ended.told["volunteer_id"] = job.volunteer_id
+        ended.told["card"] = card.id if card is not None else None
 
 
 def _hand_over(session: Session, bench: Bench, job: DeskJob) -> None:

@@ -20,13 +20,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from server.desk import boxes, policy, services, sessions
-from server.desk.content import Bench
+from server.desk.content import Bench, Operator
 from server.desk.models import DeskBox, DeskJob
 from server.desk.services import NewJob, PinWish
 from server.errors import Problem, Refused
 from server.runtime import current_runtime
 
-# The pages store here a function () -> actor that raises Problem for who may not.
+# The pages store here a function () -> Operator that raises Problem for who may not.
 OPERATOR = "yika.desk_operator"
 
 Reference = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -225,9 +225,9 @@ def create(body: JobBody) -> dict[str, Any]:
 @blueprint.get("/jobs", summary="List jobs, newest first", responses={200: JobsAnswer})
 def jobs(query: JobsQuery) -> dict[str, Any]:
     """Return jobs, by default those that are open."""
-    _operator()
+    bench = _bench()
     with current_runtime().database.reading() as session:
-        rows = services.listed(session, query.after, query.limit, open_only=query.open)
+        rows = services.listed(session, bench, query.after, query.limit, open_only=query.open)
         more = rows[-1].id if len(rows) == query.limit else 0
         return {"items": [_job(session, row) for row in rows], "next": more}
 
@@ -235,9 +235,9 @@ def jobs(query: JobsQuery) -> dict[str, Any]:
 @blueprint.get("/jobs/<reference>", summary="Show a job", responses={200: JobAnswer})
 def show(path: JobPath) -> dict[str, Any]:
     """Return one job as it stands."""
-    _operator()
+    bench = _bench()
     with current_runtime().database.reading() as session:
-        return _job(session, services.find(session, path.reference))
+        return _job(session, services.find(session, bench, path.reference))
 
 
 @blueprint.get("/jobs/<reference>/plan", summary="Show what a job would do",
@@ -294,9 +294,11 @@ def handed_over(path: JobPath) -> dict[str, Any]:
 @blueprint.get("/jobs/<reference>/transcript", summary="Show what was said to the card, masked")
 def transcript(path: JobPath) -> dict[str, Any]:
     """Return every exchange of a job, secrets overwritten."""
-    _operator()
+    bench = _bench()
     with current_runtime().database.reading() as session:
-        return {"lines": sessions.transcript(session, services.find(session, path.reference))}
+        return {
+            "lines": sessions.transcript(session, services.find(session, bench, path.reference))
+        }
 
 
 @blueprint.post("/boxes", summary="Open a box of blank cards", responses={200: BoxAnswer})
@@ -310,9 +312,9 @@ def open_box(body: BoxBody) -> dict[str, Any]:
 @blueprint.get("/boxes/<int:box>", summary="Show a box", responses={200: BoxAnswer})
 def box(path: BoxPath) -> dict[str, Any]:
     """Return the count and the tick list."""
-    _operator()
+    bench = _bench()
     with current_runtime().database.reading() as session:
-        return _box(session, boxes.find(session, path.box))
+        return _box(session, boxes.find(session, bench, path.box))
 
 
 @blueprint.post("/boxes/<int:box>/next", summary="The next person of a box",
@@ -330,16 +332,16 @@ def close_box(path: BoxPath, body: CountBody) -> dict[str, Any]:
     """Count what is left; a difference needs its reason."""
     with _writing() as (session, bench):
         boxes.close(session, bench, path.box, body.counted, body.reason)
-        return _box(session, boxes.find(session, path.box))
+        return _box(session, boxes.find(session, bench, path.box))
 
 
-def _operator() -> str:
+def _operator() -> Operator:
     """Return who works at the desk.
 
     Raises:
         Problem: 401 nobody is signed in; 403 somebody who may not.
     """
-    ask: Callable[[], str] | None = current_app.extensions.get(OPERATOR)
+    ask: Callable[[], Operator] | None = current_app.extensions.get(OPERATOR)
     if ask is None:
         raise Problem(401, "not-signed-in", "请先登录", "sign in first")
     return ask()

@@ -63,10 +63,10 @@ class BoxPage:
         return sum(line.state == policy.WAITING for line in self.lines)
 
 
-def open_jobs(database: Database) -> list[dict[str, Any]]:
+def open_jobs(database: Database, bench: Bench) -> list[dict[str, Any]]:
     """Return the jobs that are not over, newest first."""
     with database.reading() as session:
-        rows = services.listed(session, 0, services.JOBS_SHOWN_MAX, open_only=True)
+        rows = services.listed(session, bench, 0, services.JOBS_SHOWN_MAX, open_only=True)
         return [services.document(session, row) for row in rows]
 
 
@@ -79,7 +79,7 @@ def create(database: Database, bench: Bench, new: NewJob) -> str:
 def read_job(database: Database, bench: Bench, reference: str) -> JobPage:
     """Read a job and, while it is open, its plan."""
     with database.reading() as session:
-        job = services.find(session, reference)
+        job = services.find(session, bench, reference)
         may_lay = policy.may_lay(job.state)
         makes = job.kind in policy.MAKING
         return JobPage(
@@ -103,7 +103,7 @@ def act(database: Database, bench: Bench, reference: str, action: str, reason: s
             services.hand_over(session, bench, reference)
 
 
-def read_card(database: Database, card_id: int) -> CardPage:
+def read_card(database: Database, bench: Bench, card_id: int) -> CardPage:
     """Read a card.
 
     Raises:
@@ -113,16 +113,21 @@ def read_card(database: Database, card_id: int) -> CardPage:
         card = session.get(Card, card_id)
         if card is None:
             raise NotFound
+        bench.must_reach(session, card.volunteer_id)
         person = session.get_one(Volunteer, card.volunteer_id)
         number = masked_number(person.number)
         return CardPage(card.id, card.asn, card.state, person.masked_name, number)
 
 
-def all_boxes(database: Database) -> list[tuple[DeskBox, Stock]]:
-    """Return the boxes, newest first, each with its count."""
+def all_boxes(database: Database, bench: Bench) -> list[tuple[DeskBox, Stock]]:
+    """Return the boxes within reach, newest first, each with its count."""
     with database.reading() as session:
         rows = session.scalars(sa.select(DeskBox).order_by(DeskBox.id.desc()).limit(BOXES_SHOWN))
-        found = [(row, boxes.stock(session, row.id)) for row in rows]
+        found = [
+            (row, boxes.stock(session, row.id))
+            for row in rows.all()
+            if boxes.within_reach(session, bench, row.id)
+        ]
         session.expunge_all()
         return found
 
@@ -133,10 +138,10 @@ def open_box(database: Database, bench: Bench, new: NewBox) -> int:
         return boxes.open_box(session, bench, new).id
 
 
-def read_box(database: Database, box_id: int) -> BoxPage:
+def read_box(database: Database, bench: Bench, box_id: int) -> BoxPage:
     """Read a box."""
     with database.reading() as session:
-        box = boxes.find(session, box_id)
+        box = boxes.find(session, bench, box_id)
         return BoxPage(
             box.id, box.name, box.closed_ms is not None, boxes.stock(session, box_id),
             boxes.tick_list(session, box_id), boxes.spoilt(session, box_id),

@@ -7,6 +7,7 @@ These are the only pages with a script; their header names the relay's address a
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request
@@ -15,7 +16,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.wrappers import Response
 
 from server.desk.boxes import NewBox
-from server.desk.content import Bench
+from server.desk.content import Bench, Operator
 from server.desk.policy import (
     BLOCK,
     ISSUE,
@@ -32,9 +33,11 @@ from server.portal.forms import NUMBER_FAULT, digits, is_number
 from server.portal.language import N_, gettext, language
 from server.portal.names import Name
 from server.portal.services import desk
+from server.portal.services.sessions import Principal
 from server.portal.views import access
 from server.portal.views.headers import DESK_SECURITY_POLICY
 from server.runtime import current_runtime
+from server.structure.rights import NOWHERE
 
 RIGHT = "desk.operate"
 LIST_BYTES_MAX = 60_000
@@ -59,6 +62,18 @@ STATE_TITLES = {
     "issued": N_("card made"),
     "left-out": N_("left out"),
 }
+READ_LABELS = {
+    "asn": N_("Card"),
+    "masked_name": N_("Person"),
+    "state": N_("State"),
+    "valid_from": N_("First day"),
+    "valid_to": N_("Last day"),
+    "total_minutes": N_("Minutes on the card"),
+    "totals_date": N_("Minutes as of"),
+    "level": N_("Level"),
+    "training": N_("Training records"),
+    "taps": N_("Latest taps"),
+}
 DAY_FAULT = N_("Give a day, for example 2031-10-31.")
 COUNT_FAULT = N_("Give a number of cards.")
 
@@ -79,7 +94,7 @@ def serve_api(app: OpenAPI) -> None:
     app.extensions[OPERATOR] = operator
 
 
-def operator() -> str:
+def operator() -> Operator:
     """Return who is signed in and may work at the desk; a changing request needs the form token.
 
     Raises:
@@ -92,7 +107,7 @@ def operator() -> str:
         raise Problem(403, "no-right", "没有发卡台权限", "no right to work at the desk")
     if request.method != "GET":
         access.csrf.protect()
-    return who.actor
+    return _operator(who)
 
 
 @access.needs(RIGHT)
@@ -111,7 +126,7 @@ def desk_home() -> Response:
                 return _to_job(NewJob(ISSUE, number))
             except Refused as error:
                 faults = {"number": _text(error)}
-    jobs = desk.open_jobs(runtime.database)
+    jobs = desk.open_jobs(runtime.database, _bench())
     return _page("desk_home.html", faults, jobs=jobs, number=number)
 
 
@@ -143,14 +158,14 @@ def desk_slip(reference: str) -> Response:
 @access.needs(RIGHT)
 def desk_card(card_id: int) -> Response:
     """Replace, refresh, block or unblock one card."""
-    card = desk.read_card(current_runtime().database, card_id)
+    card = desk.read_card(current_runtime().database, _bench(), card_id)
     kind = request.form.get("kind", "")
     faults: dict[str, str] = {}
     if request.method == "POST":
         try:
             new = _card_job(card.asn, kind)
         except ValueError:
-            faults = {f"{kind}-valid_to": DAY_FAULT}
+            faults = {"valid_to": DAY_FAULT}
         else:
             try:
                 return _to_job(new)
@@ -177,7 +192,7 @@ def desk_boxes() -> Response:
                 faults = {"numbers": _text(error)}
             else:
                 return _go("portal.desk_box", box_id=box_id)
-    found = desk.all_boxes(runtime.database)
+    found = desk.all_boxes(runtime.database, _bench())
     return _page("desk_boxes.html", faults, boxes=found, form=request.form)
 
 
@@ -199,7 +214,7 @@ def desk_box(box_id: int) -> Response:
             else:
                 flash(gettext("The box is counted and closed."), "good")
                 return _go("portal.desk_box", box_id=box_id)
-    page = desk.read_box(runtime.database, box_id)
+    page = desk.read_box(runtime.database, _bench(), box_id)
     return _page("desk_box.html", faults, page=page, form=request.form)
 
 
@@ -224,7 +239,13 @@ def _card_job(asn: str, kind: str) -> NewJob:
 
 def _bench() -> Bench:
     runtime = current_runtime()
-    return Bench(runtime.store, runtime.clock.utc_ms(), access.signed_in().actor)
+    return Bench(runtime.store, runtime.clock.utc_ms(), _operator(access.signed_in()))
+
+
+def _operator(who: Principal) -> Operator:
+    """Return who works here, and for which people: those where the right is held."""
+    everywhere = who.may(RIGHT, NOWHERE)
+    return Operator(who.actor, None if everywhere else functools.partial(who.may, RIGHT))
 
 
 def _to_job(new: NewJob) -> Response:
@@ -243,9 +264,11 @@ def _text(error: Refused) -> str:
 def _page(template: str, faults: dict[str, str], **values: object) -> Response:
     """Show a desk page; its header lets its script reach the relay and nobody else."""
     relay = f"http://127.0.0.1:{current_runtime().config.desk.relay_port}"
+    labels = {name: gettext(text) for name, text in READ_LABELS.items()}
     text = render_template(
-        template, faults=faults, relay=relay, kinds=KIND_TITLES, states=STATE_TITLES, **values
-    )
+        template, faults=faults, relay=relay, kinds=KIND_TITLES, states=STATE_TITLES,
+        labels=labels, **values,
+    )  # fmt: skip
     response = make_response(text, 422 if faults else 200)
     response.headers["Content-Security-Policy"] = DESK_SECURITY_POLICY.format(relay=relay)
     return response

@@ -24,10 +24,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+# The header of pages with a script of ours that asks no address.
+SCRIPT_SECURITY_POLICY = CONTENT_SECURITY_POLICY + "; script-src 'self'"
 # The header of pages that carry a script of ours; `{relay}` is the only other address it may ask.
-DESK_SECURITY_POLICY = (
-    CONTENT_SECURITY_POLICY + "; script-src 'self'; connect-src 'self' {relay}"
-)
+DESK_SECURITY_POLICY = CONTENT_SECURITY_POLICY + "; script-src 'self'; connect-src 'self' {relay}"
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 
 

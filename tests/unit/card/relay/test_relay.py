@@ -192,6 +192,18 @@ def test_idle_session_ends_and_the_card_forgets(rig: Rig) -> None:
     assert json.loads(rig.lines[-1])["what"] == "disconnected"
 
 
+def test_a_card_that_stays_may_be_waited_for_again(rig: Rig) -> None:
+    """While it lies there the question may be repeated, but no command passes any more."""
+    rig.pair()
+    session = rig.connect()
+    waiting = {"session": session, "wait_removed_ms": 1}
+
+    for _ in range(2):
+        assert rig.ask("POST", "/v1/reader/disconnect", waiting)[1] == {"removed": False}
+    sent = {"session": session, "commands": [SELECT_MF]}
+    assert rig.ask("POST", "/v1/reader/transmit", sent)[0] == 404
+
+
 def test_unpairing_ends_the_session_too(rig: Rig) -> None:
     """Who says good-bye leaves no session behind and is unknown from then on."""
     rig.pair()

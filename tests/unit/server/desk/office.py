@@ -12,7 +12,7 @@ from hardware_mocks.cardos.cos import VirtualCard
 from keys.custody import KeyStore
 from server.db import Database, to_millis
 from server.desk import services, sessions
-from server.desk.content import Bench
+from server.desk.content import Bench, Operator
 from server.desk.models import DeskJob
 from server.desk.services import NewJob
 from server.desk.sessions import Answered
@@ -38,7 +38,7 @@ class Office:
     @property
     def bench(self) -> Bench:
         """Who works here, and when."""
-        return Bench(self.store, self.now_ms, "user:li")
+        return Bench(self.store, self.now_ms, Operator("user:li"))
 
     def create(self, kind: str, who: str = "", **more: object) -> DeskJob:
         """Make a job, for a person by name."""
@@ -54,7 +54,7 @@ class Office:
     def job(self, reference: str) -> DeskJob:
         """Read a job."""
         with self.database.reading() as session:
-            found = services.find(session, reference)
+            found = services.find(session, self.bench, reference)
             session.expunge(found)
             return found
 

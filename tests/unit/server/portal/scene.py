@@ -20,8 +20,12 @@ from keys.store import FileKeyStore
 from keys.usage import KeyUsage
 from server.config import Config, DataSection
 from server.db import Database, to_millis
+from server.desk.boxes import NewBox, open_box
+from server.desk.content import Bench, Operator
+from server.desk.policy import REFRESH
+from server.desk.services import NewJob, create
 from server.ingest.models import Batch, StoredEvent, StoredRange
-from server.people.models import PASSWORD
+from server.people.models import PASSWORD, Card
 from server.people.services import (
     NewUser,
     NewVolunteer,
@@ -117,9 +121,18 @@ def build(database: Database, folder: Path) -> Scene:
         _terminals(session, scene)
         _services(session, scene)
         _exceptions(session, scene)
+        _desk(session, scene)
         session.flush()
         post_differences(session, None, NOW_MS)
     return scene
+
+
+def _desk(session: Any, scene: Scene) -> None:
+    bench = Bench(scene.runtime.store, NOW_MS, Operator("user:staff"))
+    asn = session.get_one(Card, scene.ids["card-li"]).asn
+    scene.codes["desk-job"] = create(session, bench, NewJob(REFRESH, asn=asn)).reference
+    new = NewBox("2026-11 甲盒", 5, [scene.numbers["li"]])
+    scene.ids["box"] = open_box(session, bench, new).id
 
 
 def again(scene: Scene, database: Database, folder: Path) -> Scene:
