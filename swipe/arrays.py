@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,17 @@ Mask = NDArray[np.bool_]
 Bytes2d = NDArray[np.uint8]
 # UTC-12:00 to UTC+14:00 in quarter hours.
 TZ_Q_MIN, TZ_Q_MAX = -48, 56
+
+
+def _among(values: Iterable[int]) -> Mask:
+    """Make the table that says of each byte whether it is one of these: quicker than a search."""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(values)] = True
+    return table
+
+
+_PROVEN, _KNOWN_TYPE = _among(PROVEN_TYPES), _among(EventType)
+_MADE = _among((Result.OK, Result.TORN))
 
 
 def view(body: bytes | memoryview) -> EventArray:
@@ -104,13 +115,14 @@ def contiguous(events: EventArray) -> Mask:
 
 def is_proven(events: EventArray) -> Mask:
     """Say of each event whether bytes 96 to 127 are a card's answer."""
-    return np.isin(events["type"], [int(kind) for kind in PROVEN_TYPES])
+    proven: Mask = _PROVEN[events["type"]]
+    return proven
 
 
 def tap_counts(events: EventArray) -> tuple[Mask, Mask, Mask]:
     """Say what each event adds to n_in, n_out and n_rej (``event.tap_counts``)."""
     kind = events["type"]
-    made = np.isin(events["result"], [int(Result.OK), int(Result.TORN)])
+    made = _MADE[events["result"]]
     switch = kind == EventType.SWITCH
     return (
         made & ((kind == EventType.IN) | switch),
@@ -158,7 +170,7 @@ def form_faults(events: EventArray) -> dict[str, Mask]:
     tap = events["type"] < SYSTEM_FROM
     checks = {
         "ver": events["ver"] != EVENT_VERSION,
-        "type": ~np.isin(events["type"], [int(kind) for kind in EventType]),
+        "type": ~_KNOWN_TYPE[events["type"]],
         "flags": (events["flags"] & FLAGS_RESERVED) != 0,
         "seq": events["seq"] == 0,
         "up_ms": events["up_ms"] > 999,

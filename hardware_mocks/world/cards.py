@@ -6,41 +6,84 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from card.errors import CardRemoved, MuteCard, NoCard
 from card.operation import Connection
 from card.protocol import ByteConnection, T0Connection
+from hardware_mocks.cardos.apdu import Command
 from hardware_mocks.cardos.atr import CARD_HISTORICAL, PSAM_HISTORICAL, contact_atr
 from hardware_mocks.cardos.cos import CardOs
 from hardware_mocks.cardos.errors import CardGone, CardMute
 from hardware_mocks.cardos.psam import PsamImage, PsamOs
-from hardware_mocks.cardos.shell import ChipCard
+from hardware_mocks.cardos.shell import Answer, ChipCard
 from hardware_mocks.cardos.state import CardImage
-from hardware_mocks.cardos.store import Memory
+from hardware_mocks.cardos.store import Memory, RamStore, WriteStep
 from hardware_mocks.world.faults import Fuse
 from hardware_mocks.world.stock import stock
 from terminal.psam_slot import PsamSlot
 
+T = TypeVar("T")
+
 CARD_MS, PSAM_MS = 18, 9  # what one command takes, as on real chips
 
 
-def _in_memory(written: bytes) -> Memory[Any]:
-    """Return a chip's memory whose commits are copies: of what a stock chip once wrote."""
-    return Memory(
-        None,
-        blank=lambda: pickle.loads(written),  # noqa: S301 - our own
-        dump=pickle.dumps,
-        load=pickle.loads,
-    )
+class _Copies(Memory[T]):
+    """A chip's memory whose commits are copies, and which begins as a stock chip once was."""
+
+    def __init__(self, written: bytes) -> None:
+        self._path = None
+        self._store = RamStore()
+        self._dump, self._load = pickle.dumps, pickle.loads
+        self.hook = _nothing
+        self._store.save(written, _nothing)
+        self.image = self._parse(written)
+
+
+def _nothing(_step: WriteStep) -> None:
+    """Let a commit go by."""
+
+
+class _CardEngine(CardOs):
+    """A card's engine; what no command has reached since the last reset needs none."""
+
+    touched = False
+
+    def reset(self) -> None:
+        """Come up with the state that was committed last."""
+        if self.touched:
+            super().reset()
+            self.touched = False
+
+    def execute(self, command: Command) -> Answer:
+        """Run one command."""
+        self.touched = True
+        return super().execute(command)
+
+
+class _PsamEngine(PsamOs):
+    """A PSAM's engine, likewise."""
+
+    touched = False
+
+    def reset(self) -> None:
+        """Come up with the state that was committed last."""
+        if self.touched:
+            super().reset()
+            self.touched = False
+
+    def execute(self, command: Command) -> Answer:
+        """Run one command."""
+        self.touched = True
+        return super().execute(command)
 
 
 class QuickCard(ChipCard):
     """A volunteer card whose commits are copies in memory."""
 
     def __init__(self, written: bytes, dice: random.Random) -> None:
-        self.memory: Memory[CardImage] = _in_memory(written)
-        engine = CardOs(self.memory, dice.randbytes)
+        self.memory: Memory[CardImage] = _Copies(written)
+        engine = _CardEngine(self.memory, dice.randbytes)
         super().__init__(engine, contact_atr(CARD_HISTORICAL), contactless=False)
 
     @property
@@ -56,8 +99,8 @@ class QuickPsam(ChipCard):
     """A PSAM whose commits are copies in memory."""
 
     def __init__(self, written: bytes, dice: random.Random) -> None:
-        self.memory: Memory[PsamImage] = _in_memory(written)
-        engine = PsamOs(self.memory, dice.randbytes)
+        self.memory: Memory[PsamImage] = _Copies(written)
+        engine = _PsamEngine(self.memory, dice.randbytes)
         super().__init__(engine, contact_atr(PSAM_HISTORICAL), contactless=False)
 
     def step(self, numbers: int) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
+from hardware_mocks.world import quick
 from hardware_mocks.world.clocks import ServerClock
 from hardware_mocks.world.stock import SERVER_KEY_ID, stock
 from server.app import build_app
@@ -54,7 +54,7 @@ class Faults:
 
     crash_next = False
 
-    def at_commit(self, _connection: object) -> None:
+    def at_commit(self) -> None:
         """Die once, if that was planned."""
         if self.crash_next:
             self.crash_next = False
@@ -66,7 +66,7 @@ def premises() -> tuple[Wall, Faults, FlaskClient]:
     """Build the one application of this process."""
     held = stock()
     wall, faults = Wall(), Faults()
-    event.listen(held.database.engine, "commit", faults.at_commit)
+    held.database.crash_at(faults.at_commit)
     runtime = Runtime(
         config=Config(),
         database=held.database,
@@ -75,7 +75,9 @@ def premises() -> tuple[Wall, Faults, FlaskClient]:
         store=held.store,
         web_secret=b"simulated",
     )
-    return wall, faults, build_app(runtime).test_client()
+    application = build_app(runtime)
+    quick.prepare()
+    return wall, faults, application.test_client()
 
 
 class Office:

@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
-from hardware_mocks.world import finish, secrecy
+from hardware_mocks.world import finish, remembered, secrecy
 from hardware_mocks.world.faults import PowerCut, Violation
 from hardware_mocks.world.history import LENGTH, History, Step, make
 from hardware_mocks.world.world import World
 
 SHRINK_MAX = 400  # histories tried to make one shorter
+SWEPT_EVERY = 50  # histories
 PROGRAM = "program"  # the rule's name when the real code itself falls over
 
 
@@ -41,7 +44,7 @@ class Figures:
 def play(history: History, figures: Figures | None = None) -> Finding | None:
     """Play one history to its end and return what it breaks, if anything."""
     figures = figures or Figures()
-    with secrecy.listening() as heard:
+    with secrecy.listening() as heard, remembered.signatures():
         try:
             _play(history, figures)
             secrecy.check(heard)
@@ -71,10 +74,25 @@ def search(
     seeds: Sequence[int] | range, figures: Figures, lengths: tuple[int, int] = LENGTH
 ) -> Iterator[Finding]:
     """Play the history of each seed; yield what is found, unshortened."""
-    for seed in seeds:
-        found = play(make(seed, lengths), figures)
+    for number, seed in enumerate(seeds):
+        if number % SWEPT_EVERY == 0:
+            gc.collect()
+        with _unswept():
+            found = play(make(seed, lengths), figures)
         if found is not None:
             yield Finding(found.rule, found.fact, found.history, seed)
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Leave garbage where it is: of one history there is little, and to look for it costs much."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def shortest(finding: Finding) -> Finding:

@@ -23,10 +23,10 @@ from hardware_mocks.cards.connection import connect
 from hardware_mocks.cards.fleet import fleet
 from hardware_mocks.cards.keyring import keyring
 from hardware_mocks.world.clocks import START_MS
+from hardware_mocks.world.quick import QuickDatabase
 from keys.identity import Identity
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_PSAM
-from server.db import Database
 from server.people.models import CODE, Volunteer
 from server.people.policy import volunteer_number
 from server.people.services import register_card
@@ -61,7 +61,7 @@ class Stock:
 
     store: FileKeyStore
     server: Identity
-    database: Database
+    database: QuickDatabase
     schema: bytes
     cards: tuple[bytes, ...]
     serials: tuple[bytes, ...]
@@ -94,7 +94,7 @@ def stock() -> Stock:
     cards = [state.load(card.written) for card in known]
     cards[WRONG_CARD] = _with_other_keys(cards[WRONG_CARD])
     psams = tuple(_psam(store, number) for number in range(PSAMS))
-    database = Database("sqlite://")
+    database = QuickDatabase()
     upgrade(database)
     _populate(database, [card.data.asn for card in known])
     server = Identity.from_seed(_seed("server"))
@@ -143,7 +143,7 @@ def _psam(store: FileKeyStore, number: int) -> bytes:
     return pickle.dumps(chip.memory.image)
 
 
-def _notices(database: Database, server: Identity) -> tuple[dict[str, bytes], ...]:
+def _notices(database: QuickDatabase, server: Identity) -> tuple[dict[str, bytes], ...]:
     """Return each terminal's first configuration, as if it had been fetched already."""
     signer = Signer(server, SERVER_KEY_ID)
     with database.writing() as session:
@@ -168,7 +168,7 @@ def _secrets(cards: list[state.CardImage], psams: list[object]) -> frozenset[str
     return frozenset(text for text in found if len(set(text)) > 2)
 
 
-def _populate(database: Database, serials: list[bytes]) -> None:
+def _populate(database: QuickDatabase, serials: list[bytes]) -> None:
     with database.writing() as session:
         add_site(session, NewSite("一站", "Site one"), "li", START_MS)
         add_activity(
