@@ -106,7 +106,7 @@ class Known:
     @cached_property
     def card_of(self) -> dict[str, int]:
         """Return the index of each card's serial."""
-        return _index(row[1] for row in self.cards)
+        return {str(row[1]): index for index, row in enumerate(self.cards)}
 
     def registers(
         self, session: Session, persons: Collection[int] | None, terminals: Collection[int]

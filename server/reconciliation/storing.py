@@ -23,12 +23,12 @@ PIECE = 5_000
 EPOCH = dt.date(1970, 1, 1)
 RULES_LAST = 59
 # What makes a row a new revision; id, made_ms and current do not.
-_INTERVAL_FACTS = (
+INTERVAL_FACTS = (
     "person", "key", "in_terminal", "in_seq", "out_terminal", "out_seq", "correction_id",
     "start_ms", "end_ms", "raw_ms", "credited_minutes", "grade", "state", "rules", "site",
     "activity", "service_day", "engine_version", "parameters",
 )  # fmt: skip
-_EXCEPTION_FACTS = (
+EXCEPTION_FACTS = (
     "person", "rule", "terminal", "seq", "other_terminal", "other_seq", "detail_zh", "detail_en",
     "proposed_start_ms", "proposed_end_ms", "state",
 )  # fmt: skip
@@ -43,16 +43,16 @@ def store_intervals(
     session: Session, loaded: Loaded, result: Result, persons: Collection[int] | None, now_ms: int
 ) -> int:
     """Store the intervals of some people as current; return how many rows are new."""
-    wanted = _intervals(loaded, result)
-    return _replace(session, ServiceInterval, _INTERVAL_FACTS, wanted, (persons, now_ms))
+    wanted = interval_rows(loaded, result)
+    return replace_current(session, ServiceInterval, INTERVAL_FACTS, wanted, (persons, now_ms))
 
 
 def store_exceptions(
     session: Session, loaded: Loaded, result: Result, persons: Collection[int] | None, now_ms: int
 ) -> int:
     """Store the exceptions of some people as current; return how many rows are new."""
-    wanted = [_exception(loaded, row) for row in result.exceptions]
-    return _replace(session, ReconException, _EXCEPTION_FACTS, wanted, (persons, now_ms))
+    wanted = exception_rows(loaded, result)
+    return replace_current(session, ReconException, EXCEPTION_FACTS, wanted, (persons, now_ms))
 
 
 def store_training(
@@ -64,7 +64,7 @@ def store_training(
 ) -> int:
     """Store the training of some people as current; return how many rows are new."""
     wanted = [_training(loaded, item) for item in found]
-    return _replace(session, TrainingRecord, _TRAINING_FACTS, wanted, (persons, now_ms))
+    return replace_current(session, TrainingRecord, _TRAINING_FACTS, wanted, (persons, now_ms))
 
 
 def _training(loaded: Loaded, item: Training) -> dict[str, Any]:
@@ -88,20 +88,28 @@ def _training(loaded: Loaded, item: Training) -> dict[str, Any]:
     }
 
 
-def _intervals(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
+def interval_rows(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
+    """Return the facts of every interval found."""
     sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
     return [
         _interval(loaded, row) | {"parameters": sets[row["parameters"]]} for row in result.intervals
     ]
 
 
+def exception_rows(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
+    """Return the facts of every exception found."""
+    return [_exception(loaded, row) for row in result.exceptions]
+
+
 def compare(session: Session, loaded: Loaded, result: Result) -> list[str]:
     """Name what a result has and the current rows lack, and the other way round."""
-    return _unlike(session, ServiceInterval, _INTERVAL_FACTS, _intervals(loaded, result)) + _unlike(
+    return _unlike(
+        session, ServiceInterval, INTERVAL_FACTS, interval_rows(loaded, result)
+    ) + _unlike(
         session,
         ReconException,
-        _EXCEPTION_FACTS,
-        [_exception(loaded, row) for row in result.exceptions],
+        EXCEPTION_FACTS,
+        exception_rows(loaded, result),
     )
 
 
@@ -122,13 +130,14 @@ def _unlike(
     ]
 
 
-def _replace(
+def replace_current(
     session: Session,
     table: Derived,
     facts: tuple[str, ...],
     wanted: list[dict[str, Any]],
     scope: tuple[Collection[int] | None, int],
 ) -> int:
+    """Make rows the current ones of some people (None: all); return how many are new."""
     persons, now_ms = scope
     columns = [getattr(table, name) for name in facts]
     standing: dict[tuple[Any, ...], list[int]] = {}
