@@ -136,8 +136,6 @@ def row(left: str, right: str = "") -> str:
     '签到 IN        09:02'
     """
     free = COLUMNS - width(right)
-    if right and 0 < free == width(left):  # they would touch: the Chinese words come first
-        left = left.rsplit(" ", 1)[0]
     return fit(left, free) + right if right and free >= 0 else fit(left or right)
 
 

@@ -48,9 +48,9 @@ ACCEPTED_WORDS = {
     Say.IN: AcceptedWords("签到 IN", "离开请再刷 TAP TO GO", "g", "i"),
     Say.OUT: AcceptedWords("签退 OUT", "谢谢 THANK YOU", "G", "o"),
     Say.SWITCHED: AcceptedWords("切换 SWITCH", "离开请再刷 TAP TO GO", "g", "i"),
-    Say.RECORDED: AcceptedWords("已记录 RECORDED", "离开请再刷 TAP TO GO", "g", "i"),
+    Say.RECORDED: AcceptedWords("已记 RECORDED", "离开请再刷 TAP TO GO", "g", "i"),
     Say.TRAINING: AcceptedWords("培训 TRAINING", "不计时长 NOT COUNTED", "a", "i"),
-    Say.GUARDIAN: AcceptedWords("监护人 GUARDIAN", "请孩子刷卡 CHILD TAP", "g", "i"),
+    Say.GUARDIAN: AcceptedWords("监护 GUARDIAN", "请孩子刷卡 CHILD TAP", "g", "i"),
 }
 
 SHEETS = {

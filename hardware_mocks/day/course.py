@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from card.readers import list_readers
 from hardware_mocks.cardhost.client import Hand
 from hardware_mocks.clock import DayClock
 from hardware_mocks.day import furnish, ground, issue, keyroom, stage
 from hardware_mocks.day.cast import Cast, read_cast
+from hardware_mocks.day.cycle.course import Cycle
 from hardware_mocks.day.document import PAGE, instant_ms, read_tables
 from hardware_mocks.day.errands import Errands
 from hardware_mocks.day.facts import read_facts
@@ -23,6 +25,7 @@ from hardware_mocks.day.report import Played, check_whole, compare, summary, tab
 from hardware_mocks.day.stage import HOST, Premises
 from hardware_mocks.day.story import Outcome, Step, read_outcomes, read_steps
 from hardware_mocks.pcsc import PcscStack
+from keys.custody import KeyStore
 from server.db import Database
 from server.people import queue
 from server.reconciliation.services import reconcile
@@ -44,6 +47,7 @@ class Options:
     database: str
     system_pcscd: bool
     keys: str = "file"
+    applicants: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Scene:
     terminals: dict[str, Ordered]
     posts: dict[str, PostStage]
     staff: list[SignIn]
+    store: KeyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ def play_day(options: Options, clear_away: contextlib.ExitStack, say: Say) -> En
     _reconcile(scene)
     # For a look from outside, once the day is over.
     issue.lay_on_desk(scene.premises.stack, hand, page.cast.people[0].slot_card)
-    return _compare(page, scene, player, time.monotonic() - started_s)
+    ending = _compare(page, scene, player, time.monotonic() - started_s)
+    return _cycle(options, scene, ending, say) if options.applicants else ending
 
 
 def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, say: Say) -> Scene:
@@ -129,7 +135,23 @@ def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, s
     posts = {
         post.letter: stage.build_post(premises, post.letter, clear_away) for post in cast.posts
     }
-    return Scene(premises, database, members, ordered, posts, staff)
+    return Scene(premises, database, members, ordered, posts, staff, store)
+
+
+def _cycle(options: Options, scene: Scene, ending: Ending, say: Say) -> Ending:
+    """Play what follows the day; the posts are switched off while weeks go by in a moment."""
+    for post in scene.posts.values():
+        post.power.cut_off()
+        post.on = False
+    facts = Cycle(scene.premises, scene.database, scene.store, say).play(options.applicants)
+    for post in scene.posts.values():
+        post.power.switch_on(wall_offset_ms=0)
+        post.on = True
+    document = json.loads(ending.summary) | {"cycle": facts.document()}
+    wrong = (*ending.differences, *facts.differences())
+    document["expectations_met"] = not wrong
+    summary = json.dumps(document, ensure_ascii=False)
+    return replace(ending, summary=summary, differences=wrong)
 
 
 def reader_names() -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from sqlalchemy.exc import OperationalError
@@ -30,6 +30,7 @@ EXPECTED_FAILURES = (
     NotOurs, OperationalError, OSError, PcscError, PortTaken, ProgramEnded, ServerError,
     TerminalError, TimeoutError,
 )  # fmt: skip
+APPLICANTS_MAX = 5_000  # a day of them at one door, two seconds apart, ends before the night
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
@@ -40,14 +41,13 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 @click.option("--database", default="")
 @click.option("--keys", type=click.Choice(KINDS), default="file")
 @click.option("--system-pcscd", is_flag=True)
-def main(
-    *, leave: bool, as_json: bool, port: int, database: str, keys: str, system_pcscd: bool
-) -> None:
+@click.option("--applicants", type=click.IntRange(0, APPLICANTS_MAX), default=0)
+def main(*, leave: bool, as_json: bool, **asked: Any) -> None:
     """Play the demonstration day; `script/run --help` tells the options."""
     # A shell starts what runs in its background with SIGINT ignored; this day ends with either.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    options = Options(port, database, system_pcscd, keys)
+    options = Options(**asked)
     try:
         with contextlib.ExitStack() as clear_away:
             clear_away.callback(say, "已全部结束 / every process has been ended")

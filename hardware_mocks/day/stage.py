@@ -94,7 +94,8 @@ def start_server(premises: Premises, database_url: str) -> Program:
     config = premises.folder / "server.toml"
     config.write_text(
         f'[data]\ndir = "{data_dir}"\n\n[http]\nhost = "{HOST}"\nport = {premises.port}\n\n'
-        f'[keys]\nstore = "{premises.key_store}"\n\n[worker]\ninterval_ms = 200\n',
+        f'[keys]\nstore = "{premises.key_store}"\n\n[worker]\ninterval_ms = 200\n\n'
+        f'[outbox]\nprovider = "folder"\n',
         encoding="utf-8",
     )
     return premises.programs.start(

@@ -18,7 +18,7 @@ class Answer(enum.Enum):
     OUT = ("out", "o", ("签退 OUT",))
     ALREADY = ("already", "d", ("ALREADY",))
     AGAIN = ("again", "a", ("AGAIN",))
-    GUARDIAN = ("guardian", "i", ("监护人 GUARDIAN",))
+    GUARDIAN = ("guardian", "i", ("监护 GUARDIAN",))
     ALONE_IN = ("alone in", "i", ("GUARDIAN NEEDED", "签到 IN"))
     ALONE_OUT = ("alone out", "i", ("GUARDIAN NEEDED", "签退 OUT"))
     LOST_IN = ("lost in", "x", ("CARD REPORTED LOST", "签到 IN"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,14 @@ from server.applications.policy import Channel
 from server.db import Database
 from server.issuing import branches
 from server.issuing.branches import Branch
+from server.people import services as people
+from server.people.services import NewUser
 
 CLERK, DECIDER = "clerk", "second"
 PARTNER = "BOCSZ"
 BRANCHES = ("F0001", "F0002", "F0003")
 FROM = dt.date(2026, 1, 1)
+PASSWORD_BYTES = 12
 PIECE = 50  # decisions in one unit of work: the server's worker wants the database too
 
 
@@ -34,8 +38,11 @@ class Joined:
 
 
 def open_house(database: Database, now_ms: int) -> None:
-    """Say where cards may be collected."""
+    """Hire two clerks, one to enter and one to decide, and say where cards may be collected."""
     with database.writing() as session:
+        for name in (CLERK, DECIDER):
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            people.add_user(session, NewUser(name, "staff", None), password, "console", now_ms)
         listed = [
             Branch(PARTNER, code, f"深圳福田支行{code[-1]}号网点", FROM, None) for code in BRANCHES
         ]
@@ -43,12 +50,12 @@ def open_house(database: Database, now_ms: int) -> None:
 
 
 def take_in(
-    database: Database, store: KeyStore, people: Iterable[Applicant], now_ms: int
+    database: Database, store: KeyStore, applicants: Iterable[Applicant], now_ms: int
 ) -> list[Joined]:
     """File everybody's application, as the page does for each of them."""
     joined = []
     via = Via(Channel.ONLINE, "self", with_code=False)
-    for person in people:
+    for person in applicants:
         with database.writing() as session:
             accepted = settings.current_versions(session)
             done = entering.submit(

@@ -173,7 +173,7 @@ def test_key_four_makes_a_guardian(running: Running, store: FileKeyStore) -> Non
     """After key 4 the next card attests."""
     running.press(Key.GUARDIAN, "请监护人刷卡")
 
-    assert "监护人 GUARDIAN" in running.tap(issue(store, 1), "监护人 GUARDIAN", idle="请孩子")
+    assert "监护 GUARDIAN" in running.tap(issue(store, 1), "监护 GUARDIAN", idle="请孩子")
 
 
 def test_settlement_sends_everything(running: Running, store: FileKeyStore) -> None:

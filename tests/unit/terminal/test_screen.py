@@ -183,3 +183,9 @@ def test_row_never_cuts_the_right(left: str, right: str) -> None:
     """The right part of a line, a time or a code, is always whole."""
     assert width(row(left, right)) == COLUMNS
     assert row(left, right).endswith(right)
+
+
+@pytest.mark.parametrize("say", sorted(ACCEPTED_WORDS, key=lambda one: one.name))
+def test_a_title_never_touches_the_clock(say: Say) -> None:
+    """Between the words of an accepted tap and the time stands at least one empty column."""
+    assert width(ACCEPTED_WORDS[say].title) + len("09:02") < COLUMNS
