@@ -99,13 +99,12 @@ def correct_clocks(history: Boot, policy: Policy) -> None:
             start,
             stop,
         )
-        span = bound_offsets(boot, policy.drift_ppm)
+        span = bound_offsets(boot, policy)
         best = surest_claim(boot, True)
         if best >= 0:
             follow_claim(boot, span, best, policy)
         else:
             follow_bounds(boot, span)
-        mark_wide(boot, policy.time_width_ms)
         if span.naming:
             place_resolved(boot, policy.resolved_radius_ms)
             mark_named(boot, policy.void_ms)
@@ -124,12 +123,14 @@ def boot_end(taps: Rows, order: Numbers, start: int) -> int:
     return stop
 
 
-def bound_offsets(boot: Boot, ppm: int) -> Span:
+def bound_offsets(boot: Boot, policy: Policy) -> Span:
     """Bound each event's offset by all events of the boot; return the tightest bounds of all.
 
     A forward and a backward pass carry the tightest bound along, loosened by the drift. The
     forward pass also drops an event that is there twice: terminal and number are its identity.
+    The backward pass marks events whose bounds lie further apart than the policy trusts (55).
     """
+    ppm = policy.drift_ppm
     taps = boot.taps
     first = taps[boot.order[boot.start]]
     low = NO_LOW
@@ -159,7 +160,8 @@ def bound_offsets(boot: Boot, ppm: int) -> Span:
     tight_low = low
     tight_high = high
     for position in range(boot.stop - 1, boot.start - 1, -1):
-        up_ms = taps[boot.order[position]]["up_ms"]
+        row = boot.order[position]
+        up_ms = taps[row]["up_ms"]
         slack = drift_ms(up_ms - before_ms, ppm)
         before_ms = up_ms
         offset = boot.offsets[position - boot.start]
@@ -168,6 +170,8 @@ def bound_offsets(boot: Boot, ppm: int) -> Span:
         # A server clock that was set back a little may cross the bounds: they still enclose.
         offset["low"] = min(low, high) if low > NO_LOW // 2 else NO_LOW
         offset["high"] = max(low, high)
+        if low <= NO_LOW // 2 or abs(high - low) > policy.time_width_ms:
+            boot.clock[row]["note"] |= WIDE
         tight_low = max(tight_low, low)
         tight_high = min(tight_high, high)
     if tight_low < NO_LOW // 2:
@@ -264,14 +268,6 @@ def follow_bounds(boot: Boot, span: Span) -> None:
         place["note"] |= note
 
 
-def mark_wide(boot: Boot, width_ms: int) -> None:
-    """Mark events whose bounds lie further apart than the policy trusts (rule 55)."""
-    for position in range(boot.start, boot.stop):
-        low = boot.offsets[position - boot.start]["low"]
-        if low == NO_LOW or boot.offsets[position - boot.start]["high"] - low > width_ms:
-            boot.clock[boot.order[position]]["note"] |= WIDE
-
-
 def place_resolved(boot: Boot, radius_ms: int) -> None:
     """Take the time of a resolved or recovered tap from the card, never later than its rescue."""
     for position in range(boot.start, boot.stop):
@@ -334,7 +330,6 @@ HELPERS = (
     surest_claim,
     follow_claim,
     follow_bounds,
-    mark_wide,
     place_resolved,
     mark_named,
     mark_enclosed,

@@ -45,7 +45,7 @@ class Engine:
     reconcile_persons: Callable[..., None]
     sort_guardians: Callable[..., None]
     survey: Callable[..., int]
-    count_cards: Callable[..., None]
+    count_cards: Callable[..., int]
     fill_cards: Callable[..., None]
 
     def settings(self, policy: Policy) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from server.reconciliation.arrays import Array, Numbers, Row, Rows
 from server.reconciliation.clock import DROPPED
-from server.reconciliation.codes import LINE_TYPES, OPENING_TYPES
+from server.reconciliation.codes import LINE_TYPES, MANUAL, OPENING_TYPES
 
 # What a survey of the events can find.
 SORTED, UNSORTED, UNSOUND = 0, 1, 2
@@ -33,10 +33,10 @@ class Sizes(NamedTuple):
     batches: int
 
 
-def survey(taps: Rows, sizes: Sizes) -> int:
-    """Tell if the events are SORTED by terminal and number, UNSORTED, or lead to no register."""
+def survey(taps: Rows, sizes: Sizes, first: int, stop: int) -> int:
+    """Tell if taps[first:stop] are SORTED by terminal and number, or lead to no register."""
     found = SORTED
-    for row in range(len(taps)):
+    for row in range(first, stop):
         tap = taps[row]
         if not (0 <= tap["terminal"] < sizes.terminals and 0 <= tap["batch"] < sizes.batches):
             return UNSOUND
@@ -58,23 +58,35 @@ def belongs(tap: Row, time: Row) -> bool:
     return tap["card"] >= 0 and not time["note"] & DROPPED and tap["type"] in LINE_TYPES
 
 
-def count_cards(taps: Rows, clock: Rows, starts: Numbers, openings: Numbers) -> None:
-    """Turn zeros, one more than cards, into where each card's rows begin; the last is the end.
+class Stretch(NamedTuple):
+    """The events taps[first:stop], and their corrected times."""
 
-    `openings` becomes, card by card, the number of taps that may open an interval.
+    taps: Rows
+    clock: Rows
+    first: int
+    stop: int
+
+
+def count_cards(events: Stretch, counts: Numbers, openings: Numbers) -> int:
+    """Count, card by card, the taps that belong to a line and those that may open an interval.
+
+    Return the number of sheets, time that was entered by hand.
     """
-    for row in range(len(taps)):
+    taps, clock = events.taps, events.clock
+    sheets = 0
+    for row in range(events.first, events.stop):
         tap = taps[row]
+        sheets += tap["type"] == MANUAL
         if belongs(tap, clock[row]):
-            starts[tap["card"] + 1] += 1
+            counts[tap["card"]] += 1
             openings[tap["card"]] += tap["type"] in OPENING_TYPES
-    for card in range(1, len(starts)):
-        starts[card] += starts[card - 1]
+    return sheets
 
 
-def fill_cards(taps: Rows, clock: Rows, places: Numbers, order: Numbers) -> None:
+def fill_cards(events: Stretch, places: Numbers, order: Numbers) -> None:
     """Write each row to its card's place; `places` begins as the starts and moves on."""
-    for row in range(len(taps)):
+    taps, clock = events.taps, events.clock
+    for row in range(events.first, events.stop):
         if belongs(taps[row], clock[row]):
             card = taps[row]["card"]
             order[places[card]] = row

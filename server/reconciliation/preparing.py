@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +32,7 @@ from server.reconciliation.desk import (
     CORRECTION_ROWS,
     PERSON_ROWS,
 )
+from server.reconciliation.ordering import Stretch
 
 DTYPES = {
     "taps": TAP_DTYPE,
@@ -69,21 +73,63 @@ def check(history: History) -> None:
 
 
 class Places(NamedTuple):
-    """Card by card: where its rows begin (the last is the end), how many may open an interval."""
+    """Card by card: where its rows begin (the last is the end), how many may open an interval.
+
+    And how many events are time that was entered by hand.
+    """
 
     starts: NDArray[np.int64]
     openings: NDArray[np.int64]
+    sheets: int
 
 
 def order_cards(history: History, taps: Any, clock: Any, engine: Engine) -> tuple[Any, Places]:
-    """Return the rows that belong to a line, card by card, and where each card begins."""
+    """Return the rows that belong to a line, card by card, and where each card begins.
+
+    Stretches of the events are counted, then written side by side; within a card the earlier
+    stretch comes first, so that their number does not show.
+    """
     cards = len(history.cards)
-    starts = engine.numbers(np.zeros(cards + 1, np.int64))
-    openings = engine.numbers(np.zeros(cards, np.int64))
-    engine.count_cards(taps, clock, starts, openings)
-    order = engine.numbers(np.zeros(starts[-1], np.int32))
-    engine.fill_cards(taps, clock, engine.numbers(np.array(starts)), order)
-    return order, Places(np.array(starts, np.int64), np.array(openings, np.int64))
+    stretches = [
+        Stretch(taps, clock, first, stop) for first, stop in cuts(len(history.taps), engine.threads)
+    ]
+    counts = [engine.numbers(np.zeros(cards, np.int32)) for _ in stretches]
+    openings = [engine.numbers(np.zeros(cards, np.int32)) for _ in stretches]
+    sheets = side_by_side(engine, engine.count_cards, zip(stretches, counts, openings, strict=True))
+    starts = np.zeros(cards + 1, np.int64)
+    np.cumsum(np.sum(counts, axis=0), out=starts[1:])
+    places, reached = [], starts[:-1].copy()
+    for own in counts:
+        places.append(engine.numbers(reached))
+        reached = reached + np.asarray(own)
+    order = engine.numbers(np.empty(starts[-1], np.int32))
+    side_by_side(
+        engine,
+        engine.fill_cards,
+        [(part, own, order) for part, own in zip(stretches, places, strict=True)],
+    )
+    return order, Places(starts, np.sum(openings, axis=0, dtype=np.int64), sum(sheets))
+
+
+def cuts(count: int, parts: int) -> list[tuple[int, int]]:
+    """Cut so many rows into parts of about the same length.
+
+    >>> cuts(7, 2)
+    [(0, 3), (3, 7)]
+    """
+    edges = [count * part // parts for part in range(parts + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def side_by_side(
+    engine: Engine, job: Callable[..., Any], given: Iterable[tuple[Any, ...]]
+) -> list[Any]:
+    """Run a job with each set of arguments, in threads if there are several; return the answers."""
+    work = list(given)
+    if len(work) == 1:
+        return [job(*work[0])]
+    with ThreadPoolExecutor(engine.threads) as pool:
+        return [done.result() for done in [pool.submit(job, *arguments) for arguments in work]]
 
 
 def starts_of(owners: NDArray[Any], count: int) -> NDArray[np.int64]:
@@ -103,9 +149,16 @@ def card_rows(history: History, starts: NDArray[np.int64]) -> Array:
     return rows
 
 
-def order_sheets(history: History, clock: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of time entered by hand, person by person, and where each person begins."""
+def order_sheets(
+    history: History, clock: Any, sheets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of time entered by hand, person by person, and where each person begins.
+
+    To look for them costs a pass over all events: only if the count of `sheets` asks for it.
+    """
     taps, persons = history.taps, len(history.persons)
+    if sheets == 0:
+        return np.zeros(0, np.int64), np.zeros(persons + 1, np.int64)
     rows = np.flatnonzero((taps["type"] == MANUAL) & (taps["card"] >= 0))
     rows = rows[[not clock[row]["note"] & DROPPED for row in rows.tolist()]] if len(rows) else rows
     owners = history.cards["person"][taps["card"][rows]]

@@ -8,8 +8,6 @@ depend on each other, so the number of parts cannot change the result.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,10 +34,12 @@ from server.reconciliation.preparing import (
     Places,
     card_rows,
     correction_rows,
+    cuts,
     order_cards,
     order_sheets,
     person_rows,
     rows_of,
+    side_by_side,
 )
 from server.reconciliation.scoping import Scopes, resolve
 
@@ -115,24 +115,13 @@ def judge(
     return Result(joined_intervals(intervals, parts, own), joined_exceptions(own), scopes.made_of)
 
 
-def side_by_side(
-    engine: Engine, job: Callable[..., None], given: Iterable[tuple[Any, ...]]
-) -> None:
-    """Run a job with each set of arguments, in threads if there are several."""
-    work = list(given)
-    if len(work) == 1:
-        job(*work[0])
-        return
-    with ThreadPoolExecutor(engine.threads) as pool:
-        for done in [pool.submit(job, *arguments) for arguments in work]:
-            done.result()
-
-
 def correct_clocks(history: History, taps: Any, settings: Any, engine: Engine) -> Any:
     """Return the corrected times, a row per event."""
     count = len(history.taps)
     registers = (history.terminals, history.cards, history.activities, history.batches)
-    found = engine.survey(taps, ordering.Sizes(*(len(register) for register in registers)))
+    sizes = ordering.Sizes(*(len(register) for register in registers))
+    work = [(taps, sizes, first, stop) for first, stop in cuts(count, engine.threads)]
+    found = max(side_by_side(engine, engine.survey, work))
     if found == ordering.UNSOUND:
         raise ValueError("taps: an index leads outside its register")
     order = np.arange(count, dtype=np.int32)
@@ -170,7 +159,7 @@ def lay_out(
 ) -> Desk:
     """Index the registers; nobody sits at the desk and nothing can be written yet."""
     taps, clock, order, places = ordered
-    sheets, sheet_starts = order_sheets(history, clock)
+    sheets, sheet_starts = order_sheets(history, clock, places.sheets)
     corrections = history.corrections
     decided = np.lexsort((corrections["id"], corrections["at_ms"], corrections["person"]))
     nothing = engine.numbers(np.zeros(COUNTS, np.int64))
@@ -270,13 +259,15 @@ def joined_intervals(intervals: Any, parts: list[Part], desks: list[Desk]) -> Ar
     """Return the intervals of all parts one after the other, moved together in place."""
     if not isinstance(intervals, np.ndarray):
         return rows_of(intervals, INTERVAL_DTYPE, desks[0].counts[INTERVALS])
-    end = 0
+    # As bytes: rows would be copied field by field.
+    plain, size, end = intervals.view(np.uint8), intervals.itemsize, 0
     for part, desk in zip(parts, desks, strict=True):
         count = int(desk.counts[INTERVALS])
-        for low in range(0, count, MOVED_ROWS):
+        start = part.room.start
+        for low in range(0, count if start > end else 0, MOVED_ROWS):
             high = min(count, low + MOVED_ROWS)
-            start = part.room.start
-            intervals[end + low : end + high] = intervals[start + low : start + high]
+            moved = plain[(start + low) * size : (start + high) * size]
+            plain[(end + low) * size : (end + high) * size] = moved
         end += count
     return intervals[:end]
 
