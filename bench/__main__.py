@@ -11,13 +11,16 @@ import click
 
 from bench.line import machine
 
-NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing", "hotlist")
+NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing", "hotlist", "bank")
+# What may be asked to take another size than its own.
+SIZED = ("reconcile",)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="small data, seconds instead of minutes")
-def main(names: tuple[str, ...], quick: bool) -> None:
+@click.option("--size", type=click.IntRange(min=1), help="events (reconcile)")
+def main(names: tuple[str, ...], quick: bool, size: int | None) -> None:
     """Measure the named benchmarks (all without a name) and print JSON lines.
 
     Example: script/bench reconcile --quick
@@ -25,7 +28,8 @@ def main(names: tuple[str, ...], quick: bool) -> None:
     print(json.dumps(machine()), flush=True)
     failed = False
     for name in names or NAMES:
-        for line in importlib.import_module(f"bench.{name}").run(quick):
+        run = importlib.import_module(f"bench.{name}").run
+        for line in run(quick, size) if name in SIZED else run(quick):
             failed |= line.get("ok") is False
             print(json.dumps(line, ensure_ascii=False), flush=True)
     sys.exit(1 if failed else 0)

@@ -59,11 +59,15 @@ class Load:
 
 def judge(session: Session, load: Load) -> None:
     """Judge every staged record; the verdicts stand in a temporary table."""
+    if _is_postgresql(session):
+        session.execute(sa.text("ANALYZE bank_stage"))  # a temporary table has no figures else
     _small_table(session, "bank_move", _moves(load.kind), ("state", "outcome", "kind", "event",
                                                            "to_state"))  # fmt: skip
     _small_table(session, "bank_reason", _reasons(load.declared), ("code", "ours"))
     _days(session)
     session.execute(sa.text(_JUDGE[_is_postgresql(session)]), _parameters(load))
+    if _is_postgresql(session):
+        session.execute(sa.text("ANALYZE bank_verdict"))
     session.execute(sa.text("CREATE UNIQUE INDEX bank_verdict_line ON bank_verdict (line)"))
     if load.kind in (Kind.RESULT, Kind.COLLECTION):
         _judge_serials(session)
@@ -204,9 +208,9 @@ SELECT s.line, s.batch, s.order_no, s.outcome, s.reason, s.asn, s.branch, s.day,
        WHEN s.outcome = 'RJ' AND r.ours IS NULL THEN 'R14'
        WHEN m.to_state IS NULL THEN 'R09'
        ELSE '' END AS code
-FROM (SELECT line, batch, rtrim(order_no) AS order_no, rtrim(outcome) AS outcome,
-             rtrim(reason) AS reason, rtrim(asn) AS asn, rtrim(branch) AS branch, day,
-             rtrim(code) AS code,
+FROM (SELECT line, batch, day, rtrim(outcome) AS outcome, rtrim(reason) AS reason,
+             rtrim(branch) AS branch, rtrim(code) AS code,
+             CAST(rtrim(order_no) AS char(12)) AS order_no, CAST(rtrim(asn) AS char(20)) AS asn,
              row_number() OVER (PARTITION BY order_no ORDER BY line) AS place
       FROM bank_stage) s
 LEFT JOIN card_order o ON o.order_no = s.order_no
