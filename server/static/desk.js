@@ -15,6 +15,7 @@
   const WAIT_MS = 20000; // for a card, per request; then asked again
   const TRIES = 30; // of an answer that the server did not take: a minute without network
   const PAUSE_MS = 2000;
+  const BREATH_MS = 200; // between two questions after the same card
   const at = (id) => document.getElementById(id);
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -156,6 +157,7 @@
       } catch (error) {
         if (!(error instanceof Refused) || error.kind !== "no-card") throw error;
       }
+      await pause(BREATH_MS);
     }
   }
 
@@ -246,6 +248,7 @@
       say(data.textTake);
       for (let gone = false; !gone; ) {
         gone = (await away(session, WAIT_MS)).removed !== false;
+        if (!gone) await pause(BREATH_MS);
       }
     }
   }
