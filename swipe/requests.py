@@ -6,6 +6,8 @@ Both sides build the same bytes here; the context keeps one purpose from being s
 
 from __future__ import annotations
 
+import hashlib
+
 ENROL_CONTEXT = b"yika/enrol/1\0"
 ROTATE_CONTEXT = b"yika/rotate/1\0"
 REQUEST_CONTEXT = b"yika/request/1\0"
@@ -30,13 +32,16 @@ def change_message(terminal_id: int, old_key_id: int, public_key: bytes) -> byte
     return terminal_id.to_bytes(8) + old_key_id.to_bytes(4) + public_key
 
 
-def request_message(method: str, path: str, utc_ms: int) -> bytes:
+def request_message(method: str, path: str, utc_ms: int, body: bytes = b"") -> bytes:
     r"""Give what a terminal signs to ask: method ‖ 00 ‖ path ‖ 00 ‖ utc_ms in decimal.
+
+    A request with a body goes on with 00 ‖ SHA-256 of the body (32).
 
     >>> request_message("GET", "/api/v1/terminals/7/config", 1)
     b'GET\x00/api/v1/terminals/7/config\x001'
     """
-    return f"{method}\0{path}\0{utc_ms}".encode()
+    message = f"{method}\0{path}\0{utc_ms}".encode()
+    return message + b"\0" + hashlib.sha256(body).digest() if body else message
 
 
 def status_message(terminal_id: int, status: bytes) -> bytes:

@@ -50,7 +50,7 @@ class Asker:
 
     def _request(self, method: str, below: str, body: bytes = b"", kind: str = "") -> Request:
         path = TERMINAL_PATH.format(self._chain.journal.header.terminal_id) + below
-        signed = authorization(self._chain, method, path)
+        signed = authorization(self._chain, method, path, body)
         return Request(method, path, body, kind, authorization=signed)
 
 

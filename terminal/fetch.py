@@ -121,10 +121,11 @@ def _saved(use: Callable[[], bool]) -> bool:
         raise NotSaved(exc.strerror or str(exc)) from exc
 
 
-def authorization(chain: Chain, method: str, path: str) -> str:
-    """Return the header that says which terminal asks, signed over method, path and time."""
+def authorization(chain: Chain, method: str, path: str, body: bytes = b"") -> str:
+    """Return the header that says which terminal asks, signed over method, path, time and body."""
     utc_ms = chain.time.now().utc_ms
-    signature = chain.identity.sign(REQUEST_CONTEXT, request_message(method, path, utc_ms))
+    message = request_message(method, path, utc_ms, body)
+    signature = chain.identity.sign(REQUEST_CONTEXT, message)
     return f"Yika-Terminal {utc_ms}.{signature.hex()}"
 
 

@@ -29,6 +29,7 @@ class SignedRequest:
     method: str
     path: str
     authorization: str | None
+    body: bytes = b""
 
 
 def authenticate(
@@ -44,7 +45,7 @@ def authenticate(
     if found is None or terminal is None or terminal.state in ("pending", "revoked"):
         raise _refusal("终端未知、未批准或已停用", "terminal unknown, not approved or revoked")
     utc_ms, signature = int(found[1]), bytes.fromhex(found[2])
-    data = request_message(request.method, request.path, utc_ms)
+    data = request_message(request.method, request.path, utc_ms, request.body)
     valid = [key for key in keys_of(session, terminal_id) if in_force(key)]
     if not any(verify(key.public_key, signature, REQUEST_CONTEXT, data) for key in valid):
         raise _refusal("请求签名不对", "the signature of the request is wrong")

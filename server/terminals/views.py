@@ -242,7 +242,7 @@ def unsent_header() -> int | None:
 
 def _signed_request() -> requests.SignedRequest:
     return requests.SignedRequest(
-        request.method, request.path, request.headers.get("Authorization")
+        request.method, request.path, request.headers.get("Authorization"), request.get_data()
     )
 
 

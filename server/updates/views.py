@@ -119,7 +119,7 @@ def go_on(path: SessionPath, body: AnswerBody) -> dict[str, Any]:
 
 def _authenticate(session: Session, runtime: Runtime, terminal_id: int) -> None:
     signed = requests.SignedRequest(
-        request.method, request.path, request.headers.get("Authorization")
+        request.method, request.path, request.headers.get("Authorization"), request.get_data()
     )
     requests.authenticate(session, terminal_id, signed, runtime.clock.utc_ms())
 

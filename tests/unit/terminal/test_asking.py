@@ -54,12 +54,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 
 
 def test_a_question_is_signed(chain: Chain) -> None:
-    """Method, path and time are signed with the terminal's key."""
+    """Method, path, time and body are signed with the terminal's key."""
     wire = line({})
     Asker(chain, wire).post("/status", {"unsent": 3})
     (request,) = wire.requests
     utc_ms, _, signature = request.authorization.removeprefix("Yika-Terminal ").partition(".")
-    message = request_message("POST", request.path, int(utc_ms))
+    message = request_message("POST", request.path, int(utc_ms), request.body)
 
     assert request.path == f"/api/v1/terminals/{TERMINAL_ID}/status"
     assert json.loads(request.body) == {"unsent": 3}
