@@ -147,7 +147,7 @@ class Passkey(Base):
 
 
 class PasskeyChallenge(Base):
-    """A challenge that waits for its answer, once; `bound_to` says whose browser it was given."""
+    """A challenge that was answered: it serves once; `bound_to` says in whose browser."""
 
     __tablename__ = "passkey_challenge"
 

@@ -119,3 +119,27 @@ def session_over(now_ms: int, created_ms: int, seen_ms: int) -> bool:
     (False, True)
     """
     return now_ms - seen_ms > SESSION_IDLE_MS or now_ms - created_ms > SESSION_LENGTH_MAX_MS
+
+
+BROWSERS = (  # the first that is found: the others call themselves Chrome and Safari too
+    ("Edg", "Edge"), ("MicroMessenger", "WeChat"), ("HuaweiBrowser", "Huawei Browser"),
+    ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"),
+)  # fmt: skip
+SYSTEMS = (
+    ("HarmonyOS", "HarmonyOS"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"),
+    ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+def browser_family(agent: str) -> str:
+    """Return browser and system of a User-Agent header, so that people know their sessions apart.
+
+    >>> browser_family("Mozilla/5.0 (X11; Linux x86_64) Chrome/131.0 Safari/537.36")
+    'Chrome · Linux'
+    >>> browser_family("curl/8")
+    ''
+    """
+    found = [
+        next((name for mark, name in table if mark in agent), "") for table in (BROWSERS, SYSTEMS)
+    ]
+    return " · ".join(name for name in found if name)

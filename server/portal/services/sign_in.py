@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.db import Database
-from server.people import audit, sign_in
+from server.errors import Refused
+from server.people import audit, passkeys, sign_in
 from server.people.models import User, Volunteer
+from server.people.passkeys import Door
 from server.portal.errors import CurrentWrong, PasswordRefused, SignInRefused, TooManyAttempts
 from server.portal.models import PortalSession, SignInFailure
 from server.portal.policy import (
@@ -45,6 +47,7 @@ class Knock:
     name: str
     secret: str = field(repr=False)
     address: str
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +82,40 @@ class Gate:
             found = _compare(session, knock)
         if found is None:
             raise SignInRefused
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        found.token_hash = token_hash(token)
-        found.created_ms = found.seen_ms = now_ms
+        found.way, found.agent = "password", knock.agent
         with self._database.writing() as session:
             _forgive(session, subject, address)
-            _forget_ended_sessions(session, now_ms)
-            session.add(found)
-            session.flush()
-            who = principal_of(session, found)
-            assert who is not None
-            audit.record(session, now_ms, who.actor, "session.opened", who.actor)
-        return Welcome(who.role, who.must_change, token)
+            return _open(session, found, now_ms)
+
+    def sign_in_by_passkey(self, knock: Knock, door: Door) -> Welcome:
+        """Check a passkey's answer, which `knock.secret` holds, and open a session.
+
+        Raises:
+            TooManyAttempts: the limit of this passkey or this address is reached.
+            SignInRefused: no passkey of ours answered rightly, or its owner has no role.
+        """
+        try:
+            claimed = passkeys.credential_id(knock.secret)
+        except Refused as error:
+            raise SignInRefused from error
+        subject = self._key("passkey", claimed.hex())
+        address = self._key("address", knock.address)
+        with self._database.writing() as session:
+            _reserve(session, subject, address, door.now_ms)
+        try:
+            with self._database.writing() as session:
+                found = passkeys.sign_in(session, knock.secret, door, staff=knock.desk)
+                whose = (found.volunteer_id, found.user_id) if found else None
+        except Refused as error:
+            raise SignInRefused from error
+        if whose is None:
+            raise SignInRefused
+        row = PortalSession(
+            volunteer_id=whose[0], user_id=whose[1], way="passkey", agent=knock.agent
+        )
+        with self._database.writing() as session:
+            _forgive(session, subject, address)
+            return _open(session, row, door.now_ms)
 
     def sign_out(self, token: str) -> None:
         """End the session of a token; an unknown token is no error."""
@@ -143,6 +168,21 @@ class Gate:
 
     def _key(self, kind: str, value: str) -> bytes:
         return hmac.digest(self._pepper, f"{kind}\0{value}".encode(), hashlib.sha256)
+
+
+def _open(session: Session, row: PortalSession, now_ms: int) -> Welcome:
+    """Store a fresh session and return its token, which nobody else learns."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    row.token_hash = token_hash(token)
+    row.created_ms = row.seen_ms = now_ms
+    _forget_ended_sessions(session, now_ms)
+    session.add(row)
+    session.flush()
+    who = principal_of(session, row)
+    if who is None:
+        raise SignInRefused
+    audit.record(session, now_ms, who.actor, "session.opened", who.actor, way=row.way)
+    return Welcome(who.role, who.must_change, token)
 
 
 def _compare(session: Session, knock: Knock) -> PortalSession | None:

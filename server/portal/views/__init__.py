@@ -10,6 +10,10 @@ from server.app import PAGE_ERROR
 from server.portal import language
 from server.portal.views import (
     access,
+    activities,
+    applications,
+    apply,
+    cards,
     desk,
     errors,
     filters,
@@ -17,13 +21,31 @@ from server.portal.views import (
     front,
     headers,
     me,
+    my_application,
+    open_sessions,
+    passkeys,
     phone,
     requests,
     site,
     staff,
 )
 
-PARTS = (desk, front, me, phone, requests, site, staff)
+PARTS = (
+    activities,
+    applications,
+    apply,
+    cards,
+    desk,
+    front,
+    me,
+    my_application,
+    open_sessions,
+    passkeys,
+    phone,
+    requests,
+    site,
+    staff,
+)
 
 
 def register(app: OpenAPI) -> None:

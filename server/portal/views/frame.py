@@ -12,46 +12,86 @@ from server.portal.language import HTML_LANGUAGES, N_, gettext, language
 from server.portal.policy import Role
 from server.portal.services.sessions import Principal
 
+APPLICATIONS = ("portal.applications", N_("Applications"))
 VISITOR_MENU = (
+    ("portal.apply", N_("Become a volunteer")),
     ("portal.sign_in", N_("Volunteers")),
     ("portal.sign_in_desk", N_("Leaders and staff")),
 )
+CARDS = ("portal.card_lists", N_("Cards"))
 MENUS = {
     Role.VOLUNTEER: (
         ("portal.my_hours", N_("My hours")),
         ("portal.phone_card", N_("Electronic card")),
+        ("portal.my_application", N_("My application")),
     ),
-    Role.LEADER: (("portal.own_site", N_("My site")),),
+    Role.LEADER: (
+        ("portal.own_site", N_("My site")),
+        ("portal.activities", N_("Activities")),
+    ),
     Role.STAFF: (
         ("portal.terminals", N_("Terminals")),
         ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
+        CARDS,
+        APPLICATIONS,
+        ("portal.activities", N_("Activities")),
     ),
-    Role.ORG_MANAGER: (("portal.volunteers", N_("Find a volunteer")),),
+    Role.ORG_MANAGER: (
+        ("portal.volunteers", N_("Find a volunteer")),
+        APPLICATIONS,
+        ("portal.sites", N_("Sites")),
+        ("portal.activities", N_("Activities")),
+    ),
     Role.REGION_MANAGER: (
         ("portal.terminals", N_("Terminals")),
         ("portal.volunteers", N_("Find a volunteer")),
+        CARDS,
+        APPLICATIONS,
+        ("portal.sites", N_("Sites")),
+        ("portal.activities", N_("Activities")),
     ),
-    Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")),),
-    Role.PARTNER: (("portal.password", N_("Change password")),),
+    Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")), CARDS, APPLICATIONS),
+    Role.PARTNER: (("portal.my_sessions", N_("Sessions")),),
     Role.AUDITOR: (
         ("portal.terminals", N_("Terminals")),
         ("portal.volunteers", N_("Find a volunteer")),
+        CARDS,
+        APPLICATIONS,
+        ("portal.sites", N_("Sites")),
+        ("portal.activities", N_("Activities")),
     ),
     Role.ADMIN: (
         ("portal.terminals", N_("Terminals")),
         ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
+        CARDS,
+        APPLICATIONS,
         ("portal.sites", N_("Sites")),
+        ("portal.activities", N_("Activities")),
     ),
 }
-PASSWORD_ENTRY = ("portal.password", N_("Change password"))
+OWN_ENTRIES = (
+    ("portal.password", N_("Change password")),
+    ("portal.my_sessions", N_("Sessions")),
+)
 SUB_PAGES = {  # which entry of the menu a page without one belongs to
+    "portal.card_search": "portal.card_lists",
+    "portal.card_bulk": "portal.card_lists",
+    "portal.card_order": "portal.card_lists",
+    "portal.person_history": "portal.card_lists",
+    "portal.apply_step": "portal.apply",
+    "portal.application": "portal.applications",
+    "portal.volunteer_import": "portal.applications",
     "portal.site": "portal.own_site",
     "portal.exception": "portal.own_site",
     "portal.site_requests": "portal.own_site",
     "portal.explanation": "portal.my_hours",
     "portal.account": "portal.my_hours",
+    "portal.activity": "portal.activities",
+    "portal.activity_apply": "portal.activities",
+    "portal.own_passkeys": "portal.my_sessions",
+    "portal.every_session": "portal.my_sessions",
     "portal.my_requests": "portal.my_hours",
     "portal.terminal": "portal.terminals",
     "portal.volunteer": "portal.volunteers",
@@ -99,7 +139,7 @@ def _menu(who: Principal | None) -> list[MenuItem]:
     elif who.must_change:
         entries = ()
     else:
-        entries = (*MENUS[who.role], PASSWORD_ENTRY)
+        entries = (*MENUS[who.role], *OWN_ENTRIES)
     here = SUB_PAGES.get(request.endpoint or "", request.endpoint)
     if who and who.role is Role.ADMIN and here == "portal.own_site":
         here = "portal.sites"

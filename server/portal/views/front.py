@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from server.portal.errors import SignInRefused
 from server.portal.forms import DeskSignIn, VolunteerSignIn
 from server.portal.language import LANGUAGES, SESSION_KEY, gettext
-from server.portal.policy import Role
+from server.portal.policy import Role, browser_family
 from server.portal.services.sign_in import Gate, Knock, Welcome
 from server.portal.views import access
 from server.portal.views.frame import MENUS
@@ -54,7 +54,7 @@ def sign_in() -> str | Response | tuple[str, int]:
     if faults := form.faults():
         return render_template("sign_in.html", number=form.number, faults=faults), 422
     try:
-        return _enter(_knock(form.number, form.secret, desk=False))
+        return _enter(knock_of(form.number, form.secret, desk=False))
     except SignInRefused:
         page = render_template("sign_in.html", number=form.number, faults={}, refused=True)
         return page, 401
@@ -69,7 +69,7 @@ def sign_in_desk() -> str | Response | tuple[str, int]:
     if faults := form.faults():
         return render_template("sign_in_desk.html", name=form.name, faults=faults), 422
     try:
-        return _enter(_knock(form.name, form.secret, desk=True))
+        return _enter(knock_of(form.name, form.secret, desk=True))
     except SignInRefused:
         page = render_template("sign_in_desk.html", name=form.name, faults={}, refused=True)
         return page, 401
@@ -83,12 +83,18 @@ def sign_out() -> Response:
     return redirect(url_for("portal.home"))
 
 
-def _knock(name: str, secret: str, *, desk: bool) -> Knock:
-    return Knock(desk=desk, name=name, secret=secret, address=request.remote_addr or "")
+def knock_of(name: str, secret: str, *, desk: bool) -> Knock:
+    """Return who knocks, from where and with what browser."""
+    agent = browser_family(request.headers.get("User-Agent", ""))
+    return Knock(desk, name, secret, request.remote_addr or "", agent)
 
 
 def _enter(knock: Knock) -> Response:
-    welcome: Welcome = gate().sign_in(knock, current_runtime().clock.utc_ms())
+    return enter(gate().sign_in(knock, current_runtime().clock.utc_ms()))
+
+
+def enter(welcome: Welcome) -> Response:
+    """Give the browser its new session and lead to where its owner wanted to go."""
     if left_over := access.end():
         gate().sign_out(left_over)
     access.begin(welcome.token)

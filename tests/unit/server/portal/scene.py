@@ -7,7 +7,7 @@ way from taps to rows has its own tests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from argon2 import PasswordHasher
 from keys.custody import KeyStore
 from keys.store import FileKeyStore
 from keys.usage import KeyUsage
+from server.applications import services as applications
+from server.applications.policy import Channel
+from server.applications.services import Via
 from server.config import Config, DataSection
 from server.db import Database, to_millis
 from server.desk.boxes import NewBox, open_box
@@ -25,6 +28,9 @@ from server.desk.content import Bench, Operator
 from server.desk.policy import REFRESH
 from server.desk.services import NewJob, create
 from server.ingest.models import Batch, StoredEvent, StoredRange
+from server.issuing import branches
+from server.issuing.branches import Branch
+from server.issuing.services import NewOrder, order
 from server.people.models import PASSWORD, Card
 from server.people.services import (
     NewUser,
@@ -40,11 +46,12 @@ from server.runtime import Runtime
 from server.structure import granting, organisations, regions
 from server.structure.organisations import NewOrganisation
 from server.structure.rights import Scope
-from server.terminals import places
+from server.terminals import activities, places
 from server.terminals.models import Psam, Terminal
 from server.terminals.services import NewActivity, NewSite, add_activity, add_site
 from server.timebank.services import post_differences
 from tests.factories import CHEAP, PASSPHRASE, make_identity
+from tests.unit.server.applications.forms import make_submission
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # a Saturday, 11:00 in Shenzhen
 NOW_MS = to_millis(NOW)
@@ -131,6 +138,10 @@ def _desk(session: Any, scene: Scene) -> None:
     bench = Bench(scene.runtime.store, NOW_MS, Operator("user:staff"))
     asn = session.get_one(Card, scene.ids["card-li"]).asn
     scene.codes["desk-job"] = create(session, bench, NewJob(REFRESH, asn=asn)).reference
+    branch = Branch("BOC", "0755001", "福田支行", date(2020, 1, 1))
+    branches.load(session, [branch], "test", NOW_MS)
+    wanted = NewOrder(scene.ids["zhang"], "bank", carrier="debit", branch_code="0755001")
+    scene.codes["card-order"] = order(session, wanted, "test", NOW_MS).order_no
     new = NewBox("2026-11 甲盒", 5, [scene.numbers["li"]])
     scene.ids["box"] = open_box(session, bench, new).id
 
@@ -222,6 +233,15 @@ def _structure(session: Any, scene: Scene) -> None:
     scene.ids["futian"] = organisations.add(session, new, *by).id
     places.put(session, scene.ids["care"], "", "SZ-FT", by)
     organisations.join(session, scene.ids["li"], scene.ids["futian"], *by)
+    dance = activities.Wish(
+        scene.ids["care"], "DANCE", "陪老人跳舞", "Dancing with the old", at(TODAY, 15),
+        at(TODAY, 17), every_days=7, times=3, capacity=12,
+    )  # fmt: skip
+    scene.ids["dance"] = activities.apply(session, dance, "user:leader", NOW_MS).id
+    wish = replace(make_submission(9), organisation_id=scene.ids["futian"])
+    via = Via(Channel.ONLINE, "applicant", with_code=False)
+    made = applications.submit(session, scene.runtime.store, wish, via, NOW_MS)
+    scene.ids["application"] = made.application_id
     given = {name: (name, scope) for name, scope in GRANTED.items()} | ELSEWHERE
     for name, (role, scope) in given.items():
         user = add_user(session, NewUser(name, "auditor"), OTHER_PASSWORD, *by)

@@ -27,14 +27,18 @@ OTHER_PUBLIC = {
 # What answers everybody: beside those, the description of the API and pictures of the pages.
 PUBLIC_FOR_MACHINES = OTHER_PUBLIC | {"/api/v1/openapi.json", "/static/<path:filename>"}
 
-PUBLIC = {"/", "/language/<code>", "/sign-in", "/sign-in/desk"}
+PUBLIC = {
+    "/", "/apply", "/apply/<step>", "/apply/photo.jpg", "/language/<code>", "/sign-in",
+    "/sign-in/desk", "/sign-in/desk/passkey", "/sign-in/passkey",
+}  # fmt: skip
 
 # Written by hand, apart from the code: what anybody who is signed in may open, pages by role, and
 # pages by right. The table of rights says which role has which (test_rights.py).
-OWN = {"/password", "/sign-out"}
+OWN = {"/password", "/passkeys", "/sessions", "/sign-out"}
 BY_ROLE = {
     "/me": {"volunteer"},
     "/me/account": {"volunteer"},
+    "/me/application": {"volunteer"},
     "/me/phone": {"volunteer"},
     "/me/requests": {"volunteer"},
     "/me/services/<int:interval_id>": {"volunteer"},
@@ -42,12 +46,24 @@ BY_ROLE = {
     "/site": {"leader"},
 }
 BY_RIGHT = {
+    "/applications": "applications.read",
+    "/applications/<int:applicant_id>": "applications.read",
+    "/applications/<int:applicant_id>/photo.jpg": "applications.read",
+    "/applications/import": "applications.import",
+    "/activities": "activities.read",
+    "/activities/<int:application_id>": "activities.read",
+    "/activities/apply": "activities.apply",
+    "/cards": "cards.read",
+    "/cards/bulk": "cards.bulk",
+    "/cards/find": "cards.read",
+    "/cards/orders/<order_no>": "cards.read",
     "/desk": "desk.operate",
     "/desk/boxes": "desk.operate",
     "/desk/boxes/<int:box_id>": "desk.operate",
     "/desk/cards/<int:card_id>": "desk.operate",
     "/desk/jobs/<reference>": "desk.operate",
     "/desk/jobs/<reference>/slip": "desk.operate",
+    "/sessions/all": "sessions.end",
     "/sites": "sites.read",
     "/sites/<int:site_id>": "sites.read",
     "/sites/<int:site_id>/exceptions/<int:exception_id>": "hours.decide",
@@ -57,6 +73,7 @@ BY_RIGHT = {
     "/volunteers": "volunteers.read",
     "/volunteers/<int:volunteer_id>": "volunteers.read",
     "/volunteers/<int:volunteer_id>/cards/<int:card_id>/lost": "cards.block",
+    "/volunteers/<int:volunteer_id>/history": "cards.read",
 }
 ALL_RULES = sorted({*OWN, *BY_ROLE, *BY_RIGHT} - {"/sign-out"})
 # Who comes in for each role; each of them reaches the care home, Li and the terminals there.
@@ -79,8 +96,11 @@ def address_of(visitor: Visitor, rule: str) -> str:
         .replace("<int:interval_id>", "1")
         .replace("<int:terminal_id>", "1")
         .replace("<int:card_id>", str(ids["card-li"]))
+        .replace("<int:application_id>", str(ids["dance"]))
+        .replace("<int:applicant_id>", str(ids["application"]))
         .replace("<int:box_id>", str(ids["box"]))
         .replace("<reference>", visitor.scene.codes["desk-job"])
+        .replace("<order_no>", visitor.scene.codes["card-order"])
     )
 
 
@@ -158,7 +178,7 @@ def test_s28_scopes_narrow_every_page(visitor: Visitor, who: str) -> None:
     role, scope = town.ELSEWHERE[who]
     inside = scope.endswith("440304")
     visitor.come_as(who)
-    lists = {"/desk", "/desk/boxes", "/sites", "/terminals", "/volunteers"}
+    lists = {rule for rule in BY_RIGHT if "<" not in rule}
     for rule, right in BY_RIGHT.items():
         status = visitor.get(address_of(visitor, rule)).status_code
         if right not in MATRIX[role]:
