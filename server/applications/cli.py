@@ -27,7 +27,12 @@ def application() -> None:
 
 
 @application.command("list", epilog=example("yika-server application list --state ready"))
-@click.option("--state", type=click.Choice([one.value for one in State]), multiple=True, help="default: the open ones")
+@click.option(
+    "--state",
+    type=click.Choice([one.value for one in State]),
+    multiple=True,
+    help="default: the open ones",
+)
 @click.option("--find", "text", default="", help="a number, or the end of a document's number")
 @json_option
 @click.pass_obj

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from keys.custody import KeyStore
 from server.applications import records, settings
 from server.applications.branches import day_of, is_open
-from server.applications.entering import join
 from server.applications.errors import Unmet
 from server.applications.models import Application
 from server.applications.policy import (
@@ -34,6 +33,7 @@ from server.people.applicants import make_official
 from server.people.models import Volunteer
 from server.reconciliation import services as reconciliation
 from server.reconciliation.models import TrainingRecord
+from server.structure import organisations
 
 REASON_LENGTH_MAX = 200
 PIECE = 500
@@ -103,7 +103,7 @@ def approve(
         raise Unmet(unmet)
     volunteer = session.get_one(Volunteer, application.volunteer_id)
     if application.organisation_id is not None:
-        join(session, volunteer.id, application.organisation_id, By(actor, now_ms))
+        organisations.join(session, volunteer.id, application.organisation_id, actor, now_ms)
     _decide(application, State.APPROVED, By(actor, now_ms, reason))
     # The counter of numbers stays locked until the commit, so it is taken late.
     number = make_official(session, store, volunteer, actor, now_ms)

@@ -26,7 +26,7 @@ from server.people import audit, personal
 from server.people.applicants import NewApplicant, add_applicant
 from server.people.models import Volunteer
 from server.people.services import find_volunteer
-from server.structure.models import Membership, Organisation
+from server.structure.models import Organisation
 
 ACTOR_LENGTH_MAX = 64
 MASK_HEAD, MASK_TAIL = 2, 3
@@ -140,25 +140,6 @@ def masked(number: str) -> str:
     """
     stars = "*" * (len(number) - MASK_HEAD - MASK_TAIL)
     return f"{number[:MASK_HEAD]}{stars}{number[-MASK_TAIL:]}"
-
-
-def join(session: Session, volunteer_id: int, organisation_id: int, by: By) -> bool:
-    """Make somebody a member of an organisation; False when they are one already."""
-    current = sa.select(Membership.id).where(
-        Membership.volunteer_id == volunteer_id,
-        Membership.organisation_id == organisation_id,
-        Membership.until_ms.is_(None),
-    )
-    if session.scalar(current) is not None:
-        return False
-    session.add(
-        Membership(
-            volunteer_id=volunteer_id, organisation_id=organisation_id, from_ms=by.now_ms,
-            until_ms=None, actor=by.actor,
-        )
-    )  # fmt: skip
-    session.flush()
-    return True
 
 
 def _examine(session: Session, given: Submission, now_ms: int) -> tuple[Checked, Photo]:

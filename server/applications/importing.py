@@ -41,6 +41,7 @@ from server.people.models import Volunteer
 from server.reconciliation.corrections import Said
 from server.timebank import opening
 
+RECENT = 20
 FAULTS_MAX = 1_000  # a report longer than this is read by nobody; the count stays true
 IMPORT_CONTEXT = b"yika/volunteer-import/1\0"
 
@@ -136,6 +137,12 @@ def plan(session: Session, store: KeyStore, wanted: Wanted, now_ms: int) -> Plan
     _refuse_known(session, made)
     _check_totals(made, totals or wanted.totals)
     return made
+
+
+def recent(session: Session, limit: int = RECENT) -> list[VolunteerImport]:
+    """Return the latest imports, the newest first."""
+    statement = sa.select(VolunteerImport).order_by(VolunteerImport.id.desc()).limit(limit)
+    return list(session.scalars(statement))
 
 
 def carry_out(

@@ -15,7 +15,7 @@ from server.applications.deciding import (
     reject,
     withdraw,
 )
-from server.applications.entering import Submission, Submitted, Via, join, submit
+from server.applications.entering import Submission, Submitted, Via, submit
 from server.applications.errors import Duplicate, Faulty, Unmet
 from server.applications.ordering import (
     Choice,
@@ -65,7 +65,6 @@ __all__ = [
     "current_texts",
     "current_versions",
     "freeze",
-    "join",
     "missing_agreements",
     "mobile",
     "newest",

@@ -23,6 +23,7 @@ from server.outbox.models import OutboxMessage
 from server.people import policy
 from server.people.models import Audit, SealedPersonKey, Volunteer
 from server.people.personal import Reader, identity
+from server.structure import organisations
 from server.structure.models import Membership, Organisation
 from tests.integration.server.applications.desk import DAY_MS, NOW_MS, ONLINE, apply
 from tests.unit.server.applications.forms import (
@@ -110,9 +111,8 @@ def test_s01_two_organisations_are_one_person_with_two_memberships(
             )  # fmt: skip
         session.flush()
         made = apply(session, key_store)
-        assert services.join(session, made.volunteer_id, 1, BY)
-        assert services.join(session, made.volunteer_id, 2, BY)
-        assert not services.join(session, made.volunteer_id, 2, BY)
+        for organisation in (1, 2, 2):
+            organisations.join(session, made.volunteer_id, organisation, "user:li", NOW_MS)
 
     with sqlite_database.reading() as session:
         rows = session.execute(sa.select(Membership.volunteer_id, Membership.organisation_id))
