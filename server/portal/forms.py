@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from server.people.policy import PRELIMINARY_LETTER
+
 from .language import N_
 from .policy import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, PasswordFault
 
@@ -56,7 +58,7 @@ class VolunteerSignIn:
     @classmethod
     def parse(cls, typed: Mapping[str, str]) -> VolunteerSignIn:
         """Take the form as typed."""
-        return cls(digits(typed.get("number", ""))[:20], typed.get("secret", ""))
+        return cls(digits(typed.get("number", "")).upper()[:20], typed.get("secret", ""))
 
     def faults(self) -> dict[str, str]:
         """Return what is missing or too long."""
@@ -147,12 +149,13 @@ class Decision:
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text has the shape of a volunteer number.
+    """Say whether a text has the shape of a volunteer's or an applicant's number.
 
-    >>> is_number("1234567895"), is_number("123")
-    (True, False)
+    >>> is_number("1234567895"), is_number("Y000000011"), is_number("123")
+    (True, True, False)
     """
-    return len(text) == NUMBER_DIGITS and text.isascii() and text.isdigit()
+    figures = text[1:] if text[:1] == PRELIMINARY_LETTER else text
+    return len(text) == NUMBER_DIGITS and figures.isascii() and figures.isdigit()
 
 
 def wall_time(text: str) -> datetime | None:

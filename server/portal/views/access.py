@@ -85,8 +85,12 @@ def allowed(endpoint: str) -> frozenset[str]:
 
 def guard() -> Response | None:
     """Decide on the current request; runs before every view of the pages."""
-    request.max_content_length = FORM_BYTES_MAX
     endpoint = request.endpoint or ""
+    view = current_app.view_functions.get(endpoint)
+    # A page that takes files says how large they may be.
+    request.max_content_length = (
+        vars(view).get("form_bytes", FORM_BYTES_MAX) if view else FORM_BYTES_MAX
+    )
     who = principal()
     roles = allowed(endpoint)
     if roles is not EVERYBODY:

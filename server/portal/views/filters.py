@@ -50,6 +50,22 @@ ASKED = {
     "refused": N_("refused"),
     "withdrawn": N_("withdrawn"),
 }
+APPLICATIONS = {
+    "submitted": N_("submitted"),
+    "training": N_("in training"),
+    "ready": N_("ready for a decision"),
+    "approved": N_("approved"),
+    "rejected": N_("rejected"),
+    "withdrawn": N_("withdrawn"),
+    "online": N_("online"),
+    "staff": N_("at the desk"),
+    "call": N_("by telephone"),
+    "app": N_("by an app"),
+    "terminal": N_("at a terminal"),
+    "import": N_("imported"),
+    "debit": N_("debit card"),
+    "credit": N_("credit card"),
+}
 
 
 def day(moment: date) -> str:
@@ -97,6 +113,11 @@ def asked(word: str) -> str:
     return str(gettext(ASKED[word])) if word in ASKED else word
 
 
+def application(word: str) -> str:
+    """Return a state, channel or carrier of an application in the reader's language."""
+    return str(gettext(APPLICATIONS[word])) if word in APPLICATIONS else word
+
+
 def grouped(number: int) -> str:
     """Return a whole number with separators.
 
@@ -110,6 +131,7 @@ def init_app(app: Flask) -> None:
     """Give the templates these filters."""
     app.jinja_env.filters.update(
         ago=ago,
+        application=application,
         asked=asked,
         clock=clock,
         coins=coins,

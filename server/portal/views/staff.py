@@ -55,7 +55,7 @@ def volunteers() -> str | Response | tuple[str, int]:
     """Look a volunteer up by the whole number; sent as a form, so that no log keeps it."""
     if request.method == "GET":
         return render_template("volunteers.html", number="", faults={})
-    number = digits(request.form.get("number", ""))[:20]
+    number = digits(request.form.get("number", "")).upper()[:20]
     if not is_number(number):
         faults = {"number": NUMBER_FAULT}
         return render_template("volunteers.html", number=number, faults=faults), 422
