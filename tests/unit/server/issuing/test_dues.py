@@ -107,7 +107,7 @@ def test_s60_branch_keeps_a_card_half_a_year(town: Town) -> None:
 
         assert order.due_branch_ms == start_of(dt.date(2027, 3, 1))
         assert dates.last_day(order.due_branch_ms) == dt.date(2027, 2, 28)
-        for days in range(190):
+        for days in range(0, 190, 7):
             dues.run(session, arrived_ms + days * DAY_MS)
         assert raised(session) == [
             "reminder_60", "reminder_30", "call", "reminder_7", "branch_overdue",
