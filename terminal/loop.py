@@ -28,7 +28,7 @@ from terminal.desk import Desk, local_time
 from terminal.devices.absent import NoGps, NoPrinter, NoScanner, NoSounder
 from terminal.devices.protocols import DeviceState, Gps, Printer, Scanner, Sounder
 from terminal.display import Display, NoDisplay
-from terminal.errors import NotSaved, StickProblem
+from terminal.errors import NotSaved
 from terminal.inquiry import ask
 from terminal.keypad import Keypad, NoKeypad
 from terminal.modes.comparison import Comparison
@@ -42,7 +42,7 @@ from terminal.recover import close_open_intent
 from terminal.screen import Screen
 from terminal.slips import slip_of, trial_slip
 from terminal.station import Station
-from terminal.stick import write_stick
+from terminal.stick_job import StickJob
 from terminal.tap import Outcome
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
@@ -115,6 +115,7 @@ class Loop:
         self._mailbox = around.mailbox
         self._carrier = around.carrier
         self._announcer = around.announcer
+        self._stick = StickJob(station, around.find_stick)
         self.console = Console(station, desk, around.announcer, self._services(around))
         self._lying = False
         self._reader_problem: Say | None = None
@@ -184,6 +185,9 @@ class Loop:
             self.console.key(key)
         for code in self._parts.scanner.codes()[:CODES_MAX]:
             self._code(code)
+        exported = self._stick.turn()
+        if exported is not None:
+            self._announcer.key(exported, self._station)
         self._place()
         self.take_notes()
         standing = self._link.standing
@@ -215,7 +219,7 @@ class Loop:
         transport = self._parts.quick or self._parts.transport
         return Services(
             hurry=around.link.hurry,
-            export=partial(self._export, around.find_stick),
+            export=self._stick.begin,
             print_test=self._print_test,
             print_last=self._print_last,
             parts=self._parts_states,
@@ -235,18 +239,6 @@ class Loop:
         now = local_time(self._station.chain.time.now().utc_s, self._station.chain.around.tz_q)
         slip = trial_slip(self._station.site_name, now.date().isoformat(), f"{now:%H:%M}")
         return self._parts.printer.print(slip)
-
-    def _export(self, find: Callable[[], Path | None]) -> bool:
-        """Write what no receipt covers on the stick that is in; say whether it was done."""
-        stick = find()
-        if stick is None:
-            return False
-        try:
-            write_stick(self._station.chain, self._station.uplink, stick)
-        except StickProblem as exc:
-            _LOG.warning("%s", exc)
-            return False
-        return True
 
     def _code(self, code: bytes) -> None:
         """Answer a code that the scanner read, as a card is answered."""

@@ -71,6 +71,7 @@ class Say(enum.Enum):
     GROUP_CLOSED = enum.auto()
     PRINTED = enum.auto()
     NO_PRINTER = enum.auto()
+    EXPORTING = enum.auto()
     EXPORTED = enum.auto()
     EXPORT_FAILED = enum.auto()
     VOLUME = enum.auto()

@@ -10,7 +10,7 @@ comes twice, is simply written on.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,20 @@ def write_stick(chain: Chain, uplink: Uplink, target: Path) -> Written:
         StickProblem: The stick is full, read-only, or gone.
         NotSaved: The number of a batch cannot be kept.
     """
+    steps = stick_steps(chain, uplink, target)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            written: Written = done.value
+            return written
+
+
+def stick_steps(chain: Chain, uplink: Uplink, target: Path) -> Generator[int, None, Written]:
+    """Do what `write_stick` does batch by batch, giving how many events each had.
+
+    Between two steps a card may be answered: what it adds goes on the stick with the last batch.
+    """
     folder = target / folder_name(chain.journal.header.terminal_id)
     try:
         folder.mkdir(exist_ok=True)
@@ -81,6 +95,7 @@ def write_stick(chain: Chain, uplink: Uplink, target: Path) -> Written:
             body = _batch(chain, number, events)
             write_whole(folder / batch_name(number), body)
             listed.append(Listed.of(BatchHeader.from_bytes(body[:HEADER_SIZE]), body))
+            yield len(events)
         terminal_id = chain.journal.header.terminal_id
         made_ms = chain.time.now().utc_ms
         manifest = Manifest(terminal_id, chain.key_id, made_ms, tuple(listed))

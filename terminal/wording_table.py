@@ -166,6 +166,7 @@ SHEETS = {
     Say.LEFT: Sheet("已退出", "LEFT", "", "", "w", "k"),
     Say.GROUP_CLOSED: Sheet("监护组已结束", "GROUP CLOSED", "", "", "w", "k"),
     Say.PRINTED: Sheet("已送打印", "PRINTING", "", "", "w", "k"),
+    Say.EXPORTING: Sheet("正在导出到U盘", "EXPORTING", "照常刷卡", "TAPS GO ON", "w", "k"),
     Say.EXPORTED: Sheet(
         "已导出到U盘", "EXPORTED TO USB", "请取出U盘", "REMOVE THE STICK", "g", "k"
     ),

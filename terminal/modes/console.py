@@ -44,7 +44,7 @@ class Services:
     """What the console asks of the rest of the program; each may be missing."""
 
     hurry: Callable[[], None] = lambda: None
-    export: Callable[[], bool] = lambda: False
+    export: Callable[[], Say] = lambda: Say.EXPORT_FAILED
     print_test: Callable[[], bool] = lambda: False
     print_last: Callable[[CardFace, Event], None] = lambda _face, _event: None
     parts: Callable[[], tuple[tuple[str, str], ...]] = tuple
@@ -182,7 +182,7 @@ class Console:
             Do.HURRY: self._hurry,
             Do.SIGN_OFF: self._sign_off,
             Do.ENTER: partial(self._enter, act.form),
-            Do.EXPORT: lambda: Say.EXPORTED if self._services.export() else Say.EXPORT_FAILED,
+            Do.EXPORT: self._services.export,
             Do.PRINT_TEST: lambda: Say.PRINTED if self._services.print_test() else Say.NO_PRINTER,
             Do.VOLUME: partial(self._volume, act.typed),
             Do.RETIRE: lambda: Say.ASK_OFFICE,

@@ -180,16 +180,21 @@ def test_menu_prints_exports_and_retires_nothing_by_itself(post: Post, store: Fi
 
 
 def test_menu_exports_to_a_stick(post: Post, store: FileKeyStore, tmp_path: Path) -> None:
-    """With a stick in, line 6 writes what no receipt covers, and taps go on."""
+    """With a stick in, line 6 writes what no receipt covers; a card is answered in between."""
     post.stick = tmp_path / "stick"
     post.stick.mkdir()
     sign_on(post, store, LEADER)
-    said = post.press("6")
+    begun = post.press("6")
+    tapped = post.tap(issue(store, VOLUNTEER))
+    for _ in range(5):
+        post.turn()
+    said = "".join(str(one) for one in post.shown.screens[-6:])
     written = sum(file.stat().st_size for file in post.stick.rglob("*") if file.is_file())
 
+    assert "正在导出到U盘" in begun
+    assert "签到 IN" in tapped
     assert "已导出到U盘" in said
     assert written > 224 * len(post.events())
-    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
 
 
 def test_quiet_leaves_the_answers_loud(post: Post, store: FileKeyStore) -> None:
