@@ -11,7 +11,18 @@ import click
 
 from bench.line import machine
 
-NAMES = ("tap", "journal", "card", "keys", "ingest", "reconcile", "sizing", "hotlist", "bank")
+NAMES = (
+    "tap",
+    "journal",
+    "card",
+    "keys",
+    "ingest",
+    "reconcile",
+    "sizing",
+    "hotlist",
+    "bank",
+    "desk",
+)
 # What may be asked to take another size than its own.
 SIZED = ("reconcile",)
 

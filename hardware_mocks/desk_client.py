@@ -74,7 +74,10 @@ class Line:
         body = b"" if method == "GET" else json.dumps(values or {}).encode()
         kind = {} if method == "GET" else {"Content_Type": "application/json"}
         status, _, content = self.send(method, path, body, **kind, **headers)
-        found: dict[str, Any] = json.loads(content or b"{}")
+        try:
+            found: dict[str, Any] = json.loads(content or b"{}")
+        except ValueError:
+            found = {}  # whoever listens there is neither server nor relay
         if status >= 400:
             raise DeskRefused(status, found)
         return found

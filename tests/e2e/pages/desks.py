@@ -80,9 +80,20 @@ class Clerk:
             return session.scalars(sa.select(Card.state).where(Card.asn == asn)).one()
 
 
+@dataclass(frozen=True)
+class Counter:
+    """A server and a relay that belong together: their addresses, the reader, code and log."""
+
+    address: str
+    relay: str
+    reader: VirtualReader
+    codes: list[str]
+    log: list[str]
+
+
 @contextmanager
-def clerk_at(page: Page, scene: Scene) -> Iterator[Clerk]:
-    """Run server and relay for a browser page; the reader is empty at first."""
+def counter_at(scene: Scene) -> Iterator[Counter]:
+    """Run server and relay; the reader is empty at first."""
     listening = listen(0)
     port = listening.getsockname()[1]
     reader = VirtualReader("virtual:desk")
@@ -97,10 +108,17 @@ def clerk_at(page: Page, scene: Scene) -> Iterator[Clerk]:
         thread = threading.Thread(target=relay.run, name="relay")
         thread.start()
         try:
-            yield Clerk(page, address, f"http://{HOST}:{port}", scene, reader, codes, log)
+            yield Counter(address, f"http://{HOST}:{port}", reader, codes, log)
         finally:
             relay.end()
             thread.join()
+
+
+@contextmanager
+def clerk_at(page: Page, scene: Scene) -> Iterator[Clerk]:
+    """Seat a clerk with a browser page at a counter."""
+    with counter_at(scene) as found:
+        yield Clerk(page, found.address, found.relay, scene, found.reader, found.codes, found.log)
 
 
 def blank() -> VirtualCard:
