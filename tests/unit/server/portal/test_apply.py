@@ -24,7 +24,7 @@ CONTACT = {
     "mobile": "13800138000", "address": "深圳市福田区莲花路 1 号", "emergency_name": "王大明",
     "emergency_mobile": "13900139000", "guardian_number": "",
 }  # fmt: skip
-CARD = {"carrier": "debit", "branch_code": ""}
+CARD = {"carrier": "debit", "branch_code": "0755001"}
 
 
 def post(visitor: Visitor, path: str, fields: dict[str, str]) -> TestResponse:
