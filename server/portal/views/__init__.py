@@ -20,6 +20,7 @@ from server.portal.views import (
     frame,
     front,
     headers,
+    hosts,
     me,
     my_application,
     open_sessions,
@@ -37,6 +38,7 @@ PARTS = (
     cards,
     desk,
     front,
+    hosts,
     me,
     my_application,
     open_sessions,
@@ -59,7 +61,9 @@ def register(app: OpenAPI) -> None:
     access.csrf.init_app(app)
     filters.init_app(app)
     headers.init_app(app)
+    hosts.init_app(app)
     pages = Blueprint("portal", __name__)
+    pages.before_request(hosts.read_look)
     pages.before_request(access.guard)
     pages.app_context_processor(frame.context)
     errors.register(pages)

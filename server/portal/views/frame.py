@@ -125,6 +125,7 @@ def context() -> dict[str, Any]:
     here = request.full_path.rstrip("?") if request.method == "GET" else request.path
     return {
         "principal": who,
+        "look": g.get("look"),
         "lang": language(),
         "html_lang": HTML_LANGUAGES[language()],
         "menu": _menu(who),

@@ -15,6 +15,7 @@ from server.portal.services.decisions import decide
 from server.portal.services.duty import read_site, read_sites
 from server.portal.services.exceptions import ExceptionRow, read_exception
 from server.portal.views import access
+from server.portal.views.hosts import within
 from server.portal.views.paging import page_number
 from server.runtime import current_runtime
 from server.terminals.places import place_of_site
@@ -43,8 +44,8 @@ def own_site() -> Response:
 @access.needs("sites.read")
 def sites() -> str:
     """List the sites in reach."""
-    within = access.signed_in().reach("sites.read")
-    return render_template("sites.html", sites=read_sites(current_runtime().database, within))
+    found = read_sites(current_runtime().database, within("sites.read"))
+    return render_template("sites.html", sites=found)
 
 
 @access.needs("sites.read")

@@ -17,6 +17,7 @@ from server.portal.names import Name
 from server.portal.services.fleet import read_terminal, read_terminals
 from server.portal.services.lookup import LostReport, look_up, read_person, report_lost
 from server.portal.views import access
+from server.portal.views.hosts import within
 from server.runtime import current_runtime
 from server.structure.organisations import place_of_volunteer
 
@@ -36,8 +37,7 @@ def register(pages: Blueprint) -> None:
 def terminals() -> str:
     """Show every terminal: last contact, unsent events, missing records, security module."""
     runtime = current_runtime()
-    within = access.signed_in().reach("terminals.read")
-    rows = read_terminals(runtime.database, runtime.clock.utc_ms(), within)
+    rows = read_terminals(runtime.database, runtime.clock.utc_ms(), within("terminals.read"))
     return render_template("terminals.html", terminals=rows)
 
 
@@ -45,8 +45,8 @@ def terminals() -> str:
 def terminal(terminal_id: int) -> str:
     """Show what one terminal said of itself: parts, figures, and how they were lately."""
     runtime = current_runtime()
-    within = access.signed_in().reach("terminals.read")
-    page = read_terminal(runtime.database, terminal_id, runtime.clock.utc_ms(), within)
+    reach = access.signed_in().reach("terminals.read")
+    page = read_terminal(runtime.database, terminal_id, runtime.clock.utc_ms(), reach)
     return render_template("terminal.html", page=page, row=page.row)
 
 
