@@ -131,7 +131,7 @@ def _copy_seconds(database: Database) -> float:
         driver = raw.driver_connection
         assert driver is not None
         with driver.cursor() as cursor:
-            cursor.execute("CREATE TABLE twin (LIKE event INCLUDING ALL)")
+            cursor.execute("CREATE TABLE twin (LIKE months.event_rest INCLUDING ALL)")
             parts = []
             cursor.execute("SELECT count(*) FROM event")
             total = cursor.fetchone()[0]

@@ -22,7 +22,8 @@ import pyarrow as pa
 
 import server
 from server.archive import columns, tap_files, tasks
-from server.archive.tap_files import SHARDS, TapFiles
+from server.archive.tap_files import SHARDS, Source
+from server.archive.tasks import Facts
 from server.errors import Refused
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History, Result
@@ -126,16 +127,20 @@ def home() -> str:
 
 
 def derive(
-    session: Any, files: TapFiles, as_of_ms: int, out: Path, policy: Policy = DEFAULT_POLICY
+    session: Any,
+    files: Source,
+    as_of_ms: int,
+    out: Path,
+    policy: Policy = DEFAULT_POLICY,
+    facts: Facts | None = None,
 ) -> Output:
     """Derive everybody whose taps stand in files; results are written into a folder."""
-    events = sum(columns.count(Path(path)) for path in files.paths)
-    engine = "plain" if choose_engine("auto", events).plain else "compiled"
-    job = tasks.Job(files.registers(), files.shards, engine, policy, as_of_ms, out)
+    engine = "plain" if choose_engine("auto", files.events).plain else "compiled"
+    job = tasks.Job(files, files.registers(), engine, policy, as_of_ms, out, facts)
     told = session.sparkContext.broadcast(job)
-    paths = [(path,) for path in files.paths]
+    paths = [(name,) for name in files.names]
     listed = session.sparkContext.parallelize(paths, max(1, len(paths)))
-    sent = map_in_arrow(session.createDataFrame(listed, "path string"), _corrector(told), SENT)
+    sent = map_in_arrow(session.createDataFrame(listed, "name string"), _corrector(told), SENT)
     everybody = session.range(files.shards).selectExpr(
         "cast(id as int) shard", "cast('' as binary)"
     )
@@ -164,8 +169,8 @@ def map_in_arrow(frame: Any, mapper: Mapper, schema: str) -> Any:
 def _corrector(told: Any) -> Mapper:
     def correct(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for path in batch.column(0).to_pylist():
-                for shard, taps in tasks.correct(told.value, Path(path)):
+            for name in batch.column(0).to_pylist():
+                for shard, taps in tasks.correct(told.value, name):
                     yield _batch((shard, taps), (pa.int32(), pa.binary()), ("shard", "taps"))
 
     return correct

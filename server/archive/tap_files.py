@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -41,9 +42,18 @@ class TapFiles:
     shards: int
 
     @property
-    def paths(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the files with taps."""
         return sorted(str(path) for path in self.folder.glob("taps/*.parquet"))
+
+    @property
+    def events(self) -> int:
+        """Return how many taps stand in all files."""
+        return sum(columns.count(Path(name)) for name in self.names)
+
+    def read(self, name: str) -> Array:
+        """Read one file."""
+        return columns.to_array(columns.read(Path(name)), FILED_DTYPE)
 
     def registers(self) -> History:
         """Read everything but taps and uploads."""
@@ -84,6 +94,28 @@ def _table(history: History, rows: np.ndarray) -> pa.Table:
         received_ms=history.batches["received_ms"][taps["batch"]],
         receipt_ms=np.where(taps["anchor"] >= 0, receipts, 0),
     )
+
+
+class Source(Protocol):
+    """Where taps come from: names of parts that hold whole terminals, and the registers."""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the parts."""
+
+    @property
+    def events(self) -> int:
+        """Return how many taps there are."""
+
+    @property
+    def shards(self) -> int:
+        """Return into how many shards people are cut."""
+
+    def registers(self) -> History:
+        """Return everything but taps and uploads."""
+
+    def read(self, name: str) -> Array:
+        """Return the taps of a part, as `FILED_DTYPE`."""
 
 
 def localise(filed: Array, registers: History) -> History:

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from server.archive import columns
-from server.archive.tap_files import FILED_DTYPE, localise
+from server.archive.tap_files import Source, localise
 from server.reconciliation import arrays, running
 from server.reconciliation.arrays import Array, History, Result
 from server.reconciliation.clock import CLOCK_ROWS, DROPPED
@@ -55,16 +57,31 @@ EXCEPTION_FILE = np.dtype(
 INTERVALS, EXCEPTIONS = "intervals", "exceptions"
 
 
+class Facts(Protocol):
+    """Turns what was found in a shard into rows that name events and decisions themselves."""
+
+    def tables(
+        self, history: History, result: Result, corrections: NDArray[np.intp]
+    ) -> tuple[pa.Table, pa.Table]:
+        """Return intervals and exceptions; `corrections` are the shard's rows of all decisions."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What every task is told: the small registers, how to cut people, how to judge them."""
 
+    source: Source
     registers: History
-    shards: int
     engine: str
     policy: Policy
     as_of_ms: int
     out: Path
+    facts: Facts | None = None  # None: results stay indices into the whole history
+
+    @property
+    def shards(self) -> int:
+        """Return into how many shards people are cut."""
+        return self.source.shards
 
     @cached_property
     def shard_of(self) -> NDArray[np.int64]:
@@ -86,9 +103,9 @@ class Job:
         return replace(choose_engine(self.engine, 0), threads=1)
 
 
-def correct(job: Job, path: Path) -> Iterator[tuple[int, bytes]]:
-    """Correct the clocks of one file of taps; give each person shard the bytes of its taps."""
-    filed = columns.to_array(columns.read(path), FILED_DTYPE)
+def correct(job: Job, name: str) -> Iterator[tuple[int, bytes]]:
+    """Correct the clocks of one part of the taps; give each shard of people the bytes of theirs."""
+    filed = job.source.read(name)
     yield from deal(job, filed, correct_filed(job, filed))
 
 
@@ -200,6 +217,22 @@ def file_result(job: Job, shard: int, parts: Iterable[bytes]) -> tuple[int, int,
     A task that runs twice writes the same files twice.
     """
     history, result, sent = judge(job, shard, parts)
+    minutes = int(result.intervals["minutes"].sum())
+    tables = (
+        _indexed(job, shard, (history, result, sent))
+        if job.facts is None
+        else job.facts.tables(history, result, kept_corrections(job, shard))
+    )
+    for kind, table in zip((INTERVALS, EXCEPTIONS), tables, strict=True):
+        columns.write(job.out / kind / f"s{shard:04d}.parquet", table)
+    return shard, len(result.intervals), len(result.exceptions), minutes
+
+
+def _indexed(
+    job: Job, shard: int, found: tuple[History, Result, Array]
+) -> tuple[pa.Table, pa.Table]:
+    """Return intervals and exceptions with the indices of the whole history."""
+    history, result, sent = found
     rows = np.append(sent["row"], -1)
     people = np.searchsorted(job.registers.persons["id"], history.persons["id"])
     decided = np.append(kept_corrections(job, shard), -1)
@@ -211,9 +244,7 @@ def file_result(job: Job, shard: int, parts: Iterable[bytes]) -> tuple[int, int,
     for table, names in ((intervals, ("in_row", "out_row")), (exceptions, ("row", "other_row"))):
         for name in names:
             table[name] = rows[table[name]]
-    for kind, table in ((INTERVALS, intervals), (EXCEPTIONS, exceptions)):
-        columns.write(job.out / kind / f"s{shard:04d}.parquet", columns.to_table(table))
-    return shard, len(intervals), len(exceptions), int(intervals["minutes"].sum())
+    return columns.to_table(intervals), columns.to_table(exceptions)
 
 
 def _widened(rows: Array, dtype: np.dtype[np.void]) -> Array:

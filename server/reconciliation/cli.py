@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,8 @@ from server.people.services import find_volunteer
 from server.reconciliation import corrections, requests, rules_set, services
 from server.reconciliation.alarms import alarms
 from server.reconciliation.corrections import Entered, Said, Signer
+from server.reconciliation.elsewhere import Elsewhere
+from server.reconciliation.elsewhere import derive as derive_elsewhere
 from server.reconciliation.explaining import explain, history_of, instant
 from server.reconciliation.models import HoursRequest, RuleParameter, ServiceInterval
 from server.reconciliation.requests import Outage
@@ -26,6 +29,7 @@ from server.reconciliation.verifying import verify
 
 by_option = click.option("--by", "actor", required=True, help="who decides")
 reason_option = click.option("--reason", required=True, help="why, 4 to 200 characters")
+FOLDER = click.Path(file_okay=False, path_type=Path)
 INSTANT = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M%z"))
 
 
@@ -40,36 +44,47 @@ def millis(value: datetime) -> int:
 
 @click.command(
     epilog=example(
-        "yika-server reconcile 0000000019 --json", "yika-server reconcile --all --verify"
+        "yika-server reconcile 0000000019 --json",
+        "yika-server reconcile --all --verify",
+        "yika-server reconcile --all --engine spark --master spark://h:7077 --archive /archive",
     )
 )
 @click.argument("numbers", nargs=-1)
 @click.option("--all", "everybody", is_flag=True, help="everybody (also without any number)")
 @click.option("--verify", "verifying", is_flag=True, help="compare with what is stored; exit 1")
 @click.option("--dry-run", is_flag=True, help="derive and count, write nothing")
+@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
+@click.option("--master", help="the cluster's master, spark://host:7077; with --engine spark")
+@click.option("--archive", type=FOLDER, help="the archive that the cluster reads and we bring on")
+@click.option("--work", type=FOLDER, help="a folder all workers reach; else in the archive")
 @json_option
 @click.pass_obj
 def reconcile(
     console: Console,
+    /,
     numbers: tuple[str, ...],
-    everybody: bool,
-    verifying: bool,
-    dry_run: bool,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """重新对账 Derive service time again, of the volunteers named or of everybody.
 
     What changed is queued for the ledger; a running server posts it within a second.
     """
-    if numbers and (everybody or verifying):
+    if numbers and (how["everybody"] or how["verifying"]):
         raise click.UsageError("--all and --verify take no numbers")
-    if verifying:
+    if how["verifying"]:
         _verify(console, as_json=as_json)
         return
+    elsewhere = _elsewhere(numbers, how)
+    dry_run = bool(how["dry_run"])
     unit = console.reading() if dry_run else console.writing()
     with unit as session:
         persons = [find_volunteer(session, number).id for number in numbers] if numbers else None
-        summary = services.reconcile(session, persons, console.clock.utc_ms())
+        now_ms = console.clock.utc_ms()
+        if elsewhere is None:
+            summary = services.reconcile(session, persons, now_ms)
+        else:
+            summary = derive_elsewhere(how["engine"], session, elsewhere, now_ms)
         if not dry_run:
             services.queue_for_ledger(session, persons)
     text = (
@@ -78,6 +93,18 @@ def reconcile(
         f"({summary.new_exceptions} 变动 changed)" + (" [dry run]" if dry_run else "")
     )
     show(asdict(summary) | {"dry_run": dry_run}, text, as_json=as_json)
+
+
+def _elsewhere(numbers: tuple[str, ...], how: dict[str, Any]) -> Elsewhere | None:
+    """Return where a cluster is to derive, None for this machine."""
+    given = {name: how[name] for name in ("master", "archive") if how[name]}
+    if how["engine"] == "local":
+        if given or how["work"]:
+            raise click.UsageError("--master, --archive and --work go with --engine spark")
+        return None
+    if numbers or len(given) < 2:
+        raise click.UsageError("--engine spark takes --master and --archive, and no numbers")
+    return Elsewhere(how["master"], how["archive"], how["work"] or how["archive"] / "work")
 
 
 def _verify(console: Console, *, as_json: bool) -> None:

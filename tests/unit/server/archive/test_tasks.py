@@ -32,10 +32,11 @@ def cut(
 ) -> Result:
     """Derive everybody by the tasks alone, as a cluster with one slow worker does."""
     files = tap_files.write(history, folder / "in", shards)
-    job = tasks.Job(files.registers(), shards, engine, DEFAULT_POLICY, as_of_ms, folder / "out")
+    registers = files.registers()
+    job = tasks.Job(files, registers, engine, DEFAULT_POLICY, as_of_ms, folder / "out")
     parts: dict[int, list[bytes]] = defaultdict(list)
-    for path in reversed(files.paths):
-        for shard, taps in tasks.correct(job, Path(path)):
+    for name in reversed(files.names):
+        for shard, taps in tasks.correct(job, name):
             parts[shard].append(taps)
     done = [tasks.file_result(job, shard, parts[shard]) for shard in range(shards)]
     _, intervals, exceptions, minutes = (sum(column) for column in zip(*done, strict=True))
