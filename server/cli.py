@@ -57,11 +57,19 @@ def cli(ctx: click.Context, path: Path | None, url: str | None) -> None:
     ctx.obj = Console(config)
 
 
-@cli.command(epilog=example(f"{PROGRAM} init", f"{PROGRAM} --database postgresql://… init"))
+@cli.command(
+    epilog=example(
+        f"{PROGRAM} init", f"{PROGRAM} init --plan", f"{PROGRAM} --database postgresql://… init"
+    )
+)
+@click.option("--plan", "planning", is_flag=True, help="say what would be run, change nothing")
 @json_option
 @click.pass_obj
-def init(console: Console, as_json: bool) -> None:
+def init(console: Console, planning: bool, as_json: bool) -> None:
     """初始化 Create or update files and database; what exists is never overwritten."""
+    if planning:
+        _show_plan(console, as_json=as_json)
+        return
     created = runtime.initialise_files(console.config)
     database = Database(console.config.database_url)
     before = schema.current_revision(database)
@@ -82,6 +90,22 @@ def init(console: Console, as_json: bool) -> None:
             f"{console.config.key_store_path}: 还没有密钥库 no key store yet: "
             f"yika-keys init --store {console.config.key_store_path}"
         )
+    show(document, "\n".join(lines), as_json=as_json)
+
+
+def _show_plan(console: Console, *, as_json: bool) -> None:
+    database = Database(console.config.database_url)
+    try:
+        before, steps = schema.current_revision(database), schema.plan(database)
+    finally:
+        database.close()
+    document = {
+        "database": database.shown_url,
+        "schema": {"before": before, "after": schema.newest_revision()},
+        "steps": [dataclasses.asdict(step) for step in steps],
+    }
+    lines = [f"{database.shown_url}: {before or '–'} → {schema.newest_revision()}"]
+    lines += [f"{step.revision}: {step.summary}" for step in steps]
     show(document, "\n".join(lines), as_json=as_json)
 
 
