@@ -25,6 +25,7 @@ class Scope(enum.StrEnum):
     HOURS = "hours:read"
     LEDGER = "ledger:read"
     WEBHOOKS = "webhooks:manage"
+    BANK_FILES = "bank:files"
 
 
 class Topic(enum.StrEnum):

@@ -40,6 +40,18 @@ CARD_REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A partner's own SFTP server: where, who we are there, its host key, its two folders."""
+
+    host: str
+    port: int
+    user: str
+    host_key: str
+    give: str
+    take: str
+
+
 class DeclarationError(ServerError):
     """A declaration cannot be used; `faults` says of each key what is wrong."""
 
@@ -69,6 +81,7 @@ class Declaration:
     ack_hours: int = 24
     age_days: int = 30
     reasons: dict[str, str] = field(default_factory=dict)
+    remote: Remote | None = None
 
     @property
     def incoming(self) -> Expected:
@@ -138,6 +151,7 @@ class _Loading:
             ack_hours=self._root.number("ack_hours", 24, 24 * 31),
             age_days=self._root.number("age_days", 30, 366),
             reasons=self._reasons(),
+            remote=self._remote(),
         )
         if made.encryption != "none" and not made.encryption_key:
             self.faults.append("encryption.key: missing")
@@ -199,6 +213,21 @@ class _Loading:
         elif suite == "pgp" and not all("PUBLIC KEY BLOCK" in key for key in keys):
             self.faults.append("signature.keys: expected armoured PGP public keys")
         return keys
+
+    def _remote(self) -> Remote | None:
+        if "sftp" not in self.document:
+            return None
+        table = self._table("sftp")
+        made = Remote(
+            table.text("host", 253),
+            table.number("port", 22, 65_535),
+            table.text("user", 64),
+            table.text("host_key", 1000),
+            table.text("give", 200, "in"),
+            table.text("take", 200, "out"),
+        )
+        self.faults += table.unknown()
+        return made
 
     def _reasons(self) -> dict[str, str]:
         table = self._table("reasons")
