@@ -18,6 +18,7 @@ from keys.usage import KeyUsage
 from server.db import from_millis
 from server.desk.policy import VALID_YEARS
 from server.errors import Problem, Refused
+from server.issuing.consents import card_functions
 from server.people import personal, services
 from server.people.models import Volunteer
 from server.people.personal import Reader
@@ -104,6 +105,7 @@ def card_data(session: Session, bench: Bench, volunteer: Volunteer, shape: Shape
             minor_rules=minor,
             key_version=version,
             guardian_number=guardian.number if guardian and minor else "",
+            functions=int(card_functions(session, volunteer.id)),
             total_minutes=max(0, balance(session, volunteer.id)),
             algorithm=keys[KeyUsage.PRESENCE].algorithm,
         )
