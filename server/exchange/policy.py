@@ -25,6 +25,9 @@ class Scope(enum.StrEnum):
     HOURS = "hours:read"
     LEDGER = "ledger:read"
     WEBHOOKS = "webhooks:manage"
+    APPLICATIONS_WRITE = "applications:write"
+    APPLICATIONS_READ = "applications:read"
+    APPLICATIONS_DECIDE = "applications:decide"
     BANK_FILES = "bank:files"
 
 

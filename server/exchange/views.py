@@ -118,8 +118,10 @@ class WebhookList(BaseModel):
 )
 def get_list(path: TopicPath, query: ListQuery) -> dict[str, Any]:
     """Return items behind a cursor. Events and transfers only grow at their end; follow them."""
-    with _allowed(SCOPE_OF[path.topic]) as (session, _):
-        window = Window(_place(path.topic, query.cursor), query.since_ms, query.until_ms)
+    with allowed_account(SCOPE_OF[path.topic]) as (session, account):
+        after = _place(path.topic, query.cursor)
+        part = accounts.reach_of(account)
+        window = Window(after, query.since_ms, query.until_ms, part)
         found = lists.items(session, path.topic, window, query.limit)
     after = next(iter(found[-1].values())) if found else window.after
     return {
@@ -140,9 +142,9 @@ def get_list(path: TopicPath, query: ListQuery) -> dict[str, Any]:
 def get_export(path: ExportPath, query: Span) -> Response:
     """Return everything of a topic, or of a span of time, as one file."""
     runtime = current_runtime()
-    with _allowed(SCOPE_OF[path.topic]):
-        pass  # who may not, hears so before the first byte
-    window = Window(0, query.since_ms, query.until_ms)
+    with allowed_account(SCOPE_OF[path.topic]) as (_, account):
+        part = accounts.reach_of(account)  # who may not, hears so before the first byte
+    window = Window(0, query.since_ms, query.until_ms, part)
 
     def pieces() -> Iterator[list[dict[str, Any]]]:
         with runtime.database.reading() as session:
@@ -165,40 +167,26 @@ def get_export(path: ExportPath, query: Span) -> Response:
 )
 def post_webhook(body: WebhookBody) -> tuple[dict[str, Any], int]:
     """Let a receiver hear of a topic. The same Idempotency-Key with the same body: the same one."""
-    key = _idempotency_key()
+    key = idempotency_key()
     digest = hashlib.sha256(f"{body.topic}\0{body.url}".encode()).digest()
-    with _allowed(Scope.WEBHOOKS) as (session, account):
-        before = session.get(AnsweredRequest, (account.id, key)) if key else None
+    with allowed_account(Scope.WEBHOOKS) as (session, account):
+        before = answered(session, account, key, digest)
         if before is not None:
-            if before.request_sha256 != digest:
-                raise Problem(
-                    422, "idempotency-key", "此幂等键已用于另一请求",
-                    "this Idempotency-Key was used for another request",
-                )  # fmt: skip
-            return before.answer, 201
+            return before, 201
         now_ms = current_runtime().clock.utc_ms()
         try:
             made = webhooks.subscribe(session, account, Topic(body.topic), body.url, now_ms)
         except Refused as refused:
             raise Problem(422, refused.code, refused.zh, refused.en, fields=["url"]) from refused
         answer = _shown(made)
-        if key:
-            session.add(
-                AnsweredRequest(
-                    account_id=account.id,
-                    key=key,
-                    request_sha256=digest,
-                    answer=answer,
-                    made_ms=now_ms,
-                )
-            )
+        remember(session, account, key, (digest, answer, now_ms))
     return answer, 201
 
 
 @blueprint.get("/webhooks", summary="My webhooks", responses={200: WebhookList, **PROBLEMS})
 def get_webhooks() -> dict[str, Any]:
     """Return all webhooks of the account."""
-    with _allowed(Scope.WEBHOOKS) as (session, account):
+    with allowed_account(Scope.WEBHOOKS) as (session, account):
         rows = session.query(Webhook).filter_by(account_id=account.id).order_by(Webhook.id)
         return {"items": [_shown(row) for row in rows]}
 
@@ -208,7 +196,7 @@ def get_webhooks() -> dict[str, Any]:
 )
 def delete_webhook(path: WebhookPath) -> tuple[str, int]:
     """Take a webhook away."""
-    with _allowed(Scope.WEBHOOKS) as (session, account):
+    with allowed_account(Scope.WEBHOOKS) as (session, account):
         row = session.get(Webhook, path.webhook)
         if row is None or row.account_id != account.id:
             raise Problem(404, "unknown-webhook", "没有这个订阅", "no such webhook")
@@ -222,7 +210,7 @@ def register(app: OpenAPI) -> None:
 
 
 @contextmanager
-def _allowed(scope: Scope) -> Iterator[tuple[Session, ServiceAccount]]:
+def allowed_account(scope: Scope) -> Iterator[tuple[Session, ServiceAccount]]:
     """Open a unit of work for an account that has the scope."""
     runtime = current_runtime()
     with runtime.database.writing() as session:
@@ -242,7 +230,12 @@ def _place(topic: Topic, text: str | None) -> int:
     return found
 
 
-def _idempotency_key() -> str | None:
+def idempotency_key() -> str | None:
+    """Return the request's idempotency key, None when it has none.
+
+    Raises:
+        Problem: 400, the key is no key.
+    """
     key = request.headers.get(KEY_HEADER)
     if key is not None and not (
         0 < len(key) <= KEY_LENGTH_MAX and key.isascii() and key.isprintable()
@@ -252,6 +245,42 @@ def _idempotency_key() -> str | None:
             f"an Idempotency-Key has 1 to {KEY_LENGTH_MAX} printable ASCII characters",
         )  # fmt: skip
     return key
+
+
+def answered(
+    session: Session, account: ServiceAccount, key: str | None, digest: bytes
+) -> dict[str, Any] | None:
+    """Return the answer that this key was given before, None when it is new.
+
+    Raises:
+        Problem: 422, the key was used for another request.
+    """
+    before = session.get(AnsweredRequest, (account.id, key)) if key else None
+    if before is None:
+        return None
+    if before.request_sha256 != digest:
+        raise Problem(
+            422, "idempotency-key", "此幂等键已用于另一请求",
+            "this Idempotency-Key was used for another request",
+        )  # fmt: skip
+    return before.answer
+
+
+def remember(
+    session: Session,
+    account: ServiceAccount,
+    key: str | None,
+    made: tuple[bytes, dict[str, Any], int],
+) -> None:
+    """Keep the answer to a request with a key: digest of the request, answer, instant."""
+    if key:
+        digest, answer, now_ms = made
+        session.add(
+            AnsweredRequest(
+                account_id=account.id, key=key, request_sha256=digest, answer=answer,
+                made_ms=now_ms,
+            )
+        )  # fmt: skip
 
 
 def _spooled(topic: Topic, pieces: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:

@@ -182,3 +182,18 @@ def test_volunteers_are_imported_after_a_preview_and_undone(visitor: Visitor) ->
     undone = visitor.send("/applications/import", undo="1", reason="文件不对")
     assert undone.location == "/applications/import"
     assert "已撤销" in visitor.get("/applications/import").text
+
+
+def test_s37_the_call_centre_looks_up_and_reports_a_loss_without_the_whole_document(
+    visitor: Visitor,
+) -> None:
+    """An application shows the end of the document only; a card is reported lost from there."""
+    ids = visitor.scene.ids
+    visitor.come_as("call_centre")
+
+    page = visitor.get(f"/applications/{ids['application']}").text
+    assert f"***{mainland_id(order=9)[-4:]}" in page
+    assert mainland_id(order=9) not in page
+    assert 'value="approve"' not in page
+    lost = f"/volunteers/{ids['li']}/cards/{ids['card-li']}/lost"
+    assert visitor.send(lost, reason="电话挂失").status_code == 302
