@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import threading
 from collections import defaultdict, namedtuple
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
@@ -21,12 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.reconciliation import clock, kernel, ordering
+from server.reconciliation import arrays, clock, codes, desk, kernel, ordering, parameters
 from server.reconciliation.arrays import Array, records
 from server.reconciliation.parameters import Policy
+from swipe import kinds
 
 # Below this the plain engine has finished before the compiler would have.
 COMPILE_FROM = 500_000
+# With machine code in memory already; below this the plain engine is as fast.
+READY_FROM = 200
 ENGINES = ("auto", "plain", "compiled")
 # More would wait for memory, not for processors.
 THREADS_MAX = 8
@@ -79,6 +83,8 @@ PLAIN = Engine(True, 1, *ENTRIES)
 def choose_engine(name: str, events: int) -> Engine:
     """Return the engine for a number of events; "auto" compiles if it pays and numba is there.
 
+    Machine code that this process has in memory (see `make_ready`) is used for small histories too.
+
     Raises:
         ValueError: for an unknown name.
         ModuleNotFoundError: "compiled" was asked for and numba is not installed.
@@ -87,9 +93,18 @@ def choose_engine(name: str, events: int) -> Engine:
         message = f"unknown engine {name!r}: use one of {', '.join(ENGINES)}"
         raise ValueError(message)
     if name == "auto":
-        worth_it = events >= COMPILE_FROM and importlib.util.find_spec("numba") is not None
+        least = READY_FROM if _ready.is_set() else COMPILE_FROM
+        worth_it = events >= least and importlib.util.find_spec("numba") is not None
         name = "compiled" if worth_it else "plain"
     return compiled_engine() if name == "compiled" else PLAIN
+
+
+_ready = threading.Event()
+
+
+def make_ready() -> None:
+    """Say that the entries were run once: machine code is in memory."""
+    _ready.set()
 
 
 @cache
@@ -124,6 +139,7 @@ def cache_folder() -> Path:
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+    for module in (*kernel.MODULES, arrays, codes, desk, kernel, kinds, parameters):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    digest.update(Path(__file__).read_bytes())
     return home / "yika" / f"kernel-{digest.hexdigest()[:16]}"

@@ -101,13 +101,13 @@ def pair_person(desk: Desk) -> None:
     pair_line(desk, cards)
 
 
-_MODULES = (
+MODULES = (
     clock, ordering, desk_module, judging, lines, faults, pairing, guarding, credit, sound,
 )  # fmt: skip
 # What the compiler is told before it meets the entries. HOT is called for every tap: inlined.
-HOT = tuple(helper for module in _MODULES for helper in module.HOT)
+HOT = tuple(helper for module in MODULES for helper in module.HOT)
 HELPERS = (
-    *(helper for module in _MODULES for helper in module.HELPERS),
+    *(helper for module in MODULES for helper in module.HELPERS),
     reconcile_person,
     pair_person,
 )

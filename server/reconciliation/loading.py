@@ -7,6 +7,7 @@ along: the clock of a boot is corrected from all of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -191,19 +192,26 @@ def _cards(session: Session, person_of: dict[int, int], *, everyone: bool) -> li
 
 def _events(session: Session, asns: list[str] | None) -> list[Sequence[Any]]:
     """Return the events of every boot in which one of the cards tapped, or all."""
-    columns = sa.select(*EVENT_COLUMNS)
+    # Bytes are fetched of what speaks only, and no object of the ORM is made of a row.
+    speaks = StoredEvent.type.in_([int(kind) for kind in SPOKEN_TYPES])
+    raw = sa.case((speaks, StoredEvent.raw)).label("raw")
+    columns = sa.select(*EVENT_COLUMNS[:-1], raw)
+    session.flush()
+    connection = session.connection()
     if asns is None:
-        return list(session.execute(columns))
-    boots: set[tuple[int, int]] = set()
+        return list(connection.execute(columns).all())
+    boots: dict[int, set[int]] = defaultdict(set)
     for part in _pieces(asns):
         tapped = sa.select(StoredEvent.terminal_id, StoredEvent.boot).distinct()
-        boots |= {(row[0], row[1]) for row in session.execute(tapped.where(_of_cards(part)))}
+        for terminal_id, boot in connection.execute(tapped.where(_of_cards(part))):
+            boots[terminal_id].add(boot)
     found: list[Sequence[Any]] = []
-    for terminal_id in sorted({terminal_id for terminal_id, _ in boots}):
-        numbers = [boot for owner, boot in boots if owner == terminal_id]
-        found += session.execute(
-            columns.where(StoredEvent.terminal_id == terminal_id, StoredEvent.boot.in_(numbers))
-        )
+    for terminal_id, numbers in sorted(boots.items()):
+        found += connection.execute(
+            columns.where(
+                StoredEvent.terminal_id == terminal_id, StoredEvent.boot.in_(sorted(numbers))
+            )
+        ).all()
     return found
 
 

@@ -8,13 +8,45 @@ person after an upload and for a whole city.
 
 from __future__ import annotations
 
+import numpy as np
+
+from server.reconciliation import arrays
 from server.reconciliation.arrays import History, Result
-from server.reconciliation.compiled import choose_engine
+from server.reconciliation.compiled import choose_engine, make_ready
 from server.reconciliation.parameters import DEFAULT_POLICY, ENGINE_VERSION, Policy
 from server.reconciliation.preparing import check
 from server.reconciliation.running import derive
 
-__all__ = ["DEFAULT_POLICY", "ENGINE_VERSION", "History", "Policy", "Result", "reconcile_arrays"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "ENGINE_VERSION",
+    "History",
+    "Policy",
+    "Result",
+    "reconcile_arrays",
+    "warm_up",
+]
+
+
+def warm_up() -> None:
+    """Bring the machine code into memory, so that small histories use it too.
+
+    The first time on a machine this compiles for a minute; later it reads a file.
+
+    Raises:
+        ModuleNotFoundError: numba is not installed.
+    """
+    persons = np.zeros(1, arrays.PERSON_DTYPE)
+    persons["derive"] = 1
+    history = History(
+        taps=np.zeros(1, arrays.TAP_DTYPE),
+        persons=persons,
+        cards=np.zeros(1, arrays.CARD_DTYPE),
+        terminals=np.zeros(1, arrays.TERMINAL_DTYPE),
+        batches=np.zeros(1, arrays.BATCH_DTYPE),
+    )
+    reconcile_arrays(history, 1, engine="compiled")
+    make_ready()
 
 
 def reconcile_arrays(

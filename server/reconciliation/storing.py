@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -90,10 +93,91 @@ def _training(loaded: Loaded, item: Training) -> dict[str, Any]:
 
 def interval_rows(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
     """Return the facts of every interval found."""
-    sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
-    return [
-        _interval(loaded, row) | {"parameters": sets[row["parameters"]]} for row in result.intervals
+    columns = _interval_columns(loaded, result)
+    rows = zip(*(columns[name] for name in INTERVAL_FACTS), strict=True)
+    return [dict(zip(INTERVAL_FACTS, row, strict=True)) for row in rows]
+
+
+def _interval_columns(loaded: Loaded, result: Result) -> dict[str, list[Any]]:
+    """Return the facts of all intervals, column by column: row by row costs ten times as much."""
+    found, history = result.intervals, loaded.history
+    taps = history.taps
+    first, last = found["in_row"], found["out_row"]
+    named = np.where(first >= 0, first, last)
+    corrections = found["correction"].tolist()
+    sites = _of(taps["site"], named)
+    activities = _of(taps["activity"], named)
+    for row in np.flatnonzero(named < 0).tolist():
+        sites[row] = loaded.entered_at(corrections[row])
+        activities[row] = int(history.corrections[corrections[row]]["activity"])
+    numbers = [int(number) for number in history.corrections["id"]]
+    corrected = [numbers[row] if row >= 0 else None for row in corrections]
+    ids = history.activities["id"].tolist()
+    ends = {}
+    for side, rows in (("in", first), ("out", last)):
+        places = _of(taps["terminal"], rows)
+        terminals = loaded.terminals.tolist()
+        ends[side] = (
+            [terminals[place] if place is not None else None for place in places],
+            _of(taps["seq"], rows),
+        )
+    start, end = found["start_ms"].tolist(), found["end_ms"].tolist()
+    closed = [
+        out is not None or correction is not None
+        for out, correction in zip(ends["out"][1], corrected, strict=True)
     ]
+    sets = [",".join(str(number) for number in made_of) for made_of in result.sets]
+    return {
+        "person": history.persons["id"][found["person"]].tolist(),
+        "key": [_key(*row) for row in zip(*ends["in"], *ends["out"], corrected, strict=True)],
+        "in_terminal": ends["in"][0],
+        "in_seq": ends["in"][1],
+        "out_terminal": ends["out"][0],
+        "out_seq": ends["out"][1],
+        "correction_id": corrected,
+        "start_ms": start,
+        "end_ms": [at if known else None for at, known in zip(end, closed, strict=True)],
+        "raw_ms": [
+            until - since if known else None
+            for since, until, known in zip(start, end, closed, strict=True)
+        ],
+        "credited_minutes": found["minutes"].tolist(),
+        "grade": [arrays.GRADE_NAMES[grade] for grade in found["grade"].tolist()],
+        "state": [arrays.STATE_NAMES[state] for state in found["state"].tolist()],
+        "rules": [rule_list(bits) for bits in found["rules"].tolist()],
+        "site": sites,
+        "activity": [ids[row] if row >= 0 else None for row in activities],
+        "service_day": [_day(number) for number in found["service_day"].tolist()],
+        "engine_version": [ENGINE_VERSION] * len(found),
+        "parameters": [sets[number] for number in found["parameters"].tolist()],
+    }
+
+
+def _of(column: Any, rows: Any) -> list[Any]:
+    """Return the values at some rows, None where the row is -1."""
+    if not len(column):
+        return [None] * len(rows)
+    values = column[np.maximum(rows, 0)].tolist()
+    return [value if row >= 0 else None for value, row in zip(values, rows.tolist(), strict=True)]
+
+
+def _key(
+    in_terminal: int | None,
+    in_seq: int | None,
+    out_terminal: int | None,
+    out_seq: int | None,
+    correction: int | None,
+) -> str:
+    if in_terminal is not None:
+        return f"in:{in_terminal}:{in_seq}"
+    if out_terminal is not None:
+        return f"out:{out_terminal}:{out_seq}"
+    return f"correction:{correction}"
+
+
+@lru_cache(maxsize=4_096)
+def _day(number: int) -> dt.date:
+    return EPOCH + dt.timedelta(days=number)
 
 
 def exception_rows(loaded: Loaded, result: Result) -> list[dict[str, Any]]:
@@ -141,15 +225,18 @@ def replace_current(
     persons, now_ms = scope
     columns = [getattr(table, name) for name in facts]
     standing: dict[tuple[Any, ...], list[int]] = {}
+    connection = session.connection()  # rows as they are: no object of the ORM is made of them
+    session.flush()
     for part in _parts(persons):
-        current = sa.select(table.id, *columns).where(table.current)
+        current = sa.select(*columns, table.id).where(table.current)
         if part is not None:
             current = current.where(table.person.in_(part))
-        for number, *values in session.execute(current):
-            standing.setdefault(tuple(values), []).append(number)
+        for kept in connection.execute(current).all():
+            standing.setdefault(tuple(kept[:-1]), []).append(kept[-1])
     fresh = []
+    pick = operator.itemgetter(*facts)
     for row in wanted:
-        same = standing.get(tuple(row[name] for name in facts))
+        same = standing.get(pick(row))
         if same:
             same.pop()
         else:
@@ -157,9 +244,9 @@ def replace_current(
     stale = sorted(number for numbers in standing.values() for number in numbers)
     for low in range(0, len(stale), PIECE):
         part = stale[low : low + PIECE]
-        session.execute(sa.update(table).where(table.id.in_(part)).values(current=False))
+        connection.execute(sa.update(table).where(table.id.in_(part)).values(current=False))
     if fresh:
-        session.execute(sa.insert(table), fresh)
+        connection.execute(sa.insert(table), fresh)
     return len(fresh)
 
 
@@ -170,46 +257,7 @@ def _parts(persons: Collection[int] | None) -> list[list[int] | None]:
     return [ordered[low : low + PIECE] for low in range(0, len(ordered), PIECE)]
 
 
-def _interval(loaded: Loaded, row: Any) -> dict[str, Any]:
-    history = loaded.history
-    first, last = int(row["in_row"]), int(row["out_row"])
-    correction = int(row["correction"])
-    in_terminal, in_seq = loaded.event(first) if first >= 0 else (None, None)
-    out_terminal, out_seq = loaded.event(last) if last >= 0 else (None, None)
-    correction_id = int(history.corrections[correction]["id"]) if correction >= 0 else None
-    named = first if first >= 0 else last
-    start, end = int(row["start_ms"]), int(row["end_ms"])
-    closed = last >= 0 or correction_id is not None
-    if first >= 0:
-        key = f"in:{in_terminal}:{in_seq}"
-    elif last >= 0:
-        key = f"out:{out_terminal}:{out_seq}"
-    else:
-        key = f"correction:{correction_id}"
-    source = history.taps[named] if named >= 0 else history.corrections[correction]
-    activity = int(source["activity"])
-    return {
-        "person": int(history.persons[row["person"]]["id"]),
-        "key": key,
-        "in_terminal": in_terminal,
-        "in_seq": in_seq,
-        "out_terminal": out_terminal,
-        "out_seq": out_seq,
-        "correction_id": correction_id,
-        "start_ms": start,
-        "end_ms": end if closed else None,
-        "raw_ms": end - start if closed else None,
-        "credited_minutes": int(row["minutes"]),
-        "grade": arrays.GRADE_NAMES[row["grade"]],
-        "state": arrays.STATE_NAMES[row["state"]],
-        "rules": rule_list(int(row["rules"])),
-        "site": int(history.taps[named]["site"]) if named >= 0 else loaded.entered_at(correction),
-        "activity": int(history.activities[activity]["id"]) if activity >= 0 else None,
-        "service_day": EPOCH + dt.timedelta(days=int(row["service_day"])),
-        "engine_version": ENGINE_VERSION,
-    }
-
-
+@lru_cache(maxsize=4_096)
 def rule_list(bits: int) -> str:
     """Write a set of rules as their numbers.
 

@@ -78,15 +78,20 @@ def difference(wanted: Iterable[Wanted], posted: Iterable[Posted]) -> Difference
     stands = {(item.person, item.key): item for item in posted}
     reverse = [
         item
-        for place, item in sorted(stands.items())
+        for place, item in stands.items()
         if place not in should or should[place].minutes != item.minutes
     ]
     post = [
         item
-        for place, item in sorted(should.items())
+        for place, item in should.items()
         if place not in stands or stands[place].minutes != item.minutes
     ]
-    return Difference(reverse, post)
+    # Few differ: to put all in order first would cost more than to find them.
+    return Difference(sorted(reverse, key=_place), sorted(post, key=_place))
+
+
+def _place(item: Wanted | Posted) -> tuple[int, str]:
+    return item.person, item.key
 
 
 def to_expire(credits_before: int, debits: int) -> int:

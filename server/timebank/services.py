@@ -133,9 +133,12 @@ def _of(
     persons: Collection[int] | None,
 ) -> Iterator[tuple[Any, ...]]:
     """Run a statement for some people, in pieces, or for all."""
+    session.flush()
+    connection = session.connection()  # rows as they are: no object of the ORM is made of them
     if persons is None:
-        yield from session.execute(of_all)
+        yield from connection.execute(of_all).all()
         return
     wanted = sorted(set(persons))
     for low in range(0, len(wanted), PIECE):
-        yield from session.execute(of_some, {"persons": wanted[low : low + PIECE]})
+        part = {"persons": wanted[low : low + PIECE]}
+        yield from connection.execute(of_some, part).all()
