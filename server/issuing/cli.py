@@ -198,6 +198,23 @@ def cardorder_step(
     show(document, f"{found.zh} {found.en}: {_name(STATE_NAMES, found.state)}", as_json=as_json)
 
 
+@cardorder.command(
+    "leave", epilog=example("yika-server cardorder leave 0000000014 --reason 本人申请 --by li")
+)
+@click.argument("number")
+@click.option("--reason", required=True, help="stands on the record")
+@by_option
+@click.pass_obj
+def cardorder_leave(console: Console, number: str, reason: str, actor: str) -> None:
+    """注销义工 End a membership: cards and functions; history, finance and transit stay."""
+    now_ms = console.clock.utc_ms()
+    with console.writing() as session:
+        require_staff(session, actor)
+        person = find_volunteer(session, number).id
+        services.deregister(session, person, reason, actor, now_ms)
+    click.echo(f"{number}: 已注销 left")
+
+
 @cardorder.command("check", epilog=example("yika-server cardorder check --json"))
 @json_option
 @click.pass_obj

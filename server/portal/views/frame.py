@@ -23,6 +23,7 @@ MENUS = {
     Role.VOLUNTEER: (
         ("portal.my_hours", N_("My hours")),
         ("portal.phone_card", N_("Electronic card")),
+        ("portal.my_functions", N_("Functions")),
         ("portal.my_application", N_("My application")),
     ),
     Role.LEADER: (

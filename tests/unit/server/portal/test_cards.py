@@ -97,3 +97,14 @@ def test_audit_trail_is_for_who_may_read_it(visitor: Visitor) -> None:
     visitor.come_as("admin")
 
     assert 'id="trail"' in visitor.get(f"/volunteers/{visitor.scene.ids['zhang']}/history").text
+
+
+def test_volunteer_turns_functions_on_and_off(visitor: Visitor) -> None:
+    """Everything is off at first; a choice is noted and can be taken back."""
+    visitor.come_as("zhang")
+    assert 'name="on" value="0"' not in visitor.get("/me/functions").text
+    assert visitor.send("/me/functions", function="transit", on="1").status_code == 302
+    assert visitor.get("/me/functions").text.count('name="on" value="0"') == 1
+    assert visitor.send("/me/functions", function="transit", on="0").status_code == 302
+    assert visitor.send("/me/functions", function="lottery", on="1").status_code == 422
+    assert 'name="on" value="0"' not in visitor.get("/me/functions").text
