@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from keys.store import FileKeyStore
 from server.bank.intake import Delivery, Outcome, receive
 from server.db import Database
 from tests.integration.server.bank_rig import CODE, BankRig
+from tests.stateful import bank_fuzz
 
 DAY_MS = 86_400_000
 WIDTH = 113  # of a record of results, with its line feed
@@ -318,3 +320,26 @@ def test_dry_run_says_the_same_and_keeps_nothing(rig: BankRig) -> None:
     assert [one for one in rig.files() if one[0] == "in"] == []
     assert set(rig.states().values()) == {"exported"}
     assert files.read(content, bank.form).rows[0]["order_no"] == "999999999999"
+
+
+def test_no_broken_file_has_a_partial_effect(rig: BankRig) -> None:
+    """Files broken at random change no row when refused, and every one of them is answered."""
+    bank = rig.bank()
+    dice = random.Random(7)
+    before, states = rig.snapshot(), rig.states()
+    name = f"YIKA_{CODE}_RES_00000001.dat"
+    path = rig.root / name
+    for _ in range(40):
+        content = results(bank)
+        for _ in range(dice.randint(1, 2)):
+            content = dice.choice(bank_fuzz.BREAKS)(content, dice)
+        content += b"" if content != results(bank) else b"x"
+        path.write_bytes(content)
+        delivery = Delivery(CODE, path, bank.wrapping.manifest(name, content))
+
+        outcome = receive(rig.intake, delivery)
+
+        assert outcome.finding is not None
+        assert outcome.answer is not None
+        assert outcome.answer.exists()
+    assert (rig.snapshot(), rig.states()) == (before, states)
