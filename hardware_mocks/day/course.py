@@ -94,10 +94,12 @@ def play_day(options: Options, clear_away: contextlib.ExitStack, say: Say) -> En
     player, hand = _player(scene, clear_away, say)
     player.play(page.steps)
     _reconcile(scene)
+    ending = _compare(page, scene, player, time.monotonic() - started_s)
+    if options.applicants:
+        ending = _cycle(options, (scene, hand), ending, say)
     # For a look from outside, once the day is over.
     issue.lay_on_desk(scene.premises.stack, hand, page.cast.people[0].slot_card)
-    ending = _compare(page, scene, player, time.monotonic() - started_s)
-    return _cycle(options, scene, ending, say) if options.applicants else ending
+    return ending
 
 
 def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, say: Say) -> Scene:
@@ -138,15 +140,18 @@ def _set_stage(options: Options, cast: Cast, clear_away: contextlib.ExitStack, s
     return Scene(premises, database, members, ordered, posts, staff, store)
 
 
-def _cycle(options: Options, scene: Scene, ending: Ending, say: Say) -> Ending:
+def _cycle(options: Options, on: tuple[Scene, Hand], ending: Ending, say: Say) -> Ending:
     """Play what follows the day; the posts are switched off while weeks go by in a moment."""
+    scene, hand = on
     for post in scene.posts.values():
         post.power.cut_off()
         post.on = False
-    facts = Cycle(scene.premises, scene.database, scene.store, say).play(options.applicants)
+    cycle = Cycle(scene.premises, scene.database, scene.store, say, hand, scene.posts)
+    facts = cycle.play(options.applicants)
     for post in scene.posts.values():
-        post.power.switch_on(wall_offset_ms=0)
-        post.on = True
+        if not post.on:
+            post.power.switch_on(wall_offset_ms=0)
+            post.on = True
     document = json.loads(ending.summary) | {"cycle": facts.document()}
     wrong = (*ending.differences, *facts.differences())
     document["expectations_met"] = not wrong

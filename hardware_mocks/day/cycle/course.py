@@ -6,17 +6,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hardware_mocks.day.cycle import hours, joining
+from hardware_mocks.cardhost.client import Hand
+from hardware_mocks.day import stage
+from hardware_mocks.day.cycle import hours, joining, losses
 from hardware_mocks.day.cycle.applicants import invent
 from hardware_mocks.day.cycle.banking import Counter, open_counter
 from hardware_mocks.day.cycle.hours import Door
 from hardware_mocks.day.cycle.joining import CLERK, DECIDER, Joined
+from hardware_mocks.day.cycle.losses import open_desk
 from hardware_mocks.day.document import ZONE
+from hardware_mocks.day.play import PostStage
 from hardware_mocks.day.stage import HOST, Premises
 from keys.custody import KeyStore
 from keys.identity import Identity
@@ -30,6 +34,7 @@ from server.outbox.policy import State
 from server.people import queue
 from server.phone_cards.services import Signer
 from server.terminals import enrolment, services
+from terminal.files import HOTLIST
 from terminal.provision import provision
 from terminal.psam_slot import open_psam
 from terminal.transport import HttpTransport
@@ -37,6 +42,8 @@ from terminal.transport import HttpTransport
 PSAM_NUMBER = bytes.fromhex("594900000003")
 TERMINAL_TIMEOUT_S = 60.0
 QUIET_TIMEOUT_S = 300.0
+LOSSES = 5
+POST = "A"  # where the old cards are presented
 LEAVES_EARLY = 50  # every fiftieth comes to the class and to nothing after it
 CLASS = ("2026-10-24 14:00", "2026-10-24 15:45")
 SERVICE = (("2026-10-25 08:30", "2026-10-25 14:00"), ("2026-10-31 08:30", "2026-10-31 14:00"))
@@ -57,6 +64,11 @@ class CycleFacts:
     made: int = 0
     told: int = 0
     collected: int = 0
+    lost: int = 0
+    restored: int = 0
+    refused: int = 0
+    desk_commands: int = 0
+    desk_seconds: float = 0.0
     seconds: float = 0.0
 
     def differences(self) -> list[str]:
@@ -65,16 +77,18 @@ class CycleFacts:
         truths = {
             "whoever served is approved": self.approved == stayed,
             "whoever left early is not": self.unmet == self.applicants - stayed,
-            "a card is ordered for each of them": self.ordered == self.approved,
+            "a card is ordered for each of them": self.ordered + self.lost == self.approved,
             "what the bank rejects is corrected and made": self.made == self.ordered,
             "everybody hears once that the card is there": self.told == self.made,
             "every card is in its holder's hand": self.collected == self.made,
+            "the hours stand on every new card": self.restored == self.lost,
+            "every old card is refused": self.refused == self.lost,
         }
         return [text for text, holds in truths.items() if not holds]
 
     def document(self) -> dict[str, float]:
-        """Return it for machines."""
-        return dataclasses.asdict(self) | {"seconds": round(self.seconds, 1)}
+        """Return it for machines; `desk_seconds` is the slowest of the new cards."""
+        return {name: round(value, 1) for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclass(slots=True)
@@ -85,13 +99,15 @@ class Cycle:
     database: Database
     store: KeyStore
     say: Say
+    hand: Hand
+    posts: Mapping[str, PostStage]
     facts: CycleFacts = dataclasses.field(default_factory=CycleFacts)
 
     def play(self, count: int) -> CycleFacts:
         """Play it for so many applicants."""
         started_s = time.monotonic()
         self._leap("2026-10-18 09:00")
-        joining.open_house(self.database, self._now_ms)
+        password = joining.open_house(self.database, self._now_ms)
         people = invent(count, joining.BRANCHES)
         joined = joining.take_in(self.database, self.store, people, self._now_ms)
         self.facts.applicants = len(joined)
@@ -101,7 +117,9 @@ class Cycle:
         numbers, self.facts.unmet = joining.decide(self.database, self.store, joined, self._now_ms)
         self.facts.approved = len(set(numbers.values()))
         self.say(f"批准 {self.facts.approved} approved, {self.facts.unmet} with conditions unmet")
-        self._make_cards()
+        ours = sorted(numbers)[:LOSSES]  # they take a card of ours at the desk, and lose it
+        self._make_cards(ours)
+        self._lose_cards([numbers[one] for one in ours], password)
         self.facts.seconds = time.monotonic() - started_s
         return self.facts
 
@@ -145,13 +163,13 @@ class Cycle:
         door.upload()
         return door
 
-    def _make_cards(self) -> None:
+    def _make_cards(self, but: list[int]) -> None:
         counter = open_counter(
             self.database, self.store, self.premises.clock, self.premises.folder / "bank"
         )
         facts = self.facts
         self._leap("2026-11-03 09:00")
-        facts.ordered = counter.order_cards()
+        facts.ordered = counter.order_cards(but)
         counter.send_orders()
         self.say(f"制卡 {facts.ordered} orders sent to the bank")
         self._leap("2026-11-16 10:00")
@@ -177,6 +195,37 @@ class Cycle:
         counter.tick()
         facts.collected = counter.states().get("active", 0)
         self.say(f"领取 {facts.collected} cards collected")
+
+    def _lose_cards(self, numbers: list[str], password: str) -> None:
+        """Some take a card of our own, lose it, and get the next one at the desk."""
+        facts, post = self.facts, self.posts[POST]
+        self._leap("2026-12-01 09:00")
+        with open_desk(self.premises, self.hand, CLERK, password) as desk:
+            new = [
+                desk.lose_and_reissue(number, f"{number}-{place}")
+                for place, number in enumerate(numbers, 1)
+            ]
+        facts.lost = len(new)
+        facts.restored = sum(one.minutes == self._minutes(one.number) > 0 for one in new)
+        facts.desk_commands = max((one.commands for one in new), default=0)
+        facts.desk_seconds = max((one.seconds for one in new), default=0.0)
+        self.say(f"补发 {facts.lost} cards issued anew at the desk, hours on {facts.restored}")
+        kept = stage.data_dir(self.premises.folder, POST) / HOTLIST
+        before = kept.read_bytes()
+        post.power.switch_on(wall_offset_ms=0)
+        post.on = True
+        losses.await_hotlist(post, kept, before)
+        facts.refused = losses.refused(post, self.hand, [one.old_card for one in new])
+        self.say(f"拒收 {facts.refused} old cards refused at terminal {POST}")
+
+    def _minutes(self, number: str) -> int:
+        """Return what the ledger holds of somebody."""
+        held = sa.text(
+            "SELECT coalesce(sum(e.minutes), 0) FROM entry e JOIN account a ON a.id = e.account_id"
+            " JOIN volunteer v ON v.id = a.owner WHERE a.kind = 'volunteer' AND v.number = :number"
+        )
+        with self.database.reading() as session:
+            return int(session.scalar(held, {"number": number}) or 0)
 
     def _correct(self, counter: Counter) -> None:
         """Correct what the bank rejected, and send it again."""

@@ -37,16 +37,20 @@ class Joined:
     number: str
 
 
-def open_house(database: Database, now_ms: int) -> None:
-    """Hire two clerks, one to enter and one to decide, and say where cards may be collected."""
+def open_house(database: Database, now_ms: int) -> str:
+    """Hire two clerks, one to enter and one to decide, and say where cards may be collected.
+
+    Returns the password of both.
+    """
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
     with database.writing() as session:
         for name in (CLERK, DECIDER):
-            password = secrets.token_urlsafe(PASSWORD_BYTES)
             people.add_user(session, NewUser(name, "staff", None), password, "console", now_ms)
         listed = [
             Branch(PARTNER, code, f"深圳福田支行{code[-1]}号网点", FROM, None) for code in BRANCHES
         ]
         branches.load(session, listed, CLERK, now_ms)
+    return password
 
 
 def take_in(
