@@ -65,7 +65,6 @@ STATE_TITLES = {
 READ_LABELS = {
     "asn": N_("Card"),
     "masked_name": N_("Person"),
-    "state": N_("State"),
     "valid_from": N_("First day"),
     "valid_to": N_("Last day"),
     "total_minutes": N_("Minutes on the card"),

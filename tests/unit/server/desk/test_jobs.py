@@ -12,8 +12,10 @@ from card.errors import CardRemoved
 from card.operation import run
 from card.volunteer import select
 from hardware_mocks.cardos.cos import VirtualCard
+from keys.usage import KeyUsage
 from server.desk import services
 from server.desk.models import DeskJob, DeskSession
+from server.desk.tasks import data_from_json
 from server.errors import Problem, Refused
 from server.issuing.models import CardOrder
 from server.people.models import Card
@@ -185,6 +187,26 @@ def test_a_lost_card_is_replaced(office: Office) -> None:
     assert card_of(office, job.asn) == "active"
     assert state_of(office, old.order_no) == "replaced"
     assert run(select(), in_process(chip)).asn.hex() == job.asn
+
+
+def test_s15_restore_after_loss_byte_for_byte(office: Office) -> None:
+    """The new card bears the same number and holds exactly what the server says of the person."""
+    old, _ = issued(office)
+    job = office.create("replace", asn=old.asn, cause="LOST", reason="本人到场", id_checked=True)
+    with office.database.reading() as session:
+        sealed = services.find(session, office.bench, job.reference).sealed
+    assert sealed is not None
+    place = f"yika/desk-job/1\n{job.reference}".encode()
+    data = data_from_json(office.store.open_sealed(KeyUsage.PERSONAL_DATA, sealed, place))
+    chip = VirtualCard()
+    office.lay(job, chip)
+
+    files = chip.memory.image.mf.children[0x3F01].files  # type: ignore[union-attr]
+    for fid, content in data.contents().items():
+        if fid in (0x0015, 0x0016, 0x0017):
+            assert bytes(files[fid].body[: len(content)]) == content
+    assert data.volunteer_number == office.numbers["wang"]
+    assert (card_of(office, old.asn), card_of(office, job.asn)) == ("replaced", "active")
 
 
 def test_a_card_is_read(office: Office) -> None:
