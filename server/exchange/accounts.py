@@ -21,8 +21,13 @@ from server.errors import Problem, Refused
 from server.exchange.models import ServiceAccount
 from server.exchange.policy import Scope
 from server.people import audit, services
+from server.structure import organisations, regions
+from server.structure.rights import ALL, ORGANISATION, REGION, SITE, Reach
+from server.structure.rights import Scope as Part
+from server.terminals.services import find_site
 
 SECRET_BYTES = 32
+EVERYTHING = Part(ALL)
 DAY_MS = 24 * 3600 * 1000
 DAYS_DEFAULT, DAYS_MAX = 365, 730  # a secret nobody renews ends by itself
 SEEN_EVERY_MS = 60_000  # write "last seen" at most once a minute
@@ -37,6 +42,7 @@ class NewAccount:
     name: str
     scopes: Sequence[Scope]
     days: int = DAYS_DEFAULT
+    within: Part = EVERYTHING
 
 
 def create(session: Session, new: NewAccount, by: str, now_ms: int) -> tuple[ServiceAccount, str]:
@@ -55,11 +61,14 @@ def create(session: Session, new: NewAccount, by: str, now_ms: int) -> tuple[Ser
             "scopes", f"至少一项权限，有效期 1 至 {DAYS_MAX} 天",
             f"at least one scope, and 1 to {DAYS_MAX} days",
         )  # fmt: skip
+    _check_part(session, new.within)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     account = ServiceAccount(
         name=new.name,
         secret_sha256=_digest(secret),
         scopes=sorted(set(new.scopes)),
+        within_kind=new.within.kind,
+        within_ref=new.within.ref,
         created_by=by,
         created_ms=now_ms,
         expires_ms=now_ms + new.days * DAY_MS,
@@ -67,8 +76,9 @@ def create(session: Session, new: NewAccount, by: str, now_ms: int) -> tuple[Ser
     session.add(account)
     session.flush()
     audit.record(
-        session, now_ms, by, "account.created", f"account:{new.name}", scopes=account.scopes
-    )
+        session, now_ms, by, "account.created", f"account:{new.name}",
+        scopes=account.scopes, within=str(new.within),
+    )  # fmt: skip
     return account, f"yika_{account.id}_{secret}"
 
 
@@ -112,6 +122,33 @@ def authenticate(session: Session, header: str | None, scope: Scope, now_ms: int
     if account.seen_ms is None or now_ms - account.seen_ms >= SEEN_EVERY_MS:
         account.seen_ms = now_ms
     return account
+
+
+def reach_of(account: ServiceAccount) -> Reach:
+    """Return of which part of the whole an account reads."""
+    kind, ref = account.within_kind, account.within_ref
+    if kind == SITE:
+        return Reach(sites=frozenset({int(ref)}))
+    if kind == ORGANISATION:
+        return Reach(organisations=frozenset({int(ref)}))
+    if kind == REGION:
+        return Reach(regions=frozenset({ref}))
+    return Reach(everywhere=kind == ALL)
+
+
+def _check_part(session: Session, part: Part) -> None:
+    if part.kind == REGION:
+        regions.find(session, part.ref)
+    elif part.kind in (SITE, ORGANISATION) and part.ref.isascii() and part.ref.isdigit():
+        if part.kind == SITE:
+            find_site(session, int(part.ref))
+        else:
+            organisations.find(session, int(part.ref))
+    elif part != EVERYTHING:
+        raise Refused(
+            "within", "范围须为 all、region、organisation 或 site",
+            "an account is within all, a region, an organisation or a site",
+        )  # fmt: skip
 
 
 def _digest(secret: str) -> bytes:

@@ -19,6 +19,8 @@ from server.exchange.lists import Window
 from server.exchange.models import ServiceAccount
 from server.exchange.policy import Scope, Topic
 from server.people.cli import instant_ms
+from server.structure.cli import scope_of
+from server.structure.rights import Scope as Part
 
 by_option = click.option("--by", "actor", required=True, help="the staff user who does it")
 
@@ -33,15 +35,20 @@ def account() -> None:
 )
 @click.argument("name")
 @click.option("--scope", "scopes", type=click.Choice([*Scope]), multiple=True, required=True)
+@click.option(
+    "--within", default="all", callback=lambda _ctx, _param, text: scope_of(text),
+    help="what it reads of: all, region:CODE, organisation:N or site:N",
+)  # fmt: skip
 @click.option("--days", type=click.IntRange(1, DAYS_MAX), default=DAYS_DEFAULT, show_default=True)
 @by_option
 @json_option
 @click.pass_obj
 def account_add(
-    console: Console, name: str, scopes: tuple[str, ...], days: int, actor: str, as_json: bool
+    console: Console, /, scopes: tuple[str, ...], actor: str, as_json: bool, **named: Any
 ) -> None:
     """添加帐号 Make an account; its token is shown only now."""
-    new = NewAccount(name, [Scope(scope) for scope in scopes], days)
+    new = NewAccount(scopes=[Scope(scope) for scope in scopes], **named)
+    name = new.name
     with console.writing() as session:
         made, token = accounts.create(session, new, actor, console.clock.utc_ms())
         ends = from_millis(made.expires_ms).isoformat(timespec="seconds")
@@ -71,6 +78,7 @@ def account_list(console: Console, as_json: bool) -> None:
             {
                 "name": row.name,
                 "scopes": row.scopes,
+                "within": str(Part(row.within_kind, row.within_ref)),
                 "state": _state(row, now_ms),
                 "expires": from_millis(row.expires_ms).isoformat(timespec="seconds"),
                 "seen": row.seen_ms and from_millis(row.seen_ms).isoformat(timespec="seconds"),

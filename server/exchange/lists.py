@@ -16,11 +16,17 @@ from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Verdict
 from server.people.models import Volunteer
 from server.reconciliation.models import ServiceInterval
+from server.structure.models import Membership, Organisation
+from server.structure.organisations import in_reach
+from server.structure.rights import Reach
+from server.terminals.models import Site
+from server.terminals.places import site_in_reach
 from server.timebank.models import Account, Entry, Transfer
 from swipe.kinds import EventType
 
 PIECE = 5_000  # rows of an export fetched at a time
 ENTRIES_MAX = 8  # of volunteers in one transfer
+EVERYWHERE = Reach(everywhere=True)
 
 # Columns of each topic with their kind: i integer, s text, t instant (ISO 8601 UTC in text forms).
 COLUMNS: dict[Topic, tuple[tuple[str, str], ...]] = {
@@ -43,16 +49,20 @@ COLUMNS: dict[Topic, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Items after a number, and within a span of time (ms UTC, both ends optional)."""
+    """Items after a number, within a span of time (ms UTC, both ends optional), of some part.
+
+    Events and intervals belong to the part of their site, transfers to that of the volunteer.
+    """
 
     after: int = 0
     since_ms: int | None = None
     until_ms: int | None = None
+    part: Reach = EVERYWHERE
 
 
 def items(session: Session, topic: Topic, window: Window, limit: int) -> list[dict[str, Any]]:
     """Return about so many items; the first column is the number to go on after."""
-    rows = session.execute(_STATEMENTS[topic](window).limit(limit + ENTRIES_MAX)).all()
+    rows = session.execute(_statement(session, topic, window).limit(limit + ENTRIES_MAX)).all()
     # A transfer between two volunteers is two items of one number: they stay on one page.
     end = limit
     while limit <= end < len(rows) and rows[end][0] == rows[limit - 1][0]:
@@ -62,9 +72,28 @@ def items(session: Session, topic: Topic, window: Window, limit: int) -> list[di
 
 def stream(session: Session, topic: Topic, window: Window) -> Iterator[list[dict[str, Any]]]:
     """Give all items in pieces; memory does not grow with their number."""
-    rows = session.execute(_STATEMENTS[topic](window).execution_options(yield_per=PIECE))
+    statement = _statement(session, topic, window)
+    rows = session.execute(statement.execution_options(yield_per=PIECE))
     for piece in rows.partitions():
         yield [_item(topic, row) for row in piece]
+
+
+def _statement(session: Session, topic: Topic, window: Window) -> sa.Select[Any]:
+    """Return the statement of a topic, narrowed to the part that may be read."""
+    statement = _STATEMENTS[topic](window)
+    if window.part.everywhere:
+        return statement
+    if topic is Topic.TRANSFERS:
+        members = (
+            sa.select(Membership.volunteer_id)
+            .join(Organisation, Organisation.id == Membership.organisation_id)
+            .where(Membership.until_ms.is_(None), in_reach(session, window.part))
+        )
+        return statement.where(Volunteer.id.in_(members))
+    column = StoredEvent.site if topic is Topic.EVENTS else ServiceInterval.site
+    return statement.where(
+        column.in_(sa.select(Site.id).where(site_in_reach(session, window.part)))
+    )
 
 
 def newest(session: Session, topic: Topic) -> int:

@@ -12,7 +12,11 @@ from server.db import Base, Id, Millis
 
 
 class ServiceAccount(Base):
-    """A program of a partner; only a digest of its secret is kept."""
+    """A program of a partner; only a digest of its secret is kept.
+
+    `within_kind` and `within_ref` say of which part of the whole it reads: all, a region, an
+    organisation or a site, each with what is below it.
+    """
 
     __tablename__ = "service_account"
 
@@ -20,6 +24,8 @@ class ServiceAccount(Base):
     name: Mapped[str] = mapped_column(sa.String(64), unique=True)
     secret_sha256: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
     scopes: Mapped[list[str]] = mapped_column(sa.JSON)
+    within_kind: Mapped[str] = mapped_column(sa.String(32), default="all", server_default="all")
+    within_ref: Mapped[str] = mapped_column(sa.String(32), default="", server_default="")
     created_by: Mapped[str] = mapped_column(sa.String(64))
     created_ms: Mapped[Millis]
     expires_ms: Mapped[Millis]

@@ -24,6 +24,9 @@ def upgrade() -> None:
     _create_grants()
     _carry_over()
     _create_passkeys()
+    for name, default in (("within_kind", "all"), ("within_ref", "")):
+        column = sa.Column(name, sa.String(32), server_default=default, nullable=False)
+        op.add_column("service_account", column)
     op.add_column("portal_session", sa.Column("way", sa.String(16), nullable=True))
     op.add_column("portal_session", sa.Column("agent", sa.String(80), nullable=True))
 
@@ -125,6 +128,8 @@ def _create_passkeys() -> None:
 
 def downgrade() -> None:
     """Drop what came; roles that did not exist before keep their rows."""
+    op.drop_column("service_account", "within_ref")
+    op.drop_column("service_account", "within_kind")
     op.drop_column("portal_session", "agent")
     op.drop_column("portal_session", "way")
     op.drop_table("passkey_challenge")

@@ -21,14 +21,21 @@ from server.exchange.accounts import DAY_MS, NewAccount
 from server.exchange.models import Webhook
 from server.exchange.policy import TRIES_MAX, Scope, Topic
 from server.people import services
-from server.people.models import Audit
+from server.people.models import Audit, Volunteer
 from server.people.services import NewUser
 from server.reconciliation.services import reconcile
+from server.structure import organisations, regions
+from server.structure.organisations import NewOrganisation
+from server.structure.rights import Scope as Part
+from server.terminals import places
+from server.terminals.models import Site
 from server.timebank.services import post_differences
+from tests.factories import SITE
 from tests.integration import pitr
 from tests.integration.server.rig import NOW_MS, Rig
 
 LATER_MS = NOW_MS + 40 * DAY_MS
+REGIONS = "code,name_zh,name_en\n440000,广东省,\n440300,深圳市,\n440303,罗湖区,\n440304,福田区,\n"
 URL = "https://hours.example.org/yika"
 
 
@@ -320,3 +327,56 @@ def test_a_name_that_leads_inside_is_not_called() -> None:
     """A host name that resolves to a loopback address is refused at the call itself."""
     with pytest.raises(Refused, match="public network"):
         webhooks.post_https("https://localhost/x", b"{}", {})
+
+
+def test_account_reads_of_its_own_part_only(partner: Partner) -> None:
+    """Events and services of other sites, and transfers of others' members, are not there."""
+    by = ("wang", NOW_MS)
+    with partner.rig.database.writing() as session:
+        regions.load(session, REGIONS.encode(), *by)
+        here = NewOrganisation("FT", "福田", "Futian", "440304")
+        futian = organisations.add(session, here, *by).id
+        member = session.scalars(sa.select(Volunteer.id).order_by(Volunteer.id)).first()
+        assert member is not None
+        session.add(Site(id=SITE, name_zh="二站", name_en="Two", tz_q=32, config_version=1))
+        session.flush()
+        places.put(session, SITE, "", "FT", by)
+    everything = [Scope.EVENTS, Scope.HOURS, Scope.LEDGER]
+    tokens = {}
+    for name, part in (
+        ("all", Part("all")),
+        ("futian", Part("region", "440304")),
+        ("futian-org", Part("organisation", str(futian))),
+        ("luohu", Part("region", "440303")),
+    ):
+        with partner.rig.database.writing() as session:
+            new = NewAccount(name, everything, within=part)
+            tokens[name] = accounts.create(session, new, "wang", NOW_MS)[1]
+
+    def count(name: str, topic: str) -> int:
+        answer = partner.get(tokens[name], f"/api/v1/lists/{topic}?limit=1000")
+        return len(answer.json["items"])
+
+    for topic in ("events", "intervals"):
+        assert count("all", topic) > 0
+        assert count("futian", topic) == count("futian-org", topic) == count("all", topic)
+        assert count("luohu", topic) == 0
+    assert count("all", "transfers") > 0
+    assert count("futian", "transfers") == 0
+    with partner.rig.database.writing() as session:
+        organisations.join(session, member, futian, *by)
+    assert count("futian", "transfers") == count("futian-org", "transfers") > 0
+    assert count("luohu", "transfers") == 0
+    exported = partner.get(tokens["luohu"], "/api/v1/exports/intervals.jsonl")
+    assert exported.text == ""
+
+
+@pytest.mark.parametrize(
+    "part", [Part("region", "650100"), Part("site", "99"), Part("site", "x"), Part("partner", "b")]
+)
+def test_account_within_nothing_is_refused(partner: Partner, part: Part) -> None:
+    """The part is one that exists."""
+    new = NewAccount("x", [Scope.EVENTS], within=part)
+
+    with partner.rig.database.writing() as session, pytest.raises(Refused):
+        accounts.create(session, new, "wang", NOW_MS)
