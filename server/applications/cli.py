@@ -11,14 +11,20 @@ from typing import Any
 import click
 
 from server.applications import importing, listing, services, settings, undoing
+from server.applications.branches import day_of
 from server.applications.importing import Plan, Wanted
+from server.applications.league import join_league, league_of, leave_league
 from server.applications.policy import LIMITS, OPEN_STATES, Agreement, State
 from server.applications.settings import By, NewText
+from server.applications.trained import trained_people
 from server.console import Console, example, json_option, show
 from server.people.cli import by_option, volunteer
+from server.people.services import find_volunteer
 from server.reconciliation.cli import said_by
 
 FAULTS_SHOWN = 50
+MONTH_MS = 365 * 86_400_000 // 12
+DATE = click.DateTime(("%Y-%m-%d",))
 
 
 @click.group()
@@ -91,6 +97,26 @@ def application_reject(console: Console, number: int, actor: str, reason: str) -
     """驳回 Turn an application down."""
     with console.writing() as session:
         services.reject(session, number, actor, console.clock.utc_ms(), reason)
+
+
+@application.command(
+    "trained", epilog=example("yika-server application trained --hours 2 --months 12 --activity 3")
+)
+@click.option("--hours", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--months", type=click.IntRange(1, 120), default=12, show_default=True)
+@click.option("--activity", type=int, help="one course; else all")
+@json_option
+@click.pass_obj
+def application_trained(
+    console: Console, hours: int, months: int, activity: int | None, as_json: bool
+) -> None:
+    """培训名单 List people with so many hours of training in the last months."""
+    since_ms = console.clock.utc_ms() - months * MONTH_MS
+    with console.reading() as session:
+        found = trained_people(session, activity, 60 * hours, since_ms)
+    lines = [f"{one.number}  {one.masked_name}  {one.minutes}" for one in found]
+    document = {"items": [asdict(one) for one in found]}
+    show(document, "\n".join(lines) or "没有 none", as_json=as_json)
 
 
 @application.command("refresh", epilog=example("yika-server application refresh"))
@@ -205,6 +231,32 @@ def volunteer_import_undo(console: Console, number: int, actor: str, reason: str
     """撤销导入 Undo an import that nobody has used yet."""
     with console.writing() as session:
         undoing.undo(session, number, By(actor, console.clock.utc_ms(), reason))
+
+
+@volunteer.command(
+    "league",
+    epilog=example("yika-server volunteer league 0000000014 --joined 2016-05-04 --by li"),
+)
+@click.argument("number")
+@click.option("--joined", type=DATE, help="the day of joining")
+@click.option("--left", type=DATE, help="the day of leaving")
+@by_option
+@json_option
+@click.pass_obj
+def volunteer_league(
+    console: Console, /, number: str, actor: str, as_json: bool, **given: Any
+) -> None:
+    """团员 Note that a volunteer joined or left the Youth League; show what they are today."""
+    with console.runtime() as runtime, runtime.database.writing() as session:
+        now_ms = console.clock.utc_ms()
+        by = By(actor, now_ms)
+        if given["joined"]:
+            join_league(session, number, given["joined"].date(), by)
+        if given["left"]:
+            leave_league(session, number, given["left"].date(), by)
+        person = find_volunteer(session, number)
+        today = league_of(session, runtime.store, person.id, day_of(now_ms))
+    show({"number": number, "league": today}, f"{number} {today}", as_json=as_json)
 
 
 def _report(made: Plan, number: int | None, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ Every function works inside the caller's unit of work and writes its audit line 
 
 from __future__ import annotations
 
+from server.applications import personal_data
 from server.applications.branches import Branch, open_branches
 from server.applications.checking import Form
 from server.applications.deciding import (
@@ -70,6 +71,7 @@ __all__ = [
     "newest",
     "open_branches",
     "orderable",
+    "personal_data",
     "photo",
     "recognise",
     "refresh",

@@ -7,6 +7,7 @@ PIPL (个人信息保护法) article 45: to consult and copy, in a form that oth
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +32,8 @@ from swipe.kinds import EventType
 FORMAT = "yika-person/1"
 # A very busy person taps some thousand times in ten years; a document larger than this is a fault.
 TAPS_MAX = 200_000
+# What features above know of a person: each adds itself under a name of its own.
+PARTS: dict[str, Callable[[Session, KeyStore, Volunteer], list[dict[str, Any]]]] = {}
 
 
 def dossier(session: Session, store: KeyStore, number: str, reader: Reader) -> dict[str, Any]:
@@ -72,6 +75,7 @@ def dossier(session: Session, store: KeyStore, number: str, reader: Reader) -> d
         "requests": _requests(session, person.id),
         "told": _told(session, person.id),
         "minutes": _minutes(session, person.id),
+        **{name: part(session, store, person) for name, part in PARTS.items()},
         "who_did_what": _audit(session, person),
     }
 

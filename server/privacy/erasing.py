@@ -9,6 +9,7 @@ undone, so two people do it.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,14 +17,17 @@ from sqlalchemy.orm import Session
 
 from server.errors import Refused
 from server.people import audit, sequences, services, sign_in
-from server.people.models import CODE, Card, SealedPersonKey, Volunteer
+from server.people.models import CODE, Card, Passkey, SealedPersonKey, Volunteer
 from server.people.personal import REASON_LENGTH_MAX
 from server.reconciliation.models import HoursRequest
+from server.structure.organisations import leave, memberships
 from server.updates.models import CardUpdate, CarrySession
 
 MASK = "已注销"
 NOBODY_BYTES = 32
 CARD_REASON = "erased"
+# What features above blank of a person: each adds itself under a name of its own.
+PARTS: dict[str, Callable[[Session, Volunteer, int], None]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,12 @@ def erase(session: Session, wanted: Erasure, now_ms: int) -> Erased:
     cards = _revoke_cards(session, volunteer, now_ms)
     updates = _blank_updates(session, volunteer)
     requests = _blank_requests(session, volunteer, now_ms)
+    for blank in PARTS.values():
+        blank(session, volunteer, now_ms)
     session.execute(sa.delete(SealedPersonKey).where(SealedPersonKey.volunteer_id == volunteer.id))
+    session.execute(sa.delete(Passkey).where(Passkey.volunteer_id == volunteer.id))
+    for organisation in memberships(session, volunteer.id):
+        leave(session, volunteer.id, organisation.id, wanted.by, now_ms)
     volunteer.sealed_name = volunteer.sealed_birth = b""
     volunteer.masked_name = MASK
     volunteer.guardian_id = None
