@@ -85,6 +85,7 @@ def begin(session: Session, bench: Bench, table: Table, atr: bytes) -> Answered:
         raise Problem(409, "job-over", "此任务已结束", "this job is over", state=job.state)
     if not 2 <= len(atr) <= CHIP_BYTES_MAX + 1:
         raise Problem(422, "malformed", "ATR 不合要求", "no answer to reset", fields=["atr"])
+    _end_others(session, job)
     facts = memory.facts(session, job.asn)
     row = DeskSession(
         id=secrets.token_hex(16), job_id=job.id, actor=bench.actor,
@@ -138,6 +139,15 @@ def transcript(session: Session, job: DeskJob) -> list[str]:
     return [line for text in texts for line in text.splitlines()]
 
 
+def _end_others(session: Session, job: DeskJob) -> None:
+    """End the sessions of a job whose card is gone, and forget what their cards answered."""
+    session.execute(
+        sa.update(DeskSession)
+        .where(DeskSession.job_id == job.id, DeskSession.over.is_(False))
+        .values(over=True, sealed=b"")
+    )
+
+
 def _go_on(
     session: Session, bench: Bench, table: Table, row: DeskSession, under: Under
 ) -> Answered:
@@ -167,6 +177,8 @@ def _go_on(
 
 def _repeated(bench: Bench, row: DeskSession, again: bytes) -> Answered:
     """Answer what was answered before; the card's answer must be the one we had."""
+    if not row.sealed:
+        raise Problem(404, "session-over", "会话已结束，请重新放卡", "the session is over")
     held = _unseal(bench, row)
     if not hmac.compare_digest(bytes.fromhex(held["answers"][-1]), again):
         raise Problem(
@@ -225,12 +237,15 @@ def _line(masker: Masker, command: bytes, said: bytes) -> str:
 
 def _seal(bench: Bench, row: DeskSession, under: Under, answered: Answered) -> None:
     past = under.run.past
+    # Of a session that is over no more is kept than a repeated last answer needs.
+    over = under.run.over
+    start = {} if over else under.start
     held = {
-        "facts": {name: [fact.left, fact.known] for name, fact in under.start.items()},
+        "facts": {name: [fact.left, fact.known] for name, fact in start.items()},
         "before": under.before,
-        "sent": [digest.hex() for digest in past.sent],
-        "answers": [said.hex() for said in past.answers],
-        "taken": [value.hex() for value in past.taken],
+        "sent": [] if over else [digest.hex() for digest in past.sent],
+        "answers": [said.hex() for said in (past.answers[-1:] if over else past.answers)],
+        "taken": [] if over else [value.hex() for value in past.taken],
         "kept": past.kept,
         "last": dataclasses.asdict(answered),
     }

@@ -133,6 +133,23 @@ def test_sessions_end(office: Office) -> None:
     assert office.lay(job, chip).state == "done"
 
 
+def test_a_new_session_ends_the_one_before(office: Office) -> None:
+    """What the card answered in a session that was cut is forgotten; late answers are told so."""
+    job, chip = office.create("issue", "wang"), VirtualCard()
+    told = office.begin(job.reference)
+    first = office.answer(job.reference, told, bytes.fromhex("6A82"))
+    assert office.lay(job, chip).state == "done"
+
+    for late in (told, first):
+        with pytest.raises(Problem) as caught:
+            office.answer(job.reference, late, bytes.fromhex("6A82"))
+        assert caught.value.kind in ("session-over", "out-of-turn")
+    with office.database.reading() as session:
+        kept = session.scalars(sa.select(DeskSession.sealed)).all()
+    assert sorted(map(len, kept))[0] == 0
+    assert max(map(len, kept)) < 1_000, "answers of a finished session are not kept either"
+
+
 def test_another_card_in_the_middle_is_not_written(office: Office) -> None:
     """A blank where a card was begun, and a chip of another kind, are refused unwritten."""
     job, chip = office.create("issue", "wang"), VirtualCard()
