@@ -18,6 +18,7 @@ from server.evidence import LogRecord
 from server.people.cli import instant_ms
 from server.people.models import Audit
 from server.transparency.publishing import folder_of, press_of, publish
+from server.transparency.restarting import restart
 from server.transparency.roles import roles
 from server.transparency.tile_files import LogFolder
 from server.transparency.verification import Verification
@@ -71,6 +72,26 @@ def _write_records(session: Session, path: Path, size: int) -> None:
     with path.open("w", encoding="utf-8") as stream:
         for index, body in session.execute(statement.order_by(LogRecord.leaf_index)):
             stream.write(f'{{"leaf":{index},"record":{bytes(body).decode()}}}\n')
+
+
+@log.command("restart", epilog=example("yika-server log restart --by wang --reason 恢复自昨夜备份"))
+@click.option("--by", "actor", required=True, help="the user who does it")
+@click.option("--reason", required=True, help="why the database no longer continues the log")
+@json_option
+@click.pass_obj
+def log_restart(console: Console, actor: str, reason: str, as_json: bool) -> None:
+    """另起日志 Begin a new log after a restore that lost leaves, under a new origin.
+
+    Set evidence.origin to a new name first. The folder of the old log is kept beside as evidence.
+    """
+    with console.runtime() as runtime:
+        head, kept = restart(runtime, actor, reason)
+    document = {"origin": head.origin, "size": head.size, "kept": str(kept)}
+    text = (
+        f"{head.origin}: {head.size} · 旧日志 the old log: {kept}\n"
+        "请通知见证人 tell the witnesses: yika-server log key"
+    )
+    show(document, text, as_json=as_json)
 
 
 @log.command("key", epilog=example("yika-server log key"))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from click.testing import CliRunner, Result
 
 from server.cli import cli, load_features
 from server.db import Database
+from server.errors import Refused
+from server.transparency.errors import LogDiverged
 from swipe.cli import cli as swipe_cli
 from tests.factories import PASSPHRASE, make_store
 
@@ -98,3 +101,32 @@ def test_roles_on_sqlite_name_the_triggers(environment: dict[str, str]) -> None:
 
     assert shown.exit_code == 0
     assert "event" in shown.stdout
+
+
+def test_a_log_that_lost_leaves_begins_anew(environment: dict[str, str], tmp_path: Path) -> None:
+    """Under a new origin the log goes on from what is left; the old folder and its end are kept."""
+    data = tmp_path / "data"
+    shutil.copytree(environment["YIKA_DATA_DIR"], data)
+    copied = environment | {"YIKA_DATA_DIR": str(data)}
+    backup = tmp_path / "yika.backup"
+    call(copied, "log", "publish")
+    shutil.copy(data / "yika.db", backup)
+    call(copied, "site", "add", "三站", "Three", "--by", "li")
+    published = json.loads(call(copied, "log", "publish", "--json").stdout)["size"]
+    for file in data.glob("yika.db*"):
+        file.unlink()
+    shutil.copy(backup, data / "yika.db")
+    words = ("log", "restart", "--by", "wang", "--reason", "恢复自备份")
+    named = copied | {"YIKA_EVIDENCE_ORIGIN": "log.example.org/2"}
+
+    assert isinstance(call(copied, "log", "publish").exception, LogDiverged)
+    assert "evidence.origin" in str(call(copied, *words).exception)
+    begun = call(named, *words, "--json")
+    assert begun.exit_code == 0, begun.exception
+    made = json.loads(begun.stdout)
+
+    assert made["origin"] == "log.example.org/2"
+    assert (Path(made["kept"]) / "checkpoint").exists()
+    assert str(published) in Path(made["kept"]).name
+    assert isinstance(call(named, *words).exception, Refused)
+    assert call(named, "log", "publish").exit_code == 0
