@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import urllib.request
 from pathlib import Path
@@ -25,6 +26,12 @@ from tests.e2e.leaks import forms, leaks
 SELECT = "00A4040006F059494B4101"
 READ_0015 = "00B095001E"
 
+# Twelve apply: one takes a card of ours and loses it, eleven have theirs from the bank.
+CYCLE = {
+    "applicants": 12, "taps": 72, "approved": 12, "unmet": 0, "ordered": 11, "made": 11, "told": 11,
+    "collected": 11, "lost": 1, "restored": 1, "refused": 1,
+}  # fmt: skip
+
 pytestmark = [pytest.mark.pcsc, pytest.mark.slow]
 
 
@@ -36,7 +43,7 @@ def _assert_nothing_secret_told(day: Day, output: str, passphrase: str) -> None:
     files = [day.said, *(path for path in day.folder.rglob("*") if path.is_file())]
 
     assert leaks(files, secrets) == []
-    # 11 masters; 27 cards with 8 keys, two of them not in use by the name of another; 66 taps.
+    # 11 masters; 29 cards with 8 keys, two of them not in use by the name of another; 66 taps.
     assert len(secrets) > 400
     assert {"server.log", "pos-a.log", "yika.db", "journal.yika", "keys.audit"} <= {
         path.name for path in files
@@ -50,8 +57,8 @@ def _assert_nothing_secret_told(day: Day, output: str, passphrase: str) -> None:
 
 
 def test_day_comes_out_as_its_page_says_and_stays_until_interrupted(tmp_path: Path) -> None:
-    """The day meets its page, stays, leaves no process behind, and no secret in any file."""
-    with playing(tmp_path, "--json") as day:
+    """The day and the weeks after it meet their pages, leave no process and no secret behind."""
+    with playing(tmp_path, "--json", "--applicants", "12") as day:
         day.wait_for("Ctrl-C", DAY_TIMEOUT_S)
         with urllib.request.urlopen(f"http://127.0.0.1:{day.port}/") as page:
             shown = page.read().decode("utf-8")
@@ -62,6 +69,8 @@ def test_day_comes_out_as_its_page_says_and_stays_until_interrupted(tmp_path: Pa
         output, _ = day.process.communicate(timeout=END_TIMEOUT_S)
 
     assert_full_day(output.splitlines()[-1], "sqlite:///")
+    cycle = json.loads(output.splitlines()[-1])["cycle"]
+    assert {name: cycle[name] for name in CYCLE} == CYCLE
     assert "义" in shown
     assert "Yika Desk 00 00" in readers
     assert card.count("SW1=0x90, SW2=0x00") == 2

@@ -42,7 +42,7 @@ from terminal.transport import HttpTransport
 PSAM_NUMBER = bytes.fromhex("594900000003")
 TERMINAL_TIMEOUT_S = 60.0
 QUIET_TIMEOUT_S = 300.0
-LOSSES = 5
+LOSSES_MAX, LOSS_EVERY = 5, 20  # one in so many takes a card of ours and loses it
 POST = "A"  # where the old cards are presented
 LEAVES_EARLY = 50  # every fiftieth comes to the class and to nothing after it
 CLASS = ("2026-10-24 14:00", "2026-10-24 15:45")
@@ -117,7 +117,8 @@ class Cycle:
         numbers, self.facts.unmet = joining.decide(self.database, self.store, joined, self._now_ms)
         self.facts.approved = len(set(numbers.values()))
         self.say(f"批准 {self.facts.approved} approved, {self.facts.unmet} with conditions unmet")
-        ours = sorted(numbers)[:LOSSES]  # they take a card of ours at the desk, and lose it
+        losses_due = min(LOSSES_MAX, 1 + len(numbers) // LOSS_EVERY)
+        ours = sorted(numbers)[:losses_due]  # they take a card of ours at the desk, and lose it
         self._make_cards(ours)
         self._lose_cards([numbers[one] for one in ours], password)
         self.facts.seconds = time.monotonic() - started_s
