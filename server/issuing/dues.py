@@ -7,12 +7,13 @@ Run by the worker; each thing is done once however often it runs, because it lea
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.db import Database
 from server.issuing import branches, dates, events
 from server.issuing.consents import deregister
 from server.issuing.events import CardEvent
@@ -20,14 +21,18 @@ from server.issuing.models import CardOrder, DueEvent
 from server.issuing.policy import BANK, BY_STAFF, BY_SYSTEM, FINAL
 from server.outbox.policy import Channel
 from server.outbox.services import Message, queue
-from server.people.models import Card, Volunteer
+from server.people import sequences
+from server.people.models import Card, Sequence, Volunteer
 
 DAY_MS = 86_400_000
-PIECE = 200  # orders of one kind in one turn: short enough not to keep an upload waiting
+PIECE = 500  # orders of one kind in one turn: short enough not to keep an upload waiting
+TURNS_MAX = 40  # in one look at the clock: 20 000 orders, the rest a minute later
 REMIND_DAYS = (60, 30, 7)
 CALL_DAYS = 30  # from here on somebody telephones, too
 PUBLIC_DAYS = 7  # and the notice is made public, with the name masked
 EXPIRING_DAYS = 60
+# How far orders have followed their cards, as a version of the hotlist.
+CARD_FOLLOWED = "card_followed"
 AT_BRANCH = ("arrived", "announced")
 # How a card that somebody reported past the orders stands, and the event that says so.
 _CARD_EVENTS = {"lost": "lost", "blocked": "suspended"}
@@ -55,7 +60,16 @@ def run(session: Session, now_ms: int) -> Turn:
     )
 
 
-def _orders(session: Session, *conditions: sa.ColumnElement[bool]) -> Sequence[CardOrder]:
+def work(database: Database, now_ms: int) -> int:
+    """Do all that is due, turn by turn, each in a unit of work of its own; return the turns."""
+    for turn in range(TURNS_MAX):
+        with database.writing() as session:
+            if run(session, now_ms) == Turn():
+                return turn
+    return TURNS_MAX
+
+
+def _orders(session: Session, *conditions: sa.ColumnElement[bool]) -> Many[CardOrder]:
     return session.scalars(
         sa.select(CardOrder)
         .where(*conditions)
@@ -172,7 +186,23 @@ def _expire(session: Session, now_ms: int) -> int:
 
 
 def _follow_cards(session: Session, now_ms: int) -> int:
-    """Take over what was reported about a card past its order: at a desk, by erasing a person."""
+    """Take over what was reported about a card past its order: at a desk, by erasing a person.
+
+    Every such report steps the hotlist's version: while that stands still, nobody looks.
+    """
+    version = sequences.current_value(session, sequences.CARD_LISTING)
+    if version == sequences.current_value(session, CARD_FOLLOWED):
+        return 0
+    done = _follow_reports(session, now_ms) + _follow_erased(session, now_ms)
+    if not done:
+        session.execute(
+            sa.update(Sequence).where(Sequence.name == CARD_FOLLOWED).values(value=version),
+            execution_options={"synchronize_session": False},
+        )
+    return done
+
+
+def _follow_reports(session: Session, now_ms: int) -> int:
     pairs = session.execute(
         sa.select(CardOrder, Card)
         .join(Card, Card.asn == CardOrder.asn)
@@ -191,7 +221,7 @@ def _follow_cards(session: Session, now_ms: int) -> int:
         cause = f"card:{card.asn}:{card.revoked_ms or now_ms}"
         happened = CardEvent(order.order_no, event, card.revoked_ms or now_ms, cause, BY_STAFF)
         done += events.advance(session, order, happened, now_ms).ok
-    return done + _follow_erased(session, now_ms)
+    return done
 
 
 def _follow_erased(session: Session, now_ms: int) -> int:

@@ -51,7 +51,8 @@ def ready_for_export(session: Session, partner: str, limit: int, after: int = 0)
         )
         .join(Volunteer, Volunteer.id == CardOrder.volunteer_id)
         .where(
-            CardOrder.partner == partner, CardOrder.state == "ordered", CardOrder.id > after
+            CardOrder.partner == partner, CardOrder.state == "ordered", CardOrder.id > after,
+            Volunteer.erased_ms.is_(None),
         )
         .order_by(CardOrder.id)
         .limit(limit)

@@ -79,6 +79,7 @@ class CardOrder(Base):
         sa.Index("ix_card_order_partner_state", "partner", "state", "id"),
         sa.Index("ix_card_order_state_due_make", "state", "due_make_ms"),
         sa.Index("ix_card_order_state_due_branch", "state", "due_branch_ms"),
+        sa.Index("ix_card_order_state_valid_to", "state", "valid_to"),
         sa.Index(
             "uq_card_order_under_way", "volunteer_id", "kind", unique=True,
             sqlite_where=_under_way(), postgresql_where=_under_way(),

@@ -28,6 +28,8 @@ STATES = (
     f"{UNDER_WAY}, 'active', 'suspended', 'lost', 'damaged', 'expired', 'replaced', 'cut_closed', "
     "'cancelled'"
 )
+# Numbers of orders; up to which change of the hotlist orders have followed their cards.
+COUNTERS = ("card_order", "card_followed")
 APPEND_ONLY = ("card_step", "function_consent", "deregistration")
 ANNOUNCED = "国务院办公厅关于2026年部分节假日安排的通知 国办发明电〔2025〕7号"
 FROM_THE_LAW = "全国年节及纪念日放假办法（2024年修订）：法定日与补假，不含调休"
@@ -81,13 +83,14 @@ def upgrade() -> None:
     for table in APPEND_ONLY:
         for statement in append_only_ddl(table, dialect):
             op.execute(statement)
-    op.execute("INSERT INTO sequence (name, value) VALUES ('card_order', 0)")
+    for counter in COUNTERS:
+        op.execute(f"INSERT INTO sequence (name, value) VALUES ('{counter}', 0)")  # noqa: S608
     _fill_calendar()
 
 
 def downgrade() -> None:
     """Drop them."""
-    op.execute("DELETE FROM sequence WHERE name = 'card_order'")
+    op.execute(f"DELETE FROM sequence WHERE name IN {COUNTERS}")  # noqa: S608 - our own names
     for table in (
         "search_indexed", "search_print", "bulk_action", "deregistration", "function_consent",
         "due_event", "vest_order", "card_step", "card_order", "calendar_day", "calendar_year",
@@ -234,6 +237,7 @@ def _create_card_order() -> None:
     op.create_index(
         "ix_card_order_state_due_make", "card_order", ["state", "due_make_ms"], unique=False
     )
+    op.create_index("ix_card_order_state_valid_to", "card_order", ["state", "valid_to"])
     op.create_index(
         op.f("ix_card_order_volunteer_id"), "card_order", ["volunteer_id"], unique=False
     )

@@ -10,7 +10,8 @@ from server.errors import Refused
 from server.issuing import bulk, checking, dues, search, worklists
 from server.issuing.bulk import UNDO_MS, Wanted
 from server.issuing.models import CardStep, SearchPrint
-from server.people.models import Audit, Card
+from server.people.models import Audit
+from server.people.services import CardReport, report_card, restore_card
 from tests.unit.server.issuing.people import DAY_MS, Town
 
 
@@ -147,10 +148,10 @@ def test_loss_reported_past_the_order_reaches_it(town: Town) -> None:
     """A card reported lost at a desk brings its order along, and found again back."""
     with town.database.writing() as session:
         order = town.bring(session, town.order(session, town.volunteer(session)), "active")
-        card = session.scalars(sa.select(Card)).one()
-        card.state, card.revoked_ms = "lost", town.now_ms
+        assert order.asn is not None
+        report_card(session, CardReport(order.asn, town.now_ms, "told"), "li", town.now_ms)
         dues.run(session, town.now_ms)
         assert order.state == "lost"
-        card.state, card.revoked_ms = "active", None
+        restore_card(session, order.asn, "li", town.now_ms)
         dues.run(session, town.now_ms)
         assert order.state == "active"
