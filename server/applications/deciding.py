@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -140,12 +140,10 @@ def refresh(session: Session, volunteer_ids: Collection[int] | None, now_ms: int
 
     `volunteer_ids` None looks at everybody.
     """
-    rules = settings.current_rules(session)
-    wanted = sa.select(Application).where(Application.state.in_(OPEN_STATES))
-    if volunteer_ids is not None:
-        wanted = wanted.where(Application.volunteer_id.in_(sorted(set(volunteer_ids))[:PIECE]))
     moved = 0
-    for application in session.scalars(wanted.order_by(Application.id)).all():
+    waiting = list(_waiting(session, volunteer_ids))
+    rules = settings.current_rules(session) if waiting else Rules()
+    for application in waiting:
         found = _conditions(session, application, rules, now_ms)
         training = next(one.have for one in found if one.code == "training")
         state = state_of(found, training)
@@ -154,6 +152,18 @@ def refresh(session: Session, volunteer_ids: Collection[int] | None, now_ms: int
             moved += 1
     session.flush()
     return moved
+
+
+def _waiting(session: Session, volunteer_ids: Collection[int] | None) -> Iterator[Application]:
+    """Give the open applications of some people, or of everybody."""
+    wanted = sa.select(Application).where(Application.state.in_(OPEN_STATES))
+    if volunteer_ids is None:
+        yield from session.scalars(wanted.order_by(Application.id)).all()
+        return
+    ordered = sorted(set(volunteer_ids))
+    for low in range(0, len(ordered), PIECE):
+        part = Application.volunteer_id.in_(ordered[low : low + PIECE])
+        yield from session.scalars(wanted.where(part).order_by(Application.id)).all()
 
 
 def _conditions(

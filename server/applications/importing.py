@@ -227,8 +227,8 @@ def _read_lines(
         )
         if prints[0] in seen:
             first = seen[prints[0]]
-            fault = ("repeated", f"与第 {first} 行证件相同", f"the document of line {first} again")
-            made.blame(row.line, made.mapping["document_number"], fault)
+            again = ("repeated", f"与第 {first} 行证件相同", f"the document of line {first} again")
+            made.blame(row.line, made.mapping["document_number"], again)
             continue
         seen[prints[0]] = row.line
         made.lines.append(Planned(row.line, read, document, prints))
@@ -248,7 +248,7 @@ def _refuse_known(session: Session, made: Plan) -> None:
             )
         )
         for found, number in rows:
-            one = by_print.pop(found)
+            one = by_print.pop(found or b"")
             shown = masked(number)
             fault = ("known", f"此人已登记，编号 {shown}", f"registered already under {shown}")
             made.blame(one.line, made.mapping["document_number"], fault)

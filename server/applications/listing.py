@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -137,7 +138,7 @@ def _size(photo: ApplicationPhoto | None) -> tuple[int, int] | None:
     return (photo.width, photo.height) if photo else None
 
 
-def _joined() -> sa.Select[tuple[Application, str, str]]:
+def _joined() -> sa.Select[Any]:
     return sa.select(Application, Volunteer.number, Volunteer.masked_name).join(
         Volunteer, Volunteer.id == Application.volunteer_id
     )

@@ -136,6 +136,7 @@ def _preview() -> str | tuple[str, int]:
     runtime = current_runtime()
     upload = request.files.get("file")
     content = upload.read(BYTES_MAX + 1) if upload else b""
+    named = (upload.filename or "") if upload else ""
     fields = {name: request.form.get(name, "").strip()[:100] for name in ("lines", "minutes")}
     columns = {
         name: request.form.get(f"column_{name}", "").strip()[:100]
@@ -143,7 +144,7 @@ def _preview() -> str | tuple[str, int]:
         if request.form.get(f"column_{name}", "").strip()
     }
     fields |= {f"column_{name}": title for name, title in columns.items()}
-    fields["source"] = (request.form.get("source", "").strip() or (upload.filename or ""))[:200]
+    fields["source"] = (request.form.get("source", "").strip() or named)[:200]
     with runtime.database.writing() as work:
         plan = importing.plan(work, runtime.store, _wanted(content, fields), runtime.clock.utc_ms())
     code = ""
