@@ -15,6 +15,7 @@ import sqlalchemy.exc
 import structlog
 from sqlalchemy.orm import Session
 
+from server.applications import services as applications
 from server.db import Database
 from server.ingest import affected
 from server.issuing import bulk, dues, search
@@ -160,6 +161,7 @@ class Worker(threading.Thread):
 
 
 def derive_and_post(session: Session, volunteer_ids: Collection[int], now_ms: int) -> None:
-    """Derive the hours of some people and post the differences to the ledger."""
+    """Derive the hours of some people, post the differences, move applicants who are ready."""
     reconciliation.reconcile(session, volunteer_ids, now_ms)
     timebank.post_differences(session, volunteer_ids, now_ms)
+    applications.refresh(session, volunteer_ids, now_ms)
