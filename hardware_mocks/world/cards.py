@@ -20,7 +20,7 @@ from hardware_mocks.cardos.shell import Answer, ChipCard
 from hardware_mocks.cardos.state import CardImage
 from hardware_mocks.cardos.store import Memory, RamStore, WriteStep
 from hardware_mocks.world.faults import Fuse
-from hardware_mocks.world.stock import stock
+from hardware_mocks.world.stock import SPARE_CARDS, stock
 from terminal.psam_slot import PsamSlot
 
 T = TypeVar("T")
@@ -110,9 +110,10 @@ class QuickPsam(ChipCard):
         self.memory.commit()
 
 
-def make_cards(dice: random.Random) -> list[QuickCard]:
-    """Return the cards of a new world."""
-    return [QuickCard(written, dice) for written in stock().cards]
+def make_cards(dice: random.Random, *, spare: bool) -> list[QuickCard]:
+    """Return the cards of a new world, with those that the bank has not given out if wanted."""
+    known = stock().cards if spare else stock().cards[: SPARE_CARDS[0]]
+    return [QuickCard(written, dice) for written in known]
 
 
 def make_psams(dice: random.Random) -> list[QuickPsam]:

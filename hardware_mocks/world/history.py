@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardware_mocks.world import lives
 from hardware_mocks.world.attacks import ATTACKS
 from hardware_mocks.world.link import FAULTS
 from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN_CARD, WRONG_CARD
@@ -22,6 +23,8 @@ MOMENTS_OF_TAP = 60  # a tap has about so many moments at which the power can fa
 BOXES = 2
 GPS = 0.15  # so many have a receiver that lies about the time
 ALONE = 0.5  # so many play at one terminal only
+ISSUING = 10  # one in so many has applicants, staff and a bank in it
+ISSUING_SHORT = 50
 HARSH = 0.25  # so many histories have rolled-back, spoilt or foreign parts
 
 
@@ -66,6 +69,9 @@ def make(seed: int, lengths: tuple[int, int] = LENGTH) -> History:
         name = dice.choices(names, weights)[0]
         steps += _SCENES[name][1](dice)
     alone = dice.random() < ALONE
+    if seed % (ISSUING if lengths == LENGTH else ISSUING_SHORT) == 0:
+        setup["issuing"] = True
+        steps = lives.woven(steps, random.Random(seed + 1))  # noqa: S311 - dice, no secrets
     for step in steps:
         step["r"] = dice.getrandbits(32)
         if alone and "box" in step:

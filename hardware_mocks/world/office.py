@@ -15,10 +15,10 @@ from flask.testing import FlaskClient
 
 from hardware_mocks.world import quick
 from hardware_mocks.world.clocks import ServerClock
+from hardware_mocks.world.quick import QuickDatabase
 from hardware_mocks.world.stock import SERVER_KEY_ID, stock
 from server.app import build_app
 from server.config import Config
-from server.db import Database
 from server.ingest.models import StoredEvent
 from server.ingest.services import Intake, Upload, accept_batch
 from server.runtime import Runtime
@@ -94,17 +94,13 @@ class Office:
         self.reset()
 
     @property
-    def database(self) -> Database:
+    def database(self) -> QuickDatabase:
         """Return the database."""
         return self._stock.database
 
     def reset(self) -> None:
         """Put the database back to what every world begins with."""
-        raw = self.database.engine.raw_connection()
-        try:
-            raw.driver_connection.deserialize(self._stock.schema)  # type: ignore[union-attr]
-        finally:
-            raw.close()
+        self._stock.database.back()
 
     def answer(self, request: Request) -> bytes:
         """Answer one request as the network would bring it.

@@ -30,24 +30,35 @@ PACKAGES = ("server.", "hardware_mocks.world.")
 
 
 class WorldDialect(SQLiteDialect_pysqlite):
-    """SQLite that begins its transactions itself and may die when it commits."""
+    """SQLite whose transactions are parts of one that is never committed, and may die."""
 
     supports_statement_cache = True
     at_commit: Callable[[], None] | None = None
+    within = False
 
     def do_begin(self, dbapi_connection: Any) -> None:
         """Begin; the driver does not."""
-        dbapi_connection.execute("BEGIN")
+        dbapi_connection.execute("SAVEPOINT unit")
+        self.within = True
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit, unless the server dies before."""
         try:
             if self.at_commit is not None:
                 self.at_commit()
-            dbapi_connection.commit()
         except BaseException:
-            dbapi_connection.rollback()
+            self.do_rollback(dbapi_connection)
             raise
+        if self.within:
+            self.within = False
+            dbapi_connection.execute("RELEASE unit")
+
+    def do_rollback(self, dbapi_connection: Any) -> None:
+        """Take back what the unit of work wrote."""
+        if self.within:
+            self.within = False
+            dbapi_connection.execute("ROLLBACK TO unit")
+            dbapi_connection.execute("RELEASE unit")
 
 
 registry.register("sqlite.world", __name__, WorldDialect.__name__)
@@ -69,6 +80,24 @@ class QuickDatabase(Database):
         )
         event.listen(self.engine, "connect", _connected)
         self._line = self.engine.connect()
+
+    def keep(self) -> None:
+        """Let everything that follows be put back."""
+        self._raw().execute("BEGIN")
+
+    def back(self) -> None:
+        """Put everything back to how it was when it was kept."""
+        self._raw().execute("ROLLBACK")
+        self._raw().execute("BEGIN")
+
+    def orphans(self) -> list[Any]:
+        """Return rows that point at nothing: what is deferred is not looked at before a commit."""
+        return self._raw().execute("PRAGMA foreign_key_check").fetchall()
+
+    def _raw(self) -> sqlite3.Connection:
+        raw = self._line.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        return raw
 
     def crash_at(self, moment: Callable[[], None]) -> None:
         """Call something before each commit: what it raises is the server's death."""
@@ -282,8 +311,7 @@ def _planned(statement: object, shape: Any = None) -> _Plan | None:
     columns = compiled._result_columns if selected else ()
     kinds = [column.type.dialect_impl(_DIALECT) for column in columns]
     processors = [kind.result_processor(_DIALECT, None) for kind in kinds]
-    named: Any = namedtuple  # the names come from the statement
-    row = named("Row", [column.keyname for column in columns], rename=True)
+    row = _row([column.keyname for column in columns])
     return _Plan(
         statement=statement,
         compiled=compiled,
@@ -292,6 +320,13 @@ def _planned(statement: object, shape: Any = None) -> _Plan | None:
         row=row._make if selected else None,
         cells=tuple((at, found) for at, found in enumerate(processors) if found is not None),
     )
+
+
+def _row(names: list[str]) -> Any:
+    """Make the class of a statement's rows: values by place, name, and `_mapping`."""
+    named: Any = namedtuple
+    plain = named("Row", names, rename=True)
+    return type("Row", (plain,), {"__slots__": (), "_mapping": property(plain._asdict)})
 
 
 def _is_object(column: Any) -> bool:

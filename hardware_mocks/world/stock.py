@@ -7,6 +7,7 @@ cards are one that the server does not know and one whose keys are wrong.
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import hashlib
 import pickle
@@ -27,6 +28,8 @@ from hardware_mocks.world.quick import QuickDatabase
 from keys.identity import Identity
 from keys.store import FileKeyStore
 from keys.usage import DPK_INDEX_PSAM
+from server.issuing import branches
+from server.issuing.branches import Branch
 from server.people.models import CODE, Volunteer
 from server.people.policy import volunteer_number
 from server.people.services import register_card
@@ -47,7 +50,11 @@ PSAMS = 5  # one a terminal, one spare that is enrolled to terminal 0, one that 
 PEOPLE = 4
 OWNERS = (0, 0, 1, 2, 3)  # of the cards that the server knows
 UNKNOWN_CARD, WRONG_CARD = len(OWNERS), len(OWNERS) + 1
-CARDS = len(OWNERS) + 2
+# What the bank makes its cards of: nobody's yet.
+SPARE_CARDS = tuple(range(len(OWNERS) + 2, len(OWNERS) + 6))
+CARDS = len(OWNERS) + 2 + len(SPARE_CARDS)
+APPLICANTS = 2  # who have an official number and no card
+PARTNER, BRANCH = "BANK", "0755001"
 SPARE_PSAM, STRANGE_PSAM = 3, 4
 SERVER_KEY_ID = 1
 SITE = 1
@@ -62,7 +69,6 @@ class Stock:
     store: FileKeyStore
     server: Identity
     database: QuickDatabase
-    schema: bytes
     cards: tuple[bytes, ...]
     serials: tuple[bytes, ...]
     psams: tuple[bytes, ...]
@@ -78,6 +84,11 @@ def terminal_id(number: int) -> int:
 def psam_number(number: int) -> bytes:
     """Return the six bytes in a PSAM."""
     return (0x8800_0000_1000 + number).to_bytes(6)
+
+
+def applicant(number: int) -> str:
+    """Return the official number of somebody who waits for a card."""
+    return volunteer_number(900_001_000 + number)
 
 
 @cache
@@ -99,11 +110,7 @@ def stock() -> Stock:
     _populate(database, [card.data.asn for card in known])
     server = Identity.from_seed(_seed("server"))
     first = _notices(database, server)
-    raw = database.engine.raw_connection()
-    try:
-        schema = bytes(raw.driver_connection.serialize())  # type: ignore[union-attr]
-    finally:
-        raw.close()
+    database.keep()
     # What lives as long as the process is not looked through again for garbage.
     gc.collect()
     gc.freeze()
@@ -111,7 +118,6 @@ def stock() -> Stock:
         store=store,
         server=server,
         database=database,
-        schema=schema,
         cards=tuple(pickle.dumps(image) for image in cards),
         serials=tuple(card.data.asn for card in known),
         psams=psams,
@@ -183,11 +189,13 @@ def _populate(database: QuickDatabase, serials: list[bytes]) -> None:
             _enrol(session, number)
         session.add(_psam_row(SPARE_PSAM, 0))
         numbers = [volunteer_number(900_000_000 + person) for person in range(PEOPLE)]
-        for text in numbers:
+        for text in (*numbers, *map(applicant, range(APPLICANTS))):
             session.add(_volunteer(text))
         session.flush()
         for card, owner in enumerate(OWNERS):
             register_card(session, numbers[owner], serials[card].hex(), 1, "li", START_MS)
+        opened = Branch(PARTNER, BRANCH, "福田支行", dt.date(2020, 1, 1))
+        branches.load(session, [opened], "li", START_MS)
 
 
 def _enrol(session: sa.orm.Session, number: int) -> None:

@@ -11,6 +11,7 @@ from hardware_mocks.cardos.tear import Moment, Tear
 from hardware_mocks.world import attacks, checks
 from hardware_mocks.world.book import Book, Commit
 from hardware_mocks.world.box import Box
+from hardware_mocks.world.cardlife import CardLife
 from hardware_mocks.world.cards import make_cards, make_psams
 from hardware_mocks.world.clocks import ServerClock, TrueTime
 from hardware_mocks.world.disk import Image
@@ -38,7 +39,7 @@ class World:
         self.dice = random.Random(setup["r"])  # noqa: S311 - dice, no secrets
         self.time = TrueTime()
         self.office = Office(ServerClock(self.time, setup.get("server_ms", 0)))
-        self.cards = make_cards(self.dice)
+        self.cards = make_cards(self.dice, spare=bool(setup.get("issuing")))
         self.psams = make_psams(self.dice)
         self.boxes = [
             Box(number, self.office, self.time, self.psams[number]) for number in range(BOXES)
@@ -50,6 +51,7 @@ class World:
         # One in four is asked everything at its end, the others what costs little.
         self.thorough = setup["r"] % 4 == 0
         self.used: set[int] = set()
+        self.cardlife = CardLife(self) if setup.get("issuing") else None
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
             box.clock.drift_ppm, box.clock.offset_ms = drift, offset
@@ -272,6 +274,11 @@ class World:
             checks.expect_hole(self, box)
             chip.step(step["by"])  # type: ignore[attr-defined]
 
+    def issue(self, step: Step) -> None:
+        """Go on in the life of bank cards."""
+        if self.cardlife is not None:
+            self.cardlife.play(step)
+
     def attack(self, step: Step) -> None:
         """Let somebody on the line hand something in at the server."""
         attacks.hand_in(self, self.boxes[step["box"]], step["how"])
@@ -296,5 +303,6 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "rollback": World.roll_back,
     "spoil": World.spoil,
     "psam": World.psam,
+    "issue": World.issue,
     "attack": World.attack,
 }
