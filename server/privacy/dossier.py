@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from keys.custody import KeyStore
 from server.ingest.models import StoredEvent
 from server.people import audit, personal, services
-from server.people.models import Audit, Card, Volunteer
+from server.people.models import Audit, Card, Passkey, Volunteer
 from server.people.personal import Reader
 from server.reconciliation.models import (
     Correction,
@@ -25,6 +25,7 @@ from server.reconciliation.models import (
     ReconException,
     ServiceInterval,
 )
+from server.structure.models import Membership, Organisation
 from server.timebank.models import Account, Entry, Transfer
 from server.updates.models import CardUpdate
 from swipe.kinds import EventType
@@ -66,6 +67,8 @@ def dossier(session: Session, store: KeyStore, number: str, reader: Reader) -> d
             "taken_in": instant(person.created_ms),
             "erased": instant(person.erased_ms),
         },
+        "organisations": _organisations(session, person.id),
+        "passkeys": _passkeys(session, person.id),
         "cards": _cards(session, person.id),
         "card_updates": _updates(session, person.id),
         "taps": _taps(session, person.id),
@@ -93,6 +96,27 @@ def instant(ms: int | None) -> str | None:
 
 def _number_of(session: Session, volunteer_id: int | None) -> str | None:
     return session.scalar(sa.select(Volunteer.number).where(Volunteer.id == volunteer_id))
+
+
+def _organisations(session: Session, person: int) -> list[dict[str, Any]]:
+    rows = session.execute(
+        sa.select(Membership, Organisation.code)
+        .outerjoin(Organisation, Organisation.id == Membership.organisation_id)
+        .where(Membership.volunteer_id == person)
+        .order_by(Membership.id)
+    )
+    return [
+        {"organisation": code, "joined": instant(row.from_ms), "left": instant(row.until_ms)}
+        for row, code in rows
+    ]
+
+
+def _passkeys(session: Session, person: int) -> list[dict[str, Any]]:
+    rows = session.scalars(sa.select(Passkey).where(Passkey.volunteer_id == person))
+    return [
+        {"name": row.name, "made": instant(row.created_ms), "used": instant(row.used_ms)}
+        for row in rows
+    ]
 
 
 def _cards(session: Session, person: int) -> list[dict[str, Any]]:

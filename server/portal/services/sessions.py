@@ -99,6 +99,8 @@ def principal_of(session: Session, row: PortalSession) -> Principal | None:
     """Return the person a session row belongs to, None when the user is gone or has no role."""
     if row.volunteer_id is not None:
         person = session.get_one(Volunteer, row.volunteer_id)
+        if person.erased_ms is not None:
+            return None
         must_change = person.secret_kind == CODE
         return Principal(
             Role.VOLUNTEER, person.id, person.number, None, must_change, row.token_hash

@@ -21,7 +21,7 @@ from server.cli import cli, load_features
 from server.db import Database
 from server.errors import Refused
 from server.people import personal, services, sign_in
-from server.people.models import Audit, Card, SealedPersonKey, Volunteer
+from server.people.models import Audit, Card, Passkey, SealedPersonKey, Volunteer
 from server.people.personal import Reader
 from server.people.services import NewUser, NewVolunteer
 from server.privacy import retention
@@ -32,6 +32,8 @@ from server.reconciliation import requests
 from server.reconciliation.corrections import Said
 from server.reconciliation.requests import Asked
 from server.schema import upgrade
+from server.structure import organisations, regions
+from server.structure.organisations import NewOrganisation
 from server.terminals.services import NewSite, add_site
 from tests.factories import PASSPHRASE, TERMINAL_ID, make_store
 from tests.integration.server.rig import NOW_MS, Rig
@@ -202,6 +204,33 @@ def test_the_copy_holds_what_is_known(sqlite_database: Database, key_store: File
     assert [line["what"] for line in found["who_did_what"]] == [
         "volunteer.added", "card.registered", "volunteer.read", "volunteer.exported",
     ]  # fmt: skip
+
+
+def test_passkeys_and_memberships_are_in_the_copy_and_end_with_the_person(
+    sqlite_database: Database, key_store: FileKeyStore
+) -> None:
+    """They are told while they are there; erasing removes the passkeys and ends the memberships."""
+    with sqlite_database.writing() as session:
+        person, _ = take_in(session, key_store)
+        regions.load(session, b"code,name_zh,name_en\n440000,GD,\n", "li", NOW_MS)
+        new = NewOrganisation("GD", "广东", "Guangdong", "440000")
+        made = organisations.add(session, new, "li", NOW_MS)
+        organisations.join(session, person.id, made.id, "li", NOW_MS)
+        session.add(
+            Passkey(
+                credential_id=b"k", volunteer_id=person.id, public_key=b"p", counter=0,
+                name="phone", created_ms=NOW_MS,
+            )
+        )  # fmt: skip
+        session.flush()
+        found = dossier(session, key_store, person.number, READER)
+        assert [each["name"] for each in found["passkeys"]] == ["phone"]
+        assert [each["organisation"] for each in found["organisations"]] == ["GD"]
+
+        erase(session, erasure(person.number), NOW_MS)
+
+        assert organisations.memberships(session, person.id) == []
+        assert session.scalars(sa.select(Passkey)).all() == []
 
 
 def test_an_unused_code_is_void_after_its_time(
