@@ -35,7 +35,7 @@ def jobs(console: Console, everything: bool, as_json: bool) -> None:
         f"{from_millis(row['changed_ms']).isoformat(timespec='seconds')}  {row['text_zh']}"
         for row in rows
     ]
-    show(rows, "\n".join(lines) or "没有未完成的任务 nothing is open", as_json=as_json)
+    show({"jobs": rows}, "\n".join(lines) or "没有未完成的任务 nothing is open", as_json=as_json)
 
 
 @desk.command("stock", epilog=example("yika-server desk stock --json"))
@@ -61,7 +61,7 @@ def stock(console: Console, as_json: bool) -> None:
         f"作废 spoilt {row['spoilt']}, 剩余 left {row['left']}, 差异 difference {row['difference']}"
         for row in found
     ]
-    show(found, "\n".join(lines) or "没有整盒的卡 no boxes", as_json=as_json)
+    show({"boxes": found}, "\n".join(lines) or "没有整盒的卡 no boxes", as_json=as_json)
 
 
 COMMANDS = [desk]
