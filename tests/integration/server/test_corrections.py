@@ -159,7 +159,7 @@ def test_a_record_of_the_cards_log_waits_for_a_leader(rig: Rig) -> None:
     assert hours(rig, person)[0][1:] == (0, "C", "exception")
 
 
-def test_a_sheet_from_a_terminal_waits_for_a_leader(rig: Rig) -> None:
+def test_s66_a_sheet_for_a_forgotten_card_waits_for_a_leader(rig: Rig) -> None:
     """Four hours by hand with a plan of three: three are proposed, C if approved (rule 42)."""
     person, asn = new_card(rig)
     tap = rig.chain(1, changes=[{"utc_s": MORNING_S}])[0]
