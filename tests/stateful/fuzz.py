@@ -13,7 +13,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
@@ -21,7 +20,6 @@ from tests.stateful.hostile_card import lie
 from tests.stateful.hostile_terminal import attack
 from tests.stateful.test_purse import RULES, run_rules
 
-FINDINGS = Path(__file__).parents[1] / "vectors" / "cardos_findings.json"
 SEEDS = 1 << 32
 SECONDS = 600
 
@@ -53,22 +51,12 @@ def search(name: str, seconds: float, first_seed: int) -> tuple[int, list[int]]:
     return number, failed
 
 
-def keep(name: str, seeds: list[int]) -> None:
-    """Add seeds that failed to the regression vectors."""
-    kept = json.loads(FINDINGS.read_text(encoding="utf-8"))
-    known = {(item["search"], item["seed"]) for item in kept["vectors"]}
-    fresh = [{"search": name, "seed": seed} for seed in seeds if (name, seed) not in known]
-    kept["vectors"] += fresh
-    FINDINGS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", type=click.Choice(list(SEARCHES)))
 @click.option("--seconds", type=float, default=SECONDS, show_default=True, help="How long.")
 @click.option("--seed", type=int, default=None, help="First seed; random by default.")
-@click.option("--keep", "keeping", is_flag=True, help="Add findings to tests/vectors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def main(name: str, seconds: float, seed: int | None, keeping: bool, as_json: bool) -> None:
+def main(name: str, seconds: float, seed: int | None, as_json: bool) -> None:
     """在虚拟卡与 SDK 之间搜索错误 / Search for faults between virtual cards and the SDK.
 
     Example: script/fuzz card --seconds 600
@@ -76,8 +64,6 @@ def main(name: str, seconds: float, seed: int | None, keeping: bool, as_json: bo
     first = random.SystemRandom().randrange(SEEDS) if seed is None else seed
     click.echo(f"{name}: first seed {first}, {seconds:.0f} s", err=True)
     number, failed = search(name, seconds, first)
-    if keeping and failed:
-        keep(name, failed)
     found = {"search": name, "first_seed": first, "tried": number, "failed": failed}
     click.echo(json.dumps(found) if as_json else f"{number} tried, {len(failed)} failed: {failed}")
     sys.exit(1 if failed else 0)
