@@ -85,6 +85,7 @@ class WorkerSection:
 
     enabled: bool = True
     interval_ms: int = 500
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from server.issuing import bulk, dues, search
 from server.people import queue
 from server.people.queue import Piece
 from server.people.services import mark_dirty
-from server.reconciliation import rules_set
+from server.reconciliation import reminders, rules_set
 from server.reconciliation import services as reconciliation
+from server.reconciliation.policy import warm_up
 from server.runtime import Runtime
 from server.timebank import orders
 from server.timebank import services as timebank
@@ -110,7 +111,10 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Drain, wait, again, until stopped."""
-        interval_s = self._runtime.config.worker.interval_ms / 1000
+        worker = self._runtime.config.worker
+        interval_s = worker.interval_ms / 1000
+        if worker.compile:  # beside the first pieces, which need not wait for it
+            threading.Thread(target=warm_up, name="yika-warm-up", daemon=True).start()
         while not self._ended.wait(interval_s):
             self._turn()
 
@@ -145,10 +149,11 @@ class Worker(threading.Thread):
             return
         with runtime.database.writing() as session:
             rules_set.queue_overdue(session, now_ms)
+            reminders.remind(session, now_ms)
             orders.lapse(session, now_ms, CLOCK_ACTOR)
-            dues.run(session, now_ms)
             bulk.run(session, now_ms)
             search.index_new(session, runtime.store, now_ms)
+        dues.work(runtime.database, now_ms)
         self._looked_ms = now_ms
 
     def _failed(self, outcome: str) -> None:

@@ -13,10 +13,10 @@ import click
 import sqlalchemy as sa
 
 from server.console import Console, example, json_option, show
-from server.db import to_millis
+from server.db import from_millis, to_millis
 from server.errors import Refused
 from server.people.services import find_volunteer
-from server.reconciliation import corrections, requests, rules_set, services
+from server.reconciliation import corrections, merits, requests, rules_set, services
 from server.reconciliation.alarms import alarms
 from server.reconciliation.corrections import Entered, Said, Signer
 from server.reconciliation.elsewhere import Elsewhere
@@ -155,6 +155,11 @@ def _told(item: dict[str, Any]) -> str:
             f"engine {item['engine_version']}"
         )
     ]
+    if came := item["attendance"]:
+        lines.append(
+            f"  迟到 late {came['late_minutes']} 分钟 min · "
+            f"早退 early leave {came['early_minutes']} 分钟 min"
+        )
     lines += [
         f"  规则 rule {rule['number']}: {rule['zh']} · {rule['en']}" for rule in item["rules"]
     ]
@@ -172,6 +177,52 @@ def _told(item: dict[str, Any]) -> str:
             f"  更正 correction {made['id']} {made['leader']} {made['at']}: {made['reason']}"
         )
     return "\n".join(lines)
+
+
+@hours.command("standing", epilog=example("yika-server hours standing 0000000019 --json"))
+@click.argument("number")
+@json_option
+@click.pass_obj
+def hours_standing(console: Console, number: str, as_json: bool) -> None:
+    """等级积分 Show level, credit and points, with who gave them and when."""
+    with console.reading() as session:
+        today = from_millis(console.clock.utc_ms()).date()
+        found = merits.standing(session, find_volunteer(session, number).id, today)
+    sums = f"信用 credit {found.credit} · 积分 points {found.points}"
+    lines = [f"{found.level} 星 stars · {found.minutes} 分钟 min · {sums}"]
+    lines += [
+        f"  {instant(item.at_ms)} {item.kind} {item.value:+} {item.organisation_zh} "
+        f"{item.actor}: {item.reason}"
+        for item in found.given
+    ]
+    show(asdict(found), "\n".join(lines), as_json=as_json)
+
+
+@hours.command(
+    "merit",
+    epilog=example(
+        "yika-server hours merit 0000000019 --organisation 3 --kind points --value 20 "
+        "--by wang --reason 台风值守"
+    ),
+)
+@click.argument("number")
+@click.option("--organisation", type=int, required=True)
+@click.option("--kind", type=click.Choice(merits.KINDS), required=True)
+@click.option("--value", type=int, required=True, help="less than 0 takes back")
+@by_option
+@reason_option
+@json_option
+@click.pass_obj
+def hours_merit(console: Console, /, number: str, as_json: bool, **given: Any) -> None:
+    """信用积分 Give credit or points in the name of an organisation; nothing is edited."""
+    said = Said(given["actor"], given["reason"], console.clock.utc_ms())
+    with console.writing() as session:
+        person = find_volunteer(session, number).id
+        made = merits.assign(
+            session, person, given["organisation"], given["kind"], given["value"], said
+        )
+        document = {"merit": made.id, "kind": made.kind, "value": made.value}
+    show(document, f"{document['kind']} {document['value']:+}", as_json=as_json)
 
 
 @hours.command(

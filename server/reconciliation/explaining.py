@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from server.db import from_millis
 from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Proof, Verdict
+from server.reconciliation.attendance import attendance
 from server.reconciliation.models import Correction, RuleParameter, ServiceInterval
 from server.reconciliation.parameters import DEFAULT_POLICY
 from server.reconciliation.wording_table import meaning
-from server.terminals.models import Site, Terminal
+from server.terminals.models import Activity, Site, Terminal
 from swipe.kinds import EventType, Flag
 
 
@@ -33,6 +34,7 @@ def explain(session: Session, row: ServiceInterval) -> dict[str, Any]:
         "start": instant(row.start_ms),
         "end": instant(row.end_ms),
         "service_day": row.service_day.isoformat(),
+        "attendance": _attendance(session, row),
         "site": {"id": row.site, "zh": site.name_zh, "en": site.name_en} if site else None,
         "engine_version": row.engine_version,
         "derived": instant(row.made_ms),
@@ -41,6 +43,15 @@ def explain(session: Session, row: ServiceInterval) -> dict[str, Any]:
         "parameters": _parameters(session, row.parameters),
         "correction": _correction(session, row.correction_id),
     }
+
+
+def _attendance(session: Session, row: ServiceInterval) -> dict[str, int] | None:
+    """Return by how many minutes somebody came late and left early; None without a plan."""
+    planned = session.get(Activity, row.activity) if row.activity else None
+    if planned is None:
+        return None
+    found = attendance((row.start_ms, row.end_ms), (planned.start_ms, planned.end_ms))
+    return asdict(found) if found else None
 
 
 def instant(at_ms: int | None) -> str | None:

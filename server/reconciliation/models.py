@@ -143,6 +143,29 @@ class TrainingRecord(Base):
     current: Mapped[bool]
 
 
+class Merit(Base):
+    """Credit or points that an organisation gave a volunteer; never edited, taken back by a minus.
+
+    `actor` is who gave it, in the organisation's name.
+    """
+
+    __tablename__ = "merit"
+    __table_args__ = (
+        _one_of("kind", ("credit", "points")),
+        sa.CheckConstraint("value <> 0", "value"),
+        sa.Index("ix_merit_person", "person"),
+    )
+
+    id: Mapped[Id]
+    person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
+    organisation: Mapped[int] = mapped_column(sa.ForeignKey("organisation.id"))
+    kind: Mapped[str] = mapped_column(sa.String(8))
+    value: Mapped[int]
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    actor: Mapped[str] = mapped_column(sa.String(64))
+    at_ms: Mapped[Millis]
+
+
 class RuleParameter(Base):
     """What an activity, a site, a region or everybody has of its own from an instant on."""
 
@@ -207,6 +230,7 @@ class Notification(Base):
         sa.CheckConstraint("(person is null) <> (site is null)", "audience"),
         sa.Index("ix_notification_person", "person", "read_ms"),
         sa.Index("ix_notification_site", "site", "read_ms"),
+        sa.Index("ix_notification_once", "once", unique=True),
     )
 
     id: Mapped[Id]
@@ -217,3 +241,5 @@ class Notification(Base):
     zh: Mapped[str] = mapped_column(sa.String(200))
     en: Mapped[str] = mapped_column(sa.String(200))
     read_ms: Mapped[Millis | None]
+    # What is told only once: whoever would tell it again finds it told.
+    once: Mapped[str | None] = mapped_column(sa.String(64))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of training by tapping."""
+"""Records of training by tapping, notifications that are told once, credit and points."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from server.db import append_only_ddl
 
 revision = "0023"
 down_revision = "0022"
@@ -15,8 +17,11 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables, the column and its index."""
     _create_training()
+    _create_merits()
+    op.add_column("notification", sa.Column("once", sa.String(64), nullable=True))
+    op.create_index("ix_notification_once", "notification", ["once"], unique=True)
 
 
 def _create_training() -> None:
@@ -46,6 +51,35 @@ def _create_training() -> None:
     op.create_index("ix_training_record_activity", "training_record", ["activity", "current"])
 
 
+def _create_merits() -> None:
+    op.create_table(
+        "merit",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("person", BIG, nullable=False),
+        sa.Column("organisation", BIG, nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(200), nullable=False),
+        sa.Column("actor", sa.String(64), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind in ('credit', 'points')", name=op.f("ck_merit_kind")),
+        sa.CheckConstraint("value <> 0", name=op.f("ck_merit_value")),
+        sa.ForeignKeyConstraint(
+            ["person"], ["volunteer.id"], name=op.f("fk_merit_person_volunteer")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation"], ["organisation.id"], name=op.f("fk_merit_organisation_organisation")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_merit")),
+    )
+    op.create_index("ix_merit_person", "merit", ["person"])
+    for statement in append_only_ddl("merit", op.get_context().dialect.name):
+        op.execute(statement)
+
+
 def downgrade() -> None:
-    """Drop the tables."""
+    """Drop them."""
+    op.drop_table("merit")
+    op.drop_index("ix_notification_once", "notification")
+    op.drop_column("notification", "once")
     op.drop_table("training_record")

@@ -54,10 +54,12 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people are told."""
+    """Something people are told; `read` says if they marked it so."""
 
+    id: int
     at: datetime
     text: Name
+    read: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,12 @@ def read_requests(
         return RequestsPage(
             [_row(row, who, service, places) for row, who, service in found],
             [
-                Notice(local(item.at_ms, DEFAULT_ZONE_QUARTERS), Name(item.zh, item.en))
+                Notice(
+                    item.id,
+                    local(item.at_ms, DEFAULT_ZONE_QUARTERS),
+                    Name(item.zh, item.en),
+                    item.read_ms is not None,
+                )
                 for item in notices
             ],
             _sites(session),

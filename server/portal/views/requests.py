@@ -26,6 +26,7 @@ from server.portal.services.requests import (
 from server.portal.views import access
 from server.portal.views.site import must_reach
 from server.reconciliation import requests as service
+from server.reconciliation.reminders import mark_read
 from server.reconciliation.requests import Asked
 from server.runtime import current_runtime
 
@@ -67,6 +68,8 @@ def my_requests() -> str | Response | tuple[str, int]:
     """Show a volunteer's requests and their state; take a new one."""
     runtime, person = current_runtime(), access.signed_in().id
     fault = ""
+    if "notice" in request.form:
+        return _read(redirect(url_for("portal.my_requests")), person=person)
     if request.method == "POST":
         typed = request.form
         span = [_typed_instant(typed.get(name, "")) for name in ("start", "end")]
@@ -105,6 +108,8 @@ def site_requests(site_id: int) -> str | Response | tuple[str, int]:
     runtime = current_runtime()
     page = read_requests(runtime.database, site=site_id)
     fault = ""
+    if "notice" in request.form:
+        return _read(redirect(url_for("portal.site_requests", site_id=site_id)), site=site_id)
     if request.method == "POST":
         typed = request.form
         number = typed.get("number", "")
@@ -125,6 +130,19 @@ def site_requests(site_id: int) -> str | Response | tuple[str, int]:
             return redirect(url_for("portal.site_requests", site_id=site_id))
     html = render_template("site_requests.html", page=page, site_id=site_id, fault=fault)
     return (html, 422) if fault else html
+
+
+def _read(done: Response, *, person: int | None = None, site: int | None = None) -> Response:
+    """Mark a notification as read; one that was told to others is not found."""
+    runtime, number = current_runtime(), request.form["notice"]
+    if not number.isdecimal():
+        abort(404)
+    try:
+        with runtime.database.writing() as session:
+            mark_read(session, int(number), runtime.clock.utc_ms(), person=person, site=site)
+    except Refused:
+        abort(404)
+    return done
 
 
 def _typed_instant(text: str) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from server.reconciliation.models import TrainingRecord
+from server.reconciliation.explaining import explain
+from server.reconciliation.models import ServiceInterval, TrainingRecord
 from server.reconciliation.services import (
     reconcile,
     service_minutes,
@@ -13,6 +14,7 @@ from server.reconciliation.services import (
     training,
     training_minutes,
 )
+from server.terminals.models import Activity
 from swipe.kinds import EventType, Flag
 from tests.factories import UTC_S
 from tests.integration.server.rig import Rig
@@ -104,3 +106,37 @@ def test_s05_nine_to_eleven_thirty_seven_is_157_minutes(sqlite_rig: Rig) -> None
         assert service_minutes(session, person, 0) == 157
         assert service_minutes(session, person, 1000 * UTC_S) == 0
         assert service_minutes_of(session, [person, person + 1]) == {person: 157}
+
+
+def test_s06_late_arrival_and_early_leave_are_on_record(sqlite_rig: Rig) -> None:
+    """Planned 9:00 to 12:00, tapped 9:20 to 11:30: 20 minutes late, 30 early, as it explains."""
+    person, asn = new_card(sqlite_rig)
+    with sqlite_rig.database.writing() as session:
+        planned = Activity(
+            site_id=1, code="S06", name_zh="值勤", name_en="duty", start_ms=1000 * BEGIN_S,
+            end_ms=1000 * (BEGIN_S + 3 * 3600), family="",
+        )  # fmt: skip
+        session.add(planned)
+        session.flush()
+        activity = planned.id
+    post = sqlite_rig.add_post(901_003)
+    changes = [
+        {
+            "card_asn": asn, "card_ctr": number, "type": kind, "up_s": 100 + 60 * minute,
+            "utc_s": BEGIN_S + 60 * minute, "activity": activity,
+        }
+        for number, (kind, minute) in enumerate(((EventType.IN, 20), (EventType.OUT, 150)))
+    ]  # fmt: skip
+    events = post.chain(2, sqlite_rig.store, changes=changes)
+    assert sqlite_rig.put(post.batch(events), 1, post.terminal_id).status == 200
+    derive(sqlite_rig, [person])
+
+    with sqlite_rig.database.reading() as session:
+        row = session.scalars(
+            sa.select(ServiceInterval).where(
+                ServiceInterval.person == person, ServiceInterval.current
+            )
+        ).one()
+        told = explain(session, row)
+    assert told["attendance"] == {"late_minutes": 20, "early_minutes": 30}
+    assert told["minutes"] == 130

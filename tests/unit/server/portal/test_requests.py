@@ -6,7 +6,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from server.reconciliation.corrections import Said, Signer
-from server.reconciliation.models import Correction, HoursRequest, ServiceInterval
+from server.reconciliation.models import (
+    Correction,
+    HoursRequest,
+    Notification,
+    ServiceInterval,
+)
+from server.reconciliation.reminders import BEFORE_MS, remind
+from server.reconciliation.requests import DUE_MS
 from server.timebank.opening import import_sheet, read_sheet
 from tests.unit.server.portal.conftest import Visitor
 from tests.unit.server.portal.scene import NOW_MS, Scene
@@ -107,3 +114,29 @@ def test_minutes_from_before_are_shown_apart(visitor: Visitor, scene: Scene) -> 
     text = visitor.get("/me").text
 
     assert ("系统启用前转入 2:00" in text, "9:27" in text) == (True, True)
+
+
+def test_reminders_come_before_and_after_and_are_marked_read(
+    visitor: Visitor, scene: Scene
+) -> None:
+    """Both sides are told once when an answer is near and once when it is late, and read it."""
+    visitor.come_as("zhang")
+    asked = {"interval": str(interval_of(scene, "zhang")), "text": "少了一个小时"}
+    assert visitor.send("/me/requests", **asked).status_code == 302
+    for later_ms in (DUE_MS - BEFORE_MS, DUE_MS - BEFORE_MS, DUE_MS):
+        with scene.database.writing() as session:
+            assert remind(session, NOW_MS + later_ms) == 1
+    text = visitor.get("/me/requests").text
+    assert text.count("您的申请将在三天内得到答复") == 1
+    assert text.count("您的申请已逾期") == 1
+    with scene.database.reading() as session:
+        told = sa.select(Notification.id, Notification.person).order_by(Notification.id)
+        rows = session.execute(told.where(Notification.once.is_not(None))).all()
+    assert len(rows) == 4
+    own = [number for number, person in rows if person is not None]
+    others = [number for number, person in rows if person is None]
+    assert visitor.send("/me/requests", notice=str(own[0])).status_code == 302
+    assert visitor.send("/me/requests", notice=str(others[0])).status_code == 404
+    with scene.database.reading() as session:
+        read = sa.select(Notification.id).where(Notification.read_ms.is_not(None))
+        assert session.scalars(read).all() == own[:1]
