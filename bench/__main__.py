@@ -23,14 +23,16 @@ NAMES = (
     "bank",
     "desk",
 )
+# What runs only if it is named: hours at full size.
+OPT_IN = ("city",)
 # What may be asked to take another size than its own.
-SIZED = ("reconcile",)
+SIZED = ("reconcile", "city")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.argument("names", nargs=-1, type=click.Choice(NAMES + OPT_IN))
 @click.option("--quick", is_flag=True, help="small data, seconds instead of minutes")
-@click.option("--size", type=click.IntRange(min=1), help="events (reconcile)")
+@click.option("--size", type=click.IntRange(min=1), help="events (reconcile), volunteers (city)")
 def main(names: tuple[str, ...], quick: bool, size: int | None) -> None:
     """Measure the named benchmarks (all without a name) and print JSON lines.
 

@@ -2,6 +2,7 @@
 """How long a late batch takes until hours and ledger of its people are right again, on SQLite.
 
 The measured calls are those of the server's worker: load, derive, store what changed, post it.
+Machine code is in memory, as it is in a server that was told to compile (`worker.compile`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from server.db import Database
 from server.ingest.models import Batch, StoredEvent, StoredRange
 from server.people.models import Card, Volunteer
 from server.people.policy import volunteer_number
+from server.reconciliation.policy import warm_up
 from server.reconciliation.services import reconcile
 from server.schema import upgrade
 from server.terminals.models import Site, Terminal
@@ -34,6 +36,7 @@ ALL_PROOFS = 31
 
 def late_batch_ms(persons: int) -> float:
     """Return the milliseconds for the last tap-outs of so many cards; each had 10 days before."""
+    warm_up()
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'late.db'}")
         upgrade(database)
