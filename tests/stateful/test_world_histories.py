@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hardware_mocks.world.history import History, make
-from hardware_mocks.world.search import play
+from hardware_mocks.world.history import ISSUING, History, make
+from hardware_mocks.world.search import Figures, play, search
 from tests.stateful.conftest import PARTS, play_part, told
 
 FINDINGS = sorted((Path(__file__).parent / "findings").glob("*.json"))
@@ -26,6 +26,18 @@ def test_no_history_breaks_an_invariant(part: int) -> None:
 def test_old_findings_stay_mended(path: Path) -> None:
     """A history that once broke an invariant does not any more."""
     assert told(play(History.load(path))) == ""
+
+
+def test_a_bank_joins_a_history() -> None:
+    """Orders, files and losses play among taps; some of the cards are refused at a terminal."""
+    figures = Figures()
+    seeds = range(0, 20 * ISSUING, ISSUING)
+    issuing = [seed for seed in seeds if make(seed).setup.get("issuing")]
+
+    assert issuing == list(seeds)
+    assert [told(one) for one in search(issuing[12:15], figures)] == []
+    assert figures.counted["issued cards taken"] > 0
+    assert figures.counted["orders active"] > 0
 
 
 def test_a_seed_is_one_history() -> None:
