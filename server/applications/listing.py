@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -138,7 +137,7 @@ def _size(photo: ApplicationPhoto | None) -> tuple[int, int] | None:
     return (photo.width, photo.height) if photo else None
 
 
-def _joined() -> sa.Select[Any]:
+def _joined() -> sa.Select[Application, str, str]:
     return sa.select(Application, Volunteer.number, Volunteer.masked_name).join(
         Volunteer, Volunteer.id == Application.volunteer_id
     )
