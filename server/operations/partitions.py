@@ -23,6 +23,7 @@ from server.people import audit
 
 # lock_not_available: whoever waits for a lock makes uploads wait behind him, so nobody does long.
 NO_LOCK_SQLSTATE = "55P03"
+NO_RIGHT_SQLSTATE = "42501"
 REST = "event_rest"
 AHEAD_DEFAULT, AHEAD_MAX = 3, 24
 _BOUND = re.compile(r"FROM \((?:'?(-?\d+)'?|MINVALUE)\) TO \('?(-?\d+)'?\)")
@@ -156,12 +157,17 @@ def _connected(database: Database) -> Iterator[Connection]:
         with database.engine.connect() as connection:
             yield connection
             connection.commit()
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != NO_LOCK_SQLSTATE:
-            raise
-        raise Refused(
-            "busy", "数据库正忙，未作改动，请稍后再试", "the database is busy: try again later"
-        ) from error
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == NO_LOCK_SQLSTATE:
+            raise Refused(
+                "busy", "数据库正忙，未作改动，请稍后再试", "the database is busy: try again later"
+            ) from error
+        if state == NO_RIGHT_SQLSTATE:
+            raise Refused(
+                "owner", "请以表的所有者连接", "connect as the owner of the tables for this"
+            ) from error
+        raise
 
 
 def _named(connection: Connection, month: Month, *, attached: bool) -> Partition:

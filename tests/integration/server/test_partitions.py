@@ -118,6 +118,8 @@ def test_the_servers_role_reaches_partitions_through_the_table_only(months_rig: 
         for table in (NOW.table, "event_span"):
             with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
                 rows(served, f"months.{table}")
+        with pytest.raises(Refused, match="owner"):
+            partitions.make(served.database, NOW_MS, ahead=4)
     finally:
         served.database.close()
 
