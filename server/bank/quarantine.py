@@ -7,6 +7,7 @@ import datetime as dt
 
 from sqlalchemy.orm import Session
 
+from server.bank.files.declaration import CARD_REASONS
 from server.bank.models import BankFile, BankLine
 from server.errors import Refused
 from server.issuing import dates
@@ -17,12 +18,21 @@ from server.people import audit, services
 def resolve(
     session: Session, place: tuple[int, int], reason: str, actor: str, now_ms: int
 ) -> Result:
+    """Settle one record at the console; raises as `settle`, and for whoever is no staff."""
+    services.require_staff(session, actor)
+    return settle(session, place, reason, actor, now_ms)
+
+
+def settle(
+    session: Session, place: tuple[int, int], reason: str, actor: str, now_ms: int
+) -> Result:
     """Settle one record, named by file and line, with a reason of ours.
 
     Raises:
         Refused: there is no such record in quarantine, or its order has moved on since.
     """
-    services.require_staff(session, actor)
+    if reason not in CARD_REASONS:
+        raise Refused("unknown-code", f"没有代码 {reason}", f"no code {reason}")
     file_id, line = place
     row = session.get(BankLine, (file_id, line), with_for_update=True)
     if row is None or row.state != "QUAR" or row.record is None:

@@ -19,6 +19,7 @@ VISITOR_MENU = (
     ("portal.sign_in_desk", N_("Leaders and staff")),
 )
 CARDS = ("portal.card_lists", N_("Cards"))
+BANK = ("portal.bank_files", N_("Bank files"))
 MENUS = {
     Role.VOLUNTEER: (
         ("portal.my_hours", N_("My hours")),
@@ -35,6 +36,7 @@ MENUS = {
         ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
         CARDS,
+        BANK,
         APPLICATIONS,
         ("portal.activities", N_("Activities")),
     ),
@@ -53,7 +55,7 @@ MENUS = {
         ("portal.activities", N_("Activities")),
     ),
     Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")), CARDS, APPLICATIONS),
-    Role.PARTNER: (("portal.my_sessions", N_("Sessions")),),
+    Role.PARTNER: (BANK,),
     Role.AUDITOR: (
         ("portal.terminals", N_("Terminals")),
         ("portal.volunteers", N_("Find a volunteer")),
@@ -67,6 +69,7 @@ MENUS = {
         ("portal.desk_home", N_("Card desk")),
         ("portal.volunteers", N_("Find a volunteer")),
         CARDS,
+        BANK,
         APPLICATIONS,
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
@@ -90,6 +93,8 @@ SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.explanation": "portal.my_hours",
     "portal.account": "portal.my_hours",
     "portal.activity": "portal.activities",
+    "portal.bank_file": "portal.bank_files",
+    "portal.bank_upload": "portal.bank_files",
     "portal.activity_apply": "portal.activities",
     "portal.own_passkeys": "portal.my_sessions",
     "portal.every_session": "portal.my_sessions",
