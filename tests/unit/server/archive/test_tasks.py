@@ -19,6 +19,8 @@ from tests.unit.server.reconciliation.histories import Story
 from tests.unit.server.reconciliation.story import VECTORS
 
 SHARDS = 5
+# What makes a written history more than the taps of one person.
+OWN = {"people", "corrections", "parameters"}
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,9 @@ def test_order_and_repetition_do_not_show(city: City, tmp_path: Path) -> None:
 
 
 def test_every_rule_survives_the_cut(tmp_path: Path) -> None:
-    """Each written history, with corrections and parameters of its own, has its result."""
-    for number, vector in enumerate(VECTORS):
+    """Written histories with people, decisions and settings of their own have their results."""
+    told = [vector for vector in VECTORS if OWN & set(vector)]
+    for number, vector in enumerate(told + VECTORS[::5]):
         story = Story(vector)
 
         found = cut(story.history, tmp_path / str(number), story.now, shards=2)
