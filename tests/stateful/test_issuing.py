@@ -37,7 +37,7 @@ from server.people.policy import card_serial, volunteer_number
 from server.people.services import CardReport, report_card
 from tests.unit.server.issuing.people import BANK, BRANCH, DAY_MS, MONDAY, OTHER_BANK, OTHER_BRANCH
 
-EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "16"))
+EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "12"))
 PEOPLE = 3
 STEPS = 30
 SETTINGS = settings(
