@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from server.applications.services import missing_agreements, newest
 from server.portal.errors import CurrentWrong, PasswordRefused
 from server.portal.forms import PASSWORD_FAULTS, NewPassword
 from server.portal.language import N_, gettext
@@ -31,11 +32,15 @@ def register(pages: Blueprint) -> None:
 def my_hours() -> str:
     """Show a volunteer's total, what needs attention, and each service with its reason."""
     runtime = current_runtime()
-    hours = read_hours(
-        runtime.database, access.signed_in().id, page_number(), runtime.clock.utc_ms()
-    )
+    person = access.signed_in().id
+    hours = read_hours(runtime.database, person, page_number(), runtime.clock.utc_ms())
+    with runtime.database.reading() as work:
+        ask = newest(work, person) is not None and bool(missing_agreements(work, person))
     return render_template(
-        "me.html", hours=hours, page_address=lambda page: url_for("portal.my_hours", page=page)
+        "me.html",
+        hours=hours,
+        ask=ask,
+        page_address=lambda page: url_for("portal.my_hours", page=page),
     )
 
 

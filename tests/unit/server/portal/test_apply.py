@@ -10,11 +10,16 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
+from server.applications import settings
 from server.applications.models import Application, ApplicationDraft
+from server.applications.policy import Agreement
+from server.applications.settings import By, NewText
 from server.people.policy import is_preliminary_number
 from tests.unit.server.applications.forms import ALL_ACCEPTED, mainland_id, make_jpeg
+from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.conftest import TOKEN, Visitor
 
+ONE_TIME = re.compile(r"[A-Z0-9]{5}-[A-Z0-9]{5}")
 CODE = re.compile(r"(?:[A-Z0-9]{5}-){3}[A-Z0-9]{5}")
 PERSON = {
     "name": "王小明", "document_kind": "mainland_id", "document_number": mainland_id(),
@@ -61,12 +66,29 @@ def test_s47_anybody_applies_online_and_is_given_a_number_and_a_code(visitor: Vi
 
     assert answer.status_code == 200
     number = re.search(r"Y\d{9}", answer.text)[0]
-    code = re.search(r"[A-Z0-9]{5}-[A-Z0-9]{5}", answer.text)[0]
+    code = ONE_TIME.search(answer.text)[0]
     assert is_preliminary_number(number)
     assert visitor.send("/sign-in", number=number.lower(), secret=code).location == "/password"
     visitor.send("/password", new="三月的深圳有点热", again="三月的深圳有点热")
     page = visitor.get("/me/application").text
     assert "培训 0.00／2.00 学时" in page
+
+
+def test_s43_a_new_version_is_prompted_for_on_ones_first_page(visitor: Visitor) -> None:
+    """After a new version the hours page asks; accepted on the application's page, it does not."""
+    fill_in(visitor)
+    answer = submit(visitor)
+    number, code = re.search(r"Y\d{9}", answer.text)[0], ONE_TIME.search(answer.text)[0]
+    visitor.send("/sign-in", number=number, secret=code)
+    visitor.send("/password", new="三月的深圳有点热", again="三月的深圳有点热")
+    assert "条款有新版本" not in visitor.get("/me").text
+    text = NewText(Agreement.CHARTER, "章程二", "Charter 2", "第二版", "Second version")
+    with visitor.scene.database.writing() as session:
+        settings.add_text(session, text, By("user:admin", town.NOW_MS))
+
+    assert "条款有新版本" in visitor.get("/me").text
+    visitor.send("/me/application", act="accept", charter="2")
+    assert "条款有新版本" not in visitor.get("/me").text
 
 
 def test_s47_staff_take_an_application_down_under_their_name(visitor: Visitor) -> None:
