@@ -36,10 +36,10 @@ def warm_up() -> None:
     Raises:
         ModuleNotFoundError: numba is not installed.
     """
-    persons = np.zeros(1, arrays.PERSON_DTYPE)
-    persons["derive"] = 1
+    persons, taps = np.zeros(1, arrays.PERSON_DTYPE), np.zeros(1, arrays.TAP_DTYPE)
+    persons["derive"], taps["activity"] = 1, -1
     history = History(
-        taps=np.zeros(1, arrays.TAP_DTYPE),
+        taps=taps,
         persons=persons,
         cards=np.zeros(1, arrays.CARD_DTYPE),
         terminals=np.zeros(1, arrays.TERMINAL_DTYPE),
