@@ -7,6 +7,7 @@ queue is drained when a step says so.
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -77,6 +78,9 @@ def premises() -> tuple[Wall, Faults, FlaskClient]:
     )
     application = build_app(runtime)
     quick.prepare()
+    # All of it lives as long as the process, and is not looked through again for garbage.
+    gc.collect()
+    gc.freeze()
     return wall, faults, application.test_client()
 
 
