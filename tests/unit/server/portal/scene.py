@@ -232,7 +232,8 @@ def _structure(session: Any, scene: Scene) -> None:
     new = NewOrganisation("SZ-FT", "福田区义工联", "Futian federation", "440304")
     scene.ids["futian"] = organisations.add(session, new, *by).id
     places.put(session, scene.ids["care"], "", "SZ-FT", by)
-    organisations.join(session, scene.ids["li"], scene.ids["futian"], *by)
+    for person in ("li", "zhang"):
+        organisations.join(session, scene.ids[person], scene.ids["futian"], *by)
     dance = activities.Wish(
         scene.ids["care"], "DANCE", "陪老人跳舞", "Dancing with the old", at(TODAY, 15),
         at(TODAY, 17), every_days=7, times=3, capacity=12,

@@ -29,7 +29,8 @@ PUBLIC_FOR_MACHINES = OTHER_PUBLIC | {"/api/v1/openapi.json", "/static/<path:fil
 
 PUBLIC = {
     "/", "/apply", "/apply/<step>", "/apply/photo.jpg", "/language/<code>", "/sign-in",
-    "/sign-in/desk", "/sign-in/desk/passkey", "/sign-in/passkey",
+    "/sign-in/desk", "/sign-in/desk/passkey", "/sign-in/passkey", "/sub-site.css",
+    "/sub-site.png",
 }  # fmt: skip
 
 # Written by hand, apart from the code: what anybody who is signed in may open, pages by role, and
@@ -83,6 +84,10 @@ BY_RIGHT = {
 ALL_RULES = sorted({*OWN, *BY_ROLE, *BY_RIGHT} - {"/sign-out"})
 # Who comes in for each role; each of them reaches the care home, Li and the terminals there.
 PEOPLE = {"volunteer": "zhang"} | {role: role for role in ROLES if role != "volunteer"}
+
+
+# Of these pages the town has something in Futian for every role that has the right.
+REACHED = ("/activities", "/sites", "/terminals", "/volunteers")
 
 
 def opened_by(role: str) -> set[str]:
@@ -188,8 +193,10 @@ def test_s28_scopes_narrow_every_page(visitor: Visitor, who: str) -> None:
         status = visitor.get(address_of(visitor, rule)).status_code
         if right not in MATRIX[role]:
             assert status == 403, rule
+        elif inside and rule.startswith(REACHED):
+            assert status == 200, rule
         elif rule in lists or inside:
-            assert status in (200, 302, 403), rule  # narrowed, also to nothing
+            assert status < 500, rule  # narrowed, also to nothing
         else:
             assert status in (403, 404), rule
     listed = visitor.get("/terminals").text
