@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.applications.documents import Document, DocumentKind, birth_of, fault_of, normal
@@ -41,6 +41,7 @@ def test_s48_the_exact_fault_of_a_mainland_number_is_named(number: str, code: st
     assert fault is None or number not in fault.zh + fault.en
 
 
+@settings(max_examples=40)
 @given(
     st.dates(dt.date(1900, 1, 1), TODAY), st.integers(0, 999), st.integers(0, 16), st.integers(1, 9)
 )
