@@ -81,7 +81,8 @@ def whole_numbers(cells: Grid) -> NDArray[np.int64]:
     for column in range(cells.shape[1]):
         numbers *= 10
         numbers += cells[:, column]
-        numbers -= _ZERO
+    # "0" has the code 48 in every column: all of them are taken off at once, which is cheaper.
+    numbers -= _ZERO * int("1" * cells.shape[1])
     return numbers
 
 
