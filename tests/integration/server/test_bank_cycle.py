@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from keys.store import FileKeyStore
 from server.db import Database
 from server.issuing.models import CardOrder, CardStep
+from server.issuing.services import CardEvent, apply
 from tests.integration.server.bank_rig import CODE, NAMES, BankRig
 
 
@@ -64,3 +65,26 @@ def test_every_file_has_its_answer_that_the_bank_can_read(bank_rig: BankRig) -> 
 
     assert answers[f"ACK_{CODE}_RES_00000001.dat"][0]["accepted"].lstrip("0") == "3"
     assert {row["level"] for row in answers[f"ACK_{CODE}_RES_00000001.dat"]} == {"F", "B"}
+
+
+def test_s62_card_not_collected_is_cut_by_the_banks_file_only(
+    sqlite_database: Database, key_store: FileKeyStore, tmp_path: Path
+) -> None:
+    """A card at its branch ends cut and closed on the bank's word; staff cannot say so."""
+    rig = BankRig(sqlite_database, key_store, tmp_path).populate()
+    (number,) = rig.orders(1)
+    rig.export()
+    bank = rig.bank()
+    bank.take()
+    for step in (bank.produce, bank.audit, bank.arrive):
+        step()
+        rig.collect()
+    said = CardEvent(number, "cut_closed", rig.clock.now_ms, "page:x", "staff", "li")
+    with rig.database.writing() as session:
+        assert apply(session, said, rig.clock.now_ms).code == "wrong-source"
+    bank.cut()
+
+    (outcome,) = rig.collect()
+
+    assert outcome.accepted == 1
+    assert rig.states() == {number: "cut_closed"}
