@@ -24,6 +24,7 @@ from server.desk.content import Bench, Operator
 from server.desk.models import DeskBox, DeskJob
 from server.desk.services import NewJob, PinWish
 from server.errors import Problem, Refused
+from server.exchange.views import PROBLEM, PROBLEMS
 from server.runtime import current_runtime
 
 # The pages store here a function () -> Operator that raises Problem for who may not.
@@ -33,7 +34,10 @@ Reference = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Serial = Annotated[str, Field(pattern=r"^([0-9]{20})?$")]
 Reason = Annotated[str, Field(max_length=policy.REASON_LENGTH_MAX)]
 
-blueprint = APIBlueprint("desk", __name__, url_prefix="/api/v1/desk")
+# What any route here may answer: nobody is signed in, who may not, a rule that says no.
+blueprint = APIBlueprint(
+    "desk", __name__, url_prefix="/api/v1/desk", abp_responses={409: PROBLEM, **PROBLEMS}
+)
 
 
 class PinBody(BaseModel):
@@ -206,6 +210,12 @@ class BoxAnswer(BaseModel):
     lines: list[TickAnswer]
 
 
+class TranscriptAnswer(BaseModel):
+    """What was said to the card, secrets overwritten."""
+
+    lines: list[dict[str, Any]]
+
+
 class NextJobAnswer(BaseModel):
     """The job of the next person of a box; none when nobody waits."""
 
@@ -291,7 +301,8 @@ def handed_over(path: JobPath) -> dict[str, Any]:
         return _job(session, services.hand_over(session, bench, path.reference))
 
 
-@blueprint.get("/jobs/<reference>/transcript", summary="Show what was said to the card, masked")
+@blueprint.get("/jobs/<reference>/transcript", summary="Show what was said to the card, masked",
+               responses={200: TranscriptAnswer})  # fmt: skip
 def transcript(path: JobPath) -> dict[str, Any]:
     """Return every exchange of a job, secrets overwritten."""
     bench = _bench()
