@@ -20,6 +20,7 @@ from terminal.desk import Desk
 from terminal.errors import NotSaved
 from terminal.opening import open_period
 from terminal.policy import Decision, Mode, Say, decide
+from terminal.recover import close_open_intent
 from terminal.tap import Outcome
 
 # Server and terminal each tell the time a little differently.
@@ -42,6 +43,8 @@ def present_token(desk: Desk, code: bytes) -> Outcome:
     try:
         if desk.chain.journal.failed:
             desk.chain.journal.recover()
+            close_open_intent(desk.chain)
+            desk.write_notes()
         return _Showing(desk, token, raw).run()
     except NotSaved:
         return Outcome(Say.NOT_SAVED)

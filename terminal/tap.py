@@ -115,9 +115,12 @@ class _Presentation:
 
     def run(self) -> Outcome:
         """Read the card, bring its last tap to an end, decide, and do what was decided."""
-        if self._chain.journal.failed:
+        healed = self._chain.journal.failed
+        if healed:
             self._chain.journal.recover()
         close_open_intent(self._chain)
+        if healed:  # a clock that was set meanwhile is told before anything relies on it
+            self._desk.write_notes()
         face = self.face = run(select(), self._connection)
         self._watch.phase("select")
         composite = run(read_composite(), self._connection)

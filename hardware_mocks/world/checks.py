@@ -93,8 +93,9 @@ def heard(world: World, box: Box, card: int, outcome: Outcome) -> None:
 def expect_hole(world: World, box: Box) -> None:
     """Remember that the next number of this PSAM is not the one the terminal waits for."""
     running = box.running
-    if running is not None and running.journal.state.psam_last:
-        world.book(box).holes_wanted = running.journal.state.psam_last
+    if running is not None:
+        known = running.desk.psam_seen or running.journal.state.psam_last
+        world.book(box).holes_wanted = known
 
 
 def _begin_again(book: Book, box: Box) -> None:
@@ -146,6 +147,11 @@ def _holes(book: Book, fresh: list[Event]) -> None:
         for event in fresh
     )
     if told or any(event.type == EventType.BOOT for event in fresh):
+        book.holes_wanted = 0
+        return
+    numbers = {e.psam_seq for e in fresh if e.type in TAPS and e.result == Result.OK}
+    if book.holes_wanted + 1 in numbers:
+        # A cut had left the PSAM one ahead: set back by one, it shows the number waited for.
         book.holes_wanted = 0
         return
     # What is written of a torn tap has the number from before, and asked the PSAM for none.
