@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
+from server.benefits import personal_data
 from server.benefits.donations import Booked, Fault, book_donations, month_total_fen
 from server.benefits.policy import DonationRow
 
-__all__ = ["Booked", "DonationRow", "Fault", "book_donations", "month_total_fen"]
+__all__ = ["Booked", "DonationRow", "Fault", "book_donations", "month_total_fen", "personal_data"]

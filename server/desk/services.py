@@ -25,7 +25,16 @@ from card.updates import Wanted
 from keys.errors import KeysError
 from keys.usage import KeyUsage
 from server.db import from_millis
-from server.desk import boxes, content, life, memory, policy, sessions, tasks
+from server.desk import (
+    boxes,
+    content,
+    life,
+    memory,
+    personal_data,  # noqa: F401 - it joins copy and erasure by itself
+    policy,
+    sessions,
+    tasks,
+)
 from server.desk.content import Bench, Shape
 from server.desk.models import DeskJob
 from server.desk.sessions import Answered, Ended, Table

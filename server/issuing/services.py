@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from server.issuing import personal_data
 from server.issuing.consents import Choice, consents, deregister, functions, set_consent
 from server.issuing.events import CardEvent, Detail, apply
 from server.issuing.exporting import OrderLine, mark_exported, ready_for_export
@@ -26,6 +27,7 @@ __all__ = [
     "may_order",
     "order",
     "person_history",
+    "personal_data",
     "ready_for_export",
     "set_consent",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from keys.custody import KeyStore
 from server.ingest.models import StoredEvent
+from server.outbox.models import OutboxMessage
 from server.people import audit, personal, services
 from server.people.models import Audit, Card, Passkey, Volunteer
 from server.people.personal import Reader
@@ -77,6 +78,7 @@ def dossier(session: Session, store: KeyStore, number: str, reader: Reader) -> d
         "corrections": _corrections(session, person.id),
         "requests": _requests(session, person.id),
         "told": _told(session, person.id),
+        "messages": _messages(session, person.id),
         "minutes": _minutes(session, person.id),
         **{name: part(session, store, person) for name, part in PARTS.items()},
         "who_did_what": _audit(session, person),
@@ -252,6 +254,25 @@ def _told(session: Session, person: int) -> list[dict[str, Any]]:
         sa.select(Notification).where(Notification.person == person).order_by(Notification.id)
     )
     return [{"at": instant(row.at_ms), "zh": row.zh, "en": row.en} for row in rows]
+
+
+def _messages(session: Session, person: int) -> list[dict[str, Any]]:
+    """Give which messages were meant for the person, and what became of each."""
+    rows = session.scalars(
+        sa.select(OutboxMessage)
+        .where(OutboxMessage.volunteer_id == person)
+        .order_by(OutboxMessage.id)
+    )
+    return [
+        {
+            "at": instant(row.created_ms),
+            "kind": row.kind,
+            "channel": row.channel,
+            "state": row.state,
+            "changed": instant(row.changed_ms),
+        }
+        for row in rows
+    ]
 
 
 def _minutes(session: Session, person: int) -> list[dict[str, Any]]:
