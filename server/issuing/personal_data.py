@@ -9,15 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keys.custody import KeyStore
-from server.issuing import events
-from server.issuing.events import CardEvent
+from server.issuing.consents import deregister
 from server.issuing.history import person_history
 from server.issuing.models import CardOrder, FunctionConsent, SearchPrint, VestOrder
 from server.issuing.policy import BY_SYSTEM, FINAL
 from server.people.models import Volunteer
 from server.privacy import dossier, erasing
 
-CAUSE = "erasure:{number}"
+REASON = "erased"
 
 
 def orders_of(session: Session, _store: KeyStore, person: Volunteer) -> list[dict[str, Any]]:
@@ -90,18 +89,11 @@ def erase_orders(session: Session, person: Volunteer, now_ms: int) -> None:
         .where(SearchPrint.volunteer_id == person.id)
         .execution_options(synchronize_session=False)
     )
-    cause = CAUSE.format(number=person.number)
-    mine = sa.select(CardOrder).where(
+    open_order = sa.select(CardOrder.id).where(
         CardOrder.volunteer_id == person.id, CardOrder.state.not_in(FINAL)
     )
-    for order in session.scalars(mine.with_for_update()).all():
-        ending = CardEvent(order.order_no, "deregistered", now_ms, cause, BY_SYSTEM)
-        events.advance(session, order, ending, now_ms)
-    session.execute(
-        sa.update(VestOrder)
-        .where(VestOrder.volunteer_id == person.id, VestOrder.state != "collected")
-        .values(state="cancelled", cause_ref=cause, changed_ms=now_ms)
-    )
+    if session.scalar(open_order.limit(1)) is not None:
+        deregister(session, person.id, REASON, BY_SYSTEM, now_ms)
 
 
 dossier.PARTS |= {"orders": orders_of, "vests": vests_of, "consents": consents_of}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from server.issuing import personal_data
+from server.issuing import personal_data, restoring
 from server.issuing.consents import Choice, consents, deregister, functions, set_consent
 from server.issuing.events import CardEvent, Detail, apply
 from server.issuing.exporting import OrderLine, mark_exported, ready_for_export
@@ -29,5 +29,6 @@ __all__ = [
     "person_history",
     "personal_data",
     "ready_for_export",
+    "restoring",
     "set_consent",
 ]

@@ -7,7 +7,7 @@ Every function works inside the caller's unit of work and writes its audit line 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -166,8 +166,16 @@ def report_card(session: Session, report: CardReport, actor: str, now_ms: int) -
     return card
 
 
+# What features above do when a card serves again: each adds itself; it may refuse.
+RESTORED: list[Callable[[Session, Card, str, int], None]] = []
+
+
 def restore_card(session: Session, asn: str, actor: str, now_ms: int) -> Card:
-    """Take a card off the hotlist that was found, or whose chip serves again."""
+    """Take a card off the hotlist that was found, or whose chip serves again.
+
+    Raises:
+        Refused: no such card, it was not lost, or another one is made in its place.
+    """
     card = find_card(session, asn)
     if card.state not in ("lost", "blocked"):
         raise Refused("not-lost", "此卡没有挂失", f"card {asn} is {card.state}, not lost")
@@ -176,6 +184,8 @@ def restore_card(session: Session, asn: str, actor: str, now_ms: int) -> Card:
     card.reason = None
     sequences.next_value(session, sequences.CARD_LISTING)
     mark_dirty(session, [card.volunteer_id])
+    for follow in RESTORED:
+        follow(session, card, actor, now_ms)
     audit.record(session, now_ms, actor, "card.restored", f"card:{asn}")
     return card
 

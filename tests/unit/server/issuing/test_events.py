@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
-from server.issuing import policy, services
-from server.issuing.models import CardStep
+from server.errors import Refused
+from server.issuing import checking, policy, services
+from server.issuing.models import CardOrder, CardStep
 from server.issuing.services import CardEvent
+from server.people import services as people
 from server.people.models import Card
 from tests.unit.server.issuing.people import DAY_MS, OTHER_BANK, Town
 
@@ -110,3 +113,47 @@ def test_every_state_is_reached_and_every_final_one_is_an_end() -> None:
     assert not [state for state, _ in policy.TRANSITIONS if state in policy.FINAL]
     assert set(policy.EVENT_SOURCES) == set(policy.EVENTS)
     assert {row.event for row in policy.rows()} == set(policy.EVENTS)
+
+
+def test_found_card_is_restored_with_its_order(town: Town) -> None:
+    """Taken off the hotlist at the console, a lost card's order is active again at once."""
+    with town.database.writing() as session:
+        order = town.bring(session, town.order(session, town.volunteer(session)), "active")
+        assert order.asn is not None
+        town.tell(session, order, "lost", "staff")
+        card = people.restore_card(session, order.asn, "li", town.now_ms)
+
+        assert (card.state, order.state) == ("active", "active")
+        assert session.scalars(sa.select(CardStep.event).order_by(CardStep.id)).all()[-1] == "found"
+        assert checking.violations(session) == []
+
+
+def test_lost_card_stays_lost_while_another_is_made(town: Town) -> None:
+    """With its replacement ordered it is refused; once that is called off it serves again."""
+    with town.database.writing() as session:
+        order = town.bring(session, town.order(session, town.volunteer(session)), "active")
+        assert order.asn is not None
+        town.tell(session, order, "lost", "staff")
+        wish = {"reason": "LOST", "branch": order.branch_code, "id_checked": True}
+        assert town.tell(session, order, "reissue_requested", "staff", **wish).ok
+        asn, order_id = order.asn, order.id
+    with pytest.raises(Refused, match="replacement"), town.database.writing() as session:
+        people.restore_card(session, asn, "li", town.now_ms)
+    with town.database.writing() as session:
+        assert session.scalars(sa.select(Card.state)).one() == "lost"
+        assert checking.violations(session) == []
+        new = session.scalars(sa.select(CardOrder).where(CardOrder.replaces_id == order_id)).one()
+        assert town.tell(session, new, "cancelled", "staff").ok
+
+        assert people.restore_card(session, asn, "li", town.now_ms).state == "active"
+        assert checking.violations(session) == []
+
+
+def test_damaged_card_is_not_restored(town: Town) -> None:
+    """No event leads back from a damaged card; the hotlist keeps it."""
+    with town.database.writing() as session:
+        order = town.bring(session, town.order(session, town.volunteer(session)), "active")
+        assert order.asn is not None
+        town.tell(session, order, "damaged", "staff")
+        with pytest.raises(Refused, match="damaged"):
+            people.restore_card(session, order.asn, "li", town.now_ms)
