@@ -122,6 +122,18 @@ class OutboxSection:
 
 
 @dataclass(frozen=True, slots=True)
+class TimebankSection:
+    """What a volunteer may hold at most, in minutes; 0 = no cap. Hours count beyond it too."""
+
+    cap_minutes: int = 0
+
+    @property
+    def cap(self) -> int | None:
+        """Return the cap in minutes, None without one."""
+        return self.cap_minutes if self.cap_minutes > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
 class DeskSection:
     """Where the desk pages look for the relay: a port of 127.0.0.1 on the clerk's computer."""
 
@@ -148,6 +160,7 @@ class Config:
     worker: WorkerSection = field(default_factory=WorkerSection)
     evidence: EvidenceSection = field(default_factory=EvidenceSection)
     outbox: OutboxSection = field(default_factory=OutboxSection)
+    timebank: TimebankSection = field(default_factory=TimebankSection)
     desk: DeskSection = field(default_factory=DeskSection)
     log: LogSection = field(default_factory=LogSection)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy.exc
 import structlog
@@ -22,8 +23,9 @@ from server.issuing import bulk, dues, search
 from server.people import queue
 from server.people.queue import Piece
 from server.people.services import mark_dirty
-from server.reconciliation import reminders, rules_set
+from server.reconciliation import outages, reminders, rules_set
 from server.reconciliation import services as reconciliation
+from server.reconciliation.corrections import Signer
 from server.reconciliation.policy import warm_up
 from server.runtime import Runtime
 from server.timebank import orders
@@ -104,7 +106,7 @@ class Worker(threading.Thread):
     def __init__(self, runtime: Runtime, derive: Derive | None = None) -> None:
         super().__init__(name="yika-worker", daemon=True)
         self._runtime = runtime
-        self._derive = derive or derive_and_post
+        self._derive = derive or partial(derive_and_post, cap=runtime.config.timebank.cap)
         self._ended = threading.Event()
         self._retry_s = RETRY_FIRST_S
         self._looked_ms = 0
@@ -152,6 +154,8 @@ class Worker(threading.Thread):
             reminders.remind(session, now_ms)
             orders.lapse(session, now_ms, CLOCK_ACTOR)
             bulk.run(session, now_ms)
+            signer = Signer(runtime.identity, runtime.config.identity.key_id)
+            outages.run(session, now_ms, signer)
             search.index_new(session, runtime.store, now_ms)
         dues.work(runtime.database, now_ms)
         self._looked_ms = now_ms
@@ -165,8 +169,10 @@ class Worker(threading.Thread):
         self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
 
 
-def derive_and_post(session: Session, volunteer_ids: Collection[int], now_ms: int) -> None:
+def derive_and_post(
+    session: Session, volunteer_ids: Collection[int], now_ms: int, *, cap: int | None = None
+) -> None:
     """Derive the hours of some people, post the differences, move applicants who are ready."""
     reconciliation.reconcile(session, volunteer_ids, now_ms)
-    timebank.post_differences(session, volunteer_ids, now_ms)
+    timebank.post_differences(session, volunteer_ids, now_ms, cap=cap)
     applications.refresh(session, volunteer_ids, now_ms)

@@ -16,14 +16,14 @@ from server.console import Console, example, json_option, show
 from server.db import from_millis, to_millis
 from server.errors import Refused
 from server.people.services import find_volunteer
-from server.reconciliation import corrections, merits, requests, rules_set, services
+from server.reconciliation import corrections, merits, outages, requests, rules_set, services
 from server.reconciliation.alarms import alarms
 from server.reconciliation.corrections import Entered, Said, Signer
 from server.reconciliation.elsewhere import Elsewhere
 from server.reconciliation.elsewhere import derive as derive_elsewhere
 from server.reconciliation.explaining import explain, history_of, instant
 from server.reconciliation.models import HoursRequest, RuleParameter, ServiceInterval
-from server.reconciliation.requests import Outage
+from server.reconciliation.outages import Outage
 from server.reconciliation.rules_set import Place
 from server.reconciliation.verifying import verify
 
@@ -379,9 +379,9 @@ def hours_settle_outage(
     outage = Outage(given["site"], number, millis(given["start"]), millis(given["end"]))
     with console.runtime() as runtime, runtime.database.writing() as session:
         if dry_run:
-            count = len(requests.outage_entries(session, outage))
+            count = len(outages.outage_entries(session, outage))
         else:
-            count = requests.settle_outage(session, outage, said_by(runtime, given))
+            count = outages.settle_outage(session, outage, said_by(runtime, given))
     show({"entries": count, "dry_run": dry_run}, f"{count} 条 entries", as_json=as_json)
 
 

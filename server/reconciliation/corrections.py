@@ -63,9 +63,8 @@ def record_of(made: Correction) -> bytes:
 
 def write(session: Session, said: Said, **facts: Any) -> Correction:
     """Write one correction, signed if there is something to sign with; queue the person."""
-    made = Correction(
-        leader=said.actor, approved_by=said.actor, at_ms=said.now_ms, reason=said.reason, **facts
-    )
+    facts.setdefault("approved_by", said.actor)
+    made = Correction(leader=said.actor, at_ms=said.now_ms, reason=said.reason, **facts)
     made.record = record_of(made)
     if said.signer is not None:
         made.signature = said.signer.identity.sign(CORRECTION_CONTEXT, made.record)

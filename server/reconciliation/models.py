@@ -222,6 +222,37 @@ class HoursRequest(Base):
     correction_id: Mapped[int | None] = mapped_column(sa.ForeignKey("correction.id"))
 
 
+class OutageSettlement(Base):
+    """Entries of an outage that one person wants settled as proposed and a second one approves.
+
+    Approved, it takes effect at `effective_ms`; `settled` says of how many entries it did.
+    """
+
+    __tablename__ = "outage_settlement"
+    __table_args__ = (
+        _one_of("state", ("proposed", "approved", "refused", "undone", "done")),
+        sa.CheckConstraint(
+            "state not in ('approved', 'done') or decided_by <> proposed_by", "second"
+        ),
+        sa.Index("ix_outage_settlement_site", "site", "state"),
+    )
+
+    id: Mapped[Id]
+    site: Mapped[int] = mapped_column(sa.BigInteger)
+    rule: Mapped[int]
+    from_ms: Mapped[Millis]
+    until_ms: Mapped[Millis]
+    entries: Mapped[list[int]] = mapped_column(sa.JSON)
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    state: Mapped[str] = mapped_column(sa.String(8))
+    proposed_by: Mapped[str] = mapped_column(sa.String(64))
+    proposed_ms: Mapped[Millis]
+    decided_by: Mapped[str | None] = mapped_column(sa.String(64))
+    decided_ms: Mapped[Millis | None]
+    effective_ms: Mapped[Millis | None]
+    settled: Mapped[int | None]
+
+
 class Notification(Base):
     """What a volunteer or the leaders of a site are told on their pages."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A volunteer reports a missed tap or disputes an interval; a leader answers; an outage in bulk."""
+"""A volunteer reports a missed tap or disputes an interval; a leader answers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.errors import Refused
-from server.ingest.models import StoredEvent
 from server.people import audit
 from server.reconciliation.corrections import REASON_LENGTH_MAX, REASON_LENGTH_MIN, Entered, Said
 from server.reconciliation.corrections import enter_time as write_time
-from server.reconciliation.credit import approvable
 from server.reconciliation.models import (
     HoursRequest,
     Notification,
-    ReconException,
     ServiceInterval,
 )
 from server.reconciliation.parameters import DAY_MS, DEFAULT_POLICY, MINUTE_MS
-from server.reconciliation.services import approve
-from server.terminals.models import Site, Terminal
+from server.terminals.models import Site
 
 MISSED, DISPUTE = "missed", "dispute"
 # A leader answers within two weeks; memory of a shift is not good for longer.
@@ -30,7 +26,6 @@ DUE_MS = 14 * DAY_MS
 # A missed tap of last winter is not remembered by anybody: eight weeks.
 REACH_MS = 56 * DAY_MS
 OPEN_MAX = 10  # requests of one person that wait at the same time
-BULK_MAX = 2_000  # entries of an outage that are settled at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,61 +149,3 @@ def notify(
     session.add(
         Notification(person=person, site=site, at_ms=at_ms, due_ms=due_ms, zh=words[0], en=words[1])
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """Entries of one rule at a site whose taps lie in a span: a day on which something failed."""
-
-    site: int
-    rule: int
-    from_ms: int
-    until_ms: int
-
-
-def outage_entries(session: Session, outage: Outage) -> list[ReconException]:
-    """Return the open entries of an outage that have a proposal, the oldest first."""
-    where = sa.func.coalesce(sa.func.nullif(StoredEvent.site, 0), Terminal.site_id)
-    statement = (
-        sa.select(ReconException)
-        .join(
-            StoredEvent,
-            sa.and_(
-                StoredEvent.terminal_id == ReconException.terminal,
-                StoredEvent.seq == ReconException.seq,
-            ),
-        )
-        .join(Terminal, Terminal.id == ReconException.terminal)
-        .where(
-            ReconException.current,
-            ReconException.state == "open",
-            ReconException.rule == outage.rule,
-            ReconException.proposed_end_ms.is_not(None),
-            StoredEvent.utc_ms.between(outage.from_ms, outage.until_ms),
-            where == outage.site,
-        )
-        .order_by(ReconException.id)
-        .limit(BULK_MAX)
-    )
-    return list(session.scalars(statement))
-
-
-def settle_outage(session: Session, outage: Outage, said: Said) -> int:
-    """Approve every entry of an outage as proposed, each with its own signed record.
-
-    Raises:
-        Refused: the rule is not a leader's to set aside.
-    """
-    if not approvable(outage.rule):
-        raise Refused("not-approvable", "这类异常不能批量批准", f"rule {outage.rule}: one by one")
-    entries = outage_entries(session, outage)
-    for entry in entries:
-        assert entry.proposed_end_ms is not None, "asked for"
-        start_ms = entry.proposed_start_ms or entry.proposed_end_ms
-        approve(session, entry.id, (start_ms, entry.proposed_end_ms), said)
-        notify(
-            session, said.now_ms,
-            ("设备故障期间的一段时长已批准", "after an outage your time was approved"),
-            person=entry.person,
-        )  # fmt: skip
-    return len(entries)

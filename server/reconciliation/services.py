@@ -144,6 +144,19 @@ def approve(
         Refused: nothing waits under this number, the rule is not a leader's to set aside, or the
             span is empty or beyond the proposal.
     """
+    made = decide_credit(session, number, span_ms, said)
+    reconcile(session, [made.person], said.now_ms)
+    return made
+
+
+def decide_credit(
+    session: Session, number: int, span_ms: tuple[int, int], said: Said, second: str | None = None
+) -> Correction:
+    """Write the decision of `approve` without deriving anew; `second` approved it after `said`.
+
+    Raises:
+        Refused: as `approve`; nothing was written.
+    """
     waiting = _waiting(session, number)
     if not approvable(waiting.rule):
         raise Refused(
@@ -162,9 +175,7 @@ def approve(
     minutes = (end - start) // MINUTE_MS
     grade = "B" if waiting.rule in GRADE_B_RULES else "C"
     credit = (start, end, minutes, grade)
-    made = _decide(session, waiting, "approved", credit, said)
-    reconcile(session, [waiting.person], said.now_ms)
-    return made
+    return _decide(session, waiting, "approved", credit, said, second)
 
 
 def reject(session: Session, number: int, said: Said) -> Correction:
@@ -194,6 +205,7 @@ def _decide(
     decision: str,
     credit: tuple[int | None, int | None, int, str],
     said: Said,
+    second: str | None = None,
 ) -> Correction:
     start, end, minutes, grade = credit
     made = write(
@@ -209,6 +221,7 @@ def _decide(
         end_ms=end,
         minutes=minutes,
         grade=grade,
+        approved_by=second or said.actor,
     )
     audit.record(
         session, said.now_ms, said.actor, f"exception.{decision}", f"exception:{waiting.id}",

@@ -107,7 +107,10 @@ def ledger_move(console: Console, /, kind: str, minutes: int, as_json: bool, **g
                 find_volunteer(session, number).id if number else 0
                 for number in (given["giver"], given["taker"])
             ]
-            order = Order(given["uid"], ends[0], minutes, ends[1], given["region"], given["ref"])
+            order = Order(
+                given["uid"], ends[0], minutes, ends[1], given["region"], given["ref"],
+                cap=console.config.timebank.cap,
+            )  # fmt: skip
             return orders.transfer(session, kind, order, console.clock.utc_ms(), given["actor"])
 
         number = orders.settle(database, job)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 
 from server.db import Database
 from server.errors import Refused
+from server.timebank.capping import AWAY_UID, BACK_UID
 from server.timebank.models import HELD, TREASURY, VOLUNTEER, Account, Entry, Transfer
 from server.timebank.moves import Move, Side, lock, move
 from server.timebank.policy import (
@@ -183,7 +184,7 @@ def reverse(session: Session, uid: str, number: int, now_ms: int, actor: str) ->
         raise Refused("not-reversible", "这笔转账不能冲正", f"transfer {number} cannot be reversed")
     if session.scalar(sa.select(Transfer.id).where(Transfer.reverses == number)):
         raise Refused("reversed", "这笔转账已经冲正", f"transfer {number} is reversed already")
-    if old.kind == "service":
+    if old.kind == "service" or old.uid.startswith((AWAY_UID, BACK_UID)):
         raise Refused("derived", "时长由记录推算，请更正记录", "hours are derived: correct them")
     undo = reversals(session, [Posted(old.id, old.person, old.ref, 0)])[0]
     made = Move(uid, undo.kind, undo.person, undo.sides, undo.ref, links=undo.links)

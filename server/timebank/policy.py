@@ -112,6 +112,25 @@ def above_cap(balance: int, minutes: int, cap: int | None) -> bool:
     return cap is not None and balance + minutes > cap
 
 
+def overflow(held: int, change: int, above: int, cap: int | None) -> int:
+    """Return what goes to the treasury of a change by services, negative: comes back from it.
+
+    `held` is the balance before, `above` what went to the treasury so far. What a correction takes
+    is first taken from there, so that without spending `min(earned, cap)` is held however the
+    services came, and corrections give nobody back what was above the cap.
+
+    >>> overflow(80, 50, 0, 100), overflow(100, -40, 30, 100), overflow(40, -1, 30, 100)
+    (30, -30, -1)
+    >>> overflow(120, 5, 0, 100), overflow(80, 50, 0, None)
+    (5, 0)
+    """
+    if cap is None:
+        return 0
+    if change > 0:
+        return max(0, change - max(0, cap - held))
+    return -min(above, -change)
+
+
 def coins(minutes: int) -> str:
     """Show minutes as time coins with one decimal; a minute is exactly 0.2 coin.
 

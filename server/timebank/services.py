@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, aliased
 
 from server.reconciliation.models import ServiceInterval
 from server.terminals.models import Site
+from server.timebank.capping import settle_cap
 from server.timebank.models import REVERSAL, SERVICE, TREASURY, VOLUNTEER, Account, Entry, Transfer
-from server.timebank.moves import PIECE, Move, Side, lock, move
+from server.timebank.moves import LINKED_MAX, PIECE, Move, Side, lock, move
 from server.timebank.policy import Posted, Wanted, difference
 
 ENGINE_ACTOR = "reconciliation"
@@ -58,18 +59,23 @@ def post_differences(
     persons: Collection[int] | None,
     now_ms: int,
     actor: str = ENGINE_ACTOR,
+    *,
+    cap: int | None = None,
 ) -> PostingSummary:
     """Post what the current intervals of these people (None: of all) differ from the ledger.
 
     Running it twice posts nothing the second time. A correction is posted even if the minutes
     were given away meanwhile: the account then stands below zero until they are earned again.
+    What lies above `cap` goes on to the treasury of its region at once; None = no cap.
     """
     lock(session)
     found = difference(wanted_transfers(session, persons), posted_transfers(session, persons))
     moves = reversals(session, found.reverse)
     moves += [_service(item) for item in found.post]
-    for low in range(0, len(moves), PIECE * PIECE):
-        move(session, moves[low : low + PIECE * PIECE], now_ms, actor)
+    if cap is not None:
+        moves += settle_cap(session, found, cap)
+    for low in range(0, len(moves), LINKED_MAX):
+        move(session, moves[low : low + LINKED_MAX], now_ms, actor)
     return PostingSummary(len(moves), len(found.reverse))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -91,6 +92,12 @@ def find_exception(session: Session, site: int, number: int) -> ExceptionRow:
     if found is None:
         raise NotFound
     return _row(found)
+
+
+def find_exceptions(session: Session, numbers: Sequence[int]) -> list[ExceptionRow]:
+    """Return these exceptions, the oldest first."""
+    wanted = _statement().where(ReconException.id.in_(numbers)).order_by(ReconException.id)
+    return [_row(found) for found in session.execute(wanted)]
 
 
 def _site() -> sa.ColumnElement[int]:

@@ -15,11 +15,12 @@ from keys.identity import Identity
 from keys.verify import verify as verify_signature
 from server.errors import Refused
 from server.people.models import Card
-from server.reconciliation import corrections, requests, rules_set
+from server.reconciliation import corrections, outages, requests, rules_set
 from server.reconciliation.corrections import CORRECTION_CONTEXT, Entered, Said, Signer
 from server.reconciliation.explaining import explain, history_of
 from server.reconciliation.models import Notification, ReconException, ServiceInterval
-from server.reconciliation.requests import Asked, Outage
+from server.reconciliation.outages import Outage
+from server.reconciliation.requests import Asked
 from server.reconciliation.rules_set import Place
 from server.reconciliation.services import approve
 from server.reconciliation.verifying import verify
@@ -265,8 +266,8 @@ def test_an_outage_is_settled_in_bulk(rig: Rig) -> None:
         ).one()
         place = events[0].site or site
         outage = Outage(place, 42, MORNING_S * 1000, MORNING_S * 1000 + HOUR_MS)
-        assert requests.settle_outage(session, outage, said(rig)) == 2
-        assert requests.settle_outage(session, outage, said(rig)) == 0
+        assert outages.settle_outage(session, outage, said(rig)) == 2
+        assert outages.settle_outage(session, outage, said(rig)) == 0
 
     assert [hours(rig, person)[0][1:] for person in people] == [(60, "C", "credited")] * 2
 

@@ -73,6 +73,7 @@ BY_RIGHT = {
     "/sites": "sites.read",
     "/sites/<int:site_id>": "sites.read",
     "/sites/<int:site_id>/exceptions/<int:exception_id>": "hours.decide",
+    "/sites/<int:site_id>/outages": "hours.decide",
     "/sites/<int:site_id>/requests": "hours.decide",
     "/terminals": "terminals.read",
     "/terminals/<int:terminal_id>": "terminals.read",
