@@ -154,6 +154,17 @@ class ApplicationDraft(Base):
     changed_ms: Mapped[Millis] = mapped_column(index=True)
 
 
+class ApplicationTry(Base):
+    """One application begun, gone on with or handed in; `key` stands for the address."""
+
+    __tablename__ = "application_try"
+    __table_args__ = (sa.Index(None, "key", "at_ms"),)
+
+    id: Mapped[Id]
+    key: Mapped[bytes] = mapped_column(sa.LargeBinary(32))
+    at_ms: Mapped[Millis]
+
+
 class LeagueMembership(Base):
     """Somebody joined the Youth League, and left it; what they are today is derived from it."""
 

@@ -17,6 +17,11 @@ MINUTE_MS = 60_000
 NAME_LENGTH_MAX = 64
 ADDRESS_LENGTH_MIN, ADDRESS_LENGTH_MAX = 4, 200
 MOBILE_LENGTH_MAX = 20
+TRY_WINDOW_MS = 15 * MINUTE_MS
+# Visitors of a community centre share one address; each begins once and hands in once or twice.
+VISITOR_TRIES_MAX = 60
+# A partner's program hands in for everybody: two a second is a campaign, more is a loop.
+PROGRAM_TRIES_MAX = 1_800
 # A declaration accepted in a version: the words stand in the table `agreement`.
 _MAINLAND_MOBILE = re.compile(r"1[3-9]\d{9}", re.ASCII)
 # ITU-T E.164: at most fifteen digits, country code first.

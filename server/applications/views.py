@@ -19,13 +19,21 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.openapi import OpenAPI
 from pydantic import BaseModel, Field
 
-from server.applications import listing, services
+from server.applications import listing, rate, services
 from server.applications.checking import Form
 from server.applications.documents import DocumentKind
 from server.applications.errors import Duplicate, Faulty, Unmet
 from server.applications.listing import ITEMS_MAX, Sought
 from server.applications.photos import BYTES_MAX
-from server.applications.policy import OPEN_STATES, Agreement, Carrier, Channel, Fault, State
+from server.applications.policy import (
+    OPEN_STATES,
+    PROGRAM_TRIES_MAX,
+    Agreement,
+    Carrier,
+    Channel,
+    Fault,
+    State,
+)
 from server.applications.services import Submission, Via
 from server.errors import Problem, Refused
 from server.exchange.policy import Scope
@@ -145,14 +153,17 @@ def get_agreements() -> dict[str, Any]:
 @blueprint.post(
     "/applications",
     summary="Hand an application in",
-    responses={201: SubmittedAnswer, 409: PROBLEM, 413: PROBLEM, **PROBLEMS},
+    responses={201: SubmittedAnswer, 409: PROBLEM, 413: PROBLEM, 429: PROBLEM, **PROBLEMS},
 )
 def post_application(body: ApplicationBody) -> tuple[dict[str, Any], int]:
     """Take an application in. The same Idempotency-Key with the same body: the same answer.
 
-    The person signs in with a one-time code that the service desk gives.
+    The person signs in with a one-time code that the service desk gives. An address that hands in
+    too many within a quarter of an hour hears 429, with the time to wait.
     """
     runtime, key = current_runtime(), idempotency_key()
+    source = rate.address_key(runtime.web_secret, "program", request.remote_addr or "")
+    rate.admit(runtime.database, source, PROGRAM_TRIES_MAX, runtime.clock.utc_ms())
     digest = hashlib.sha256(b"application\0" + body.model_dump_json().encode()).digest()
     fields = body.model_dump(
         exclude={"photo", "accepted", "organisation_id", "channel"}, mode="json"

@@ -14,13 +14,13 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask import url_for as address
 from werkzeug.wrappers import Response
 
-from server.applications import services
+from server.applications import rate, services
 from server.applications.branches import day_of
 from server.applications.checking import Form, check
 from server.applications.documents import DocumentKind
 from server.applications.errors import Duplicate, Faulty
 from server.applications.photos import BYTES_MAX, read_photo
-from server.applications.policy import Agreement, Carrier, Channel, Fault
+from server.applications.policy import VISITOR_TRIES_MAX, Agreement, Carrier, Channel, Fault
 from server.applications.services import Submission, Via
 from server.portal.language import N_, gettext, language
 from server.portal.names import Name
@@ -69,6 +69,7 @@ def apply() -> str | Response | tuple[str, int]:
     """Say what is needed; begin an application, or go on with one by its code."""
     if request.method == "GET":
         return render_template("apply.html", steps=STEPS, going=session.get(DRAFT_KEY))
+    _admit()
     drafts = _drafts()
     typed = request.form.get("code", "").strip()
     if typed and drafts.load(typed) is None:
@@ -88,6 +89,7 @@ def apply_step(step: str) -> str | Response | tuple[str, int]:
     if request.method == "GET":
         return _page(step, draft)
     if step == "review":
+        _admit()
         return _submit(draft)
     return _keep(step, draft)
 
@@ -215,6 +217,19 @@ def _faults_of(step: str, draft: Any) -> dict[str, list[Fault]]:
 def _form(fields: dict[str, str]) -> Form:
     known = {name for names in FIELDS.values() for name in names}
     return Form(**{name: text for name, text in fields.items() if name in known and text})
+
+
+def _admit() -> None:
+    """Let an address begin, go on or hand in so often in a quarter of an hour; staff always.
+
+    Raises:
+        Problem: 429; the page says how long to wait.
+    """
+    if _via().channel is not Channel.ONLINE:
+        return
+    runtime = current_runtime()
+    key = rate.address_key(runtime.web_secret, "visitor", request.remote_addr or "")
+    rate.admit(runtime.database, key, VISITOR_TRIES_MAX, runtime.clock.utc_ms())
 
 
 def _via() -> Via:

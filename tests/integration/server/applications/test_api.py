@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from server.applications import views
 from server.applications.models import Application
 from server.exchange import accounts
 from server.exchange.accounts import NewAccount
@@ -116,3 +117,19 @@ def test_a_photo_that_is_no_base64_and_a_body_too_large_are_refused(client: Flas
     assert broken.json["faults"][0]["code"] == "photo-base64"
     large = client.post("/api/v1/applications", json=BODY | {"photo": "A" * 12_000_000})
     assert large.status_code == 413
+
+
+def test_an_address_that_hands_in_too_many_is_429(
+    client: FlaskClient, sqlite_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused ones count too; the answer says how long to wait, and another address goes on."""
+    monkeypatch.setattr(views, "PROGRAM_TRIES_MAX", 1)
+    first = client.post("/api/v1/applications", json=BODY | {"name": ""})
+    second = client.post("/api/v1/applications", json=BODY)
+    elsewhere = client.post(
+        "/api/v1/applications", json=BODY, environ_overrides={"REMOTE_ADDR": "192.0.2.7"}
+    )
+
+    assert [one.status_code for one in (first, second, elsewhere)] == [422, 429, 201]
+    assert second.json["type"] == "urn:yika:problem:too-many-applications"
+    assert 0 < int(second.headers["Retry-After"]) <= 900

@@ -12,9 +12,10 @@ from werkzeug.test import TestResponse
 
 from server.applications import settings
 from server.applications.models import Application, ApplicationDraft
-from server.applications.policy import Agreement
+from server.applications.policy import TRY_WINDOW_MS, Agreement
 from server.applications.settings import By, NewText
 from server.people.policy import is_preliminary_number
+from server.portal.views import apply as apply_pages
 from tests.unit.server.applications.forms import ALL_ACCEPTED, mainland_id, make_jpeg
 from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.conftest import TOKEN, Visitor
@@ -219,3 +220,19 @@ def test_s37_the_call_centre_looks_up_and_reports_a_loss_without_the_whole_docum
     assert 'value="approve"' not in page
     lost = f"/volunteers/{ids['li']}/cards/{ids['card-li']}/lost"
     assert visitor.send(lost, reason="电话挂失").status_code == 302
+
+
+def test_an_address_begins_so_often_and_then_waits(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beginning and guessing codes are tries; beyond their number the page says when to return."""
+    monkeypatch.setattr(apply_pages, "VISITOR_TRIES_MAX", 2)
+    assert visitor.send("/apply").status_code == 302
+    assert visitor.send("/apply", code="AAAAA-AAAAA-AAAAA-AAAAA").status_code == 404
+    refused = visitor.send("/apply")
+
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= TRY_WINDOW_MS // 1000
+    assert visitor.get("/apply").status_code == 200
+    visitor.come_as("staff")
+    assert visitor.send("/apply").status_code == 302
