@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from server.applications.models import Application
 from server.db import Database
 from server.issuing.history import person_history
-from server.outbox.models import OutboxMessage
 from server.people import audit
 from server.people.models import Audit, Volunteer
 from server.portal.display import local, masked_number
@@ -20,6 +19,7 @@ from server.portal.errors import NotFound
 from server.portal.names import Name
 from server.portal.services.cards import Asker, OrderPage, order_page
 from server.portal.services.lookup import CardRow
+from server.portal.services.messages import MessageRow, messages_of
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS
 from server.reconciliation.models import ServiceInterval
 from server.structure.organisations import place_of_volunteer
@@ -61,7 +61,7 @@ APPLICATION_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of hours, ledger, messages or audit trail: when, what, how much, by whom."""
+    """One line of hours, ledger or audit trail: when, what, how much, by whom."""
 
     at: datetime
     what: str
@@ -95,7 +95,7 @@ class HistoryPage:
     functions: list[tuple[Name, bool]]
     hours: list[Line]
     ledger: list[Line]
-    messages: list[Line]
+    messages: list[MessageRow]
     trail: list[Line]
 
 
@@ -142,7 +142,7 @@ def read_history(
             functions=[(FUNCTIONS[name], on) for name, on in known.functions.items()],
             hours=_hours(session, person.id),
             ledger=_ledger(session, person.id),
-            messages=_messages(session, person.id),
+            messages=messages_of(session, person.id, NEWEST),
             trail=_trail(session, subjects) if with_trail else [],
         )
 
@@ -186,16 +186,6 @@ def _ledger(session: Session, person: int) -> list[Line]:
         .limit(NEWEST)
     )
     return [Line(_moment(row.at_ms), row.kind, "", str(row.minutes)) for row in rows]
-
-
-def _messages(session: Session, person: int) -> list[Line]:
-    rows = session.scalars(
-        sa.select(OutboxMessage)
-        .where(OutboxMessage.volunteer_id == person)
-        .order_by(OutboxMessage.id.desc())
-        .limit(NEWEST)
-    )
-    return [Line(_moment(row.created_ms), row.kind, row.channel, row.state) for row in rows]
 
 
 def _trail(session: Session, subjects: list[str]) -> list[Line]:

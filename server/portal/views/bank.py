@@ -22,6 +22,7 @@ from server.portal.names import Name
 from server.portal.services import bank as service
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS
 from server.portal.views import access
+from server.portal.views.paging import row_number
 from server.runtime import current_runtime
 from server.structure.rights import Place
 
@@ -42,9 +43,8 @@ def register(pages: Blueprint) -> None:
 def bank_files() -> str:
     """List the files of the partners in reach, newest first, and what nobody answered."""
     runtime, who = current_runtime(), access.signed_in()
-    before = request.args.get("before", "")
     page = service.files(
-        runtime.database, who.reach("bank.read"), int(before) if before.isdecimal() else 0,
+        runtime.database, who.reach("bank.read"), row_number(request.args.get("before", "")),
         runtime.clock.utc_ms(),
     )  # fmt: skip
     return render_template(

@@ -67,6 +67,21 @@ APPLICATIONS = {
     "credit": N_("credit card"),
 }
 
+MESSAGES = {
+    "queued": N_("queued"),
+    "sending": N_("being sent"),
+    "sent": N_("sent"),
+    "delivered": N_("delivered"),
+    "published": N_("hangs"),
+    "failed": N_("failed"),
+    "unknown": N_("cut off, unknown"),
+    "expired": N_("too late"),
+    "cancelled": N_("called off"),
+    "sms": N_("short message"),
+    "letter": N_("letter"),
+    "public": N_("public notice"),
+}
+
 
 def day(moment: date) -> str:
     """Return a date as 2026年11月21日 or 21 Nov 2026."""
@@ -118,6 +133,11 @@ def application(word: str) -> str:
     return str(gettext(APPLICATIONS[word])) if word in APPLICATIONS else word
 
 
+def said(word: str) -> str:
+    """Return a state or channel of a message in the reader's language."""
+    return str(gettext(MESSAGES[word])) if word in MESSAGES else word
+
+
 def grouped(number: int) -> str:
     """Return a whole number with separators.
 
@@ -140,6 +160,7 @@ def init_app(app: Flask) -> None:
         hm=hours_minutes,
         month=month,
         name=name,
+        said=said,
         state=state,
         transfer=transfer,
         weekday=weekday,

@@ -20,6 +20,7 @@ VISITOR_MENU = (
 )
 CARDS = ("portal.card_lists", N_("Cards"))
 BANK = ("portal.bank_files", N_("Bank files"))
+MESSAGES = ("portal.messages", N_("Messages"))
 MENUS = {
     Role.VOLUNTEER: (
         ("portal.my_hours", N_("My hours")),
@@ -39,6 +40,7 @@ MENUS = {
         BANK,
         APPLICATIONS,
         ("portal.activities", N_("Activities")),
+        MESSAGES,
     ),
     Role.ORG_MANAGER: (
         ("portal.volunteers", N_("Find a volunteer")),
@@ -53,6 +55,7 @@ MENUS = {
         APPLICATIONS,
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
+        MESSAGES,
     ),
     Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")), CARDS, APPLICATIONS),
     Role.PARTNER: (BANK,),
@@ -63,6 +66,7 @@ MENUS = {
         APPLICATIONS,
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
+        MESSAGES,
     ),
     Role.ADMIN: (
         ("portal.terminals", N_("Terminals")),
@@ -73,12 +77,22 @@ MENUS = {
         APPLICATIONS,
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
+        MESSAGES,
     ),
 }
 OWN_ENTRIES = (
     ("portal.password", N_("Change password")),
     ("portal.my_sessions", N_("Sessions")),
+    ("portal.own_passkeys", N_("Passkeys")),
 )
+# What stands behind one word of the menu, as a second row: nine words side by side fill half the
+# screen of a phone. A group of which somebody has one page only is that page.
+GROUPS = {
+    N_("Sites and terminals"): ("portal.terminals", "portal.sites", "portal.activities"),
+    N_("People"): ("portal.volunteers", "portal.applications", "portal.messages"),
+    N_("Cards and bank"): ("portal.desk_home", "portal.card_lists", "portal.bank_files"),
+    N_("My sign-in"): tuple(endpoint for endpoint, _ in OWN_ENTRIES),
+}
 SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.card_search": "portal.card_lists",
     "portal.card_bulk": "portal.card_lists",
@@ -96,7 +110,6 @@ SUB_PAGES = {  # which entry of the menu a page without one belongs to
     "portal.bank_file": "portal.bank_files",
     "portal.bank_upload": "portal.bank_files",
     "portal.activity_apply": "portal.activities",
-    "portal.own_passkeys": "portal.my_sessions",
     "portal.every_session": "portal.my_sessions",
     "portal.my_requests": "portal.my_hours",
     "portal.terminal": "portal.terminals",
@@ -112,11 +125,12 @@ SUB_PAGES = {  # which entry of the menu a page without one belongs to
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """One entry of the main menu."""
+    """One entry of the main menu; `below` is its second row, when the page shown is within."""
 
     title: str
     address: str
     current: bool
+    below: tuple[MenuItem, ...] = ()
 
 
 def start_address(who: Principal) -> str:
@@ -148,6 +162,25 @@ def _menu(who: Principal | None) -> list[MenuItem]:
     else:
         entries = (*MENUS[who.role], *OWN_ENTRIES)
     here = SUB_PAGES.get(request.endpoint or "", request.endpoint)
-    if who and who.role is Role.ADMIN and here == "portal.own_site":
+    if who and who.role is not Role.LEADER and here == "portal.own_site":
         here = "portal.sites"
-    return [MenuItem(str(gettext(text)), url_for(to), here == to) for to, text in entries]
+    items: list[MenuItem] = []
+    left = dict(entries)
+    while left:
+        endpoint = next(iter(left))
+        title, members = _group(endpoint, left)
+        below = tuple(MenuItem(str(gettext(left[to])), url_for(to), here == to) for to in members)
+        within = any(item.current for item in below)
+        shown = below if within and len(below) > 1 else ()
+        items.append(MenuItem(str(gettext(title)), url_for(endpoint), within, shown))
+        left = {to: text for to, text in left.items() if to not in members}
+    return items
+
+
+def _group(endpoint: str, entries: dict[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the word under which an entry stands, and all that stand under it."""
+    for title, group in GROUPS.items():
+        members = tuple(to for to in entries if to in group)
+        if endpoint in members and len(members) > 1:
+            return title, members
+    return entries[endpoint], (endpoint,)

@@ -52,7 +52,7 @@ class Clerk:
         page.fill("#name", "staff")
         page.fill("#secret", STAFF_PASSWORD)
         page.keyboard.press("Enter")
-        page.get_by_role("link", name="发卡台").click()
+        page.get_by_role("link", name="证卡与银行").click()
         page.wait_for_selector("#pair:not([hidden])")
         page.fill("#code", self.codes[-1])
         page.keyboard.press("Enter")

@@ -184,7 +184,8 @@ def test_staff_find_a_volunteer_and_block_a_card(
     watched.sign_in("staff", town.STAFF_PASSWORD, desk=True)
     assert "缺 3 条" in page.locator("main").inner_text()
     check_page(watched)
-    watched.follow(page.get_by_role("link", name="查询义工"))
+    watched.follow(page.get_by_role("link", name="义工", exact=True))
+    assert page.locator("nav [aria-current=page]").inner_text() == "查询义工"
     check_page(watched)
     page.fill("#number", watched.scene.numbers["li"])
     watched.follow(page.get_by_role("button", name="查询"))

@@ -28,8 +28,8 @@ OTHER_PUBLIC = {
 PUBLIC_FOR_MACHINES = OTHER_PUBLIC | {"/api/v1/openapi.json", "/static/<path:filename>"}
 
 PUBLIC = {
-    "/", "/apply", "/apply/<step>", "/apply/photo.jpg", "/language/<code>", "/sign-in",
-    "/sign-in/desk", "/sign-in/desk/passkey", "/sign-in/passkey", "/sub-site.css",
+    "/", "/apply", "/apply/<step>", "/apply/photo.jpg", "/language/<code>", "/notices",
+    "/sign-in", "/sign-in/desk", "/sign-in/desk/passkey", "/sign-in/passkey", "/sub-site.css",
     "/sub-site.png",
 }  # fmt: skip
 
@@ -69,6 +69,7 @@ BY_RIGHT = {
     "/desk/cards/<int:card_id>": "desk.operate",
     "/desk/jobs/<reference>": "desk.operate",
     "/desk/jobs/<reference>/slip": "desk.operate",
+    "/messages": "outbox.read",
     "/sessions/all": "sessions.end",
     "/sites": "sites.read",
     "/sites/<int:site_id>": "sites.read",
