@@ -37,10 +37,6 @@ TEMPLATES = {
         "已收到您的义工申请，预备义工号 {number}。",
         "Your application is received; preliminary number {number}.",
     ),
-    "application.training": Template(
-        "请参加培训：{what}。预备义工号 {number}。",
-        "Please come to the training: {what}. Preliminary number {number}.",
-    ),
     "application.approved": Template(
         "恭喜您成为正式义工，义工号 {number}。",
         "You are a volunteer now; your number is {number}.",

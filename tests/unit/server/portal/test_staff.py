@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import sqlalchemy as sa
 from hypothesis import given
@@ -63,6 +64,18 @@ def test_look_up_leads_to_a_masked_page(visitor: Visitor) -> None:
     assert number not in text
     assert number not in found.location
     assert "李国强" not in text
+
+
+def test_page_of_a_volunteer_leads_to_history_and_desk(visitor: Visitor) -> None:
+    """From the look-up staff go on to the whole history and to the desk's page of each card."""
+    visitor.come_as("staff")
+    found = visitor.send("/volunteers", number=visitor.scene.numbers["li"])
+    text = visitor.get(found.location).text
+    ways = [f"{found.location}/history", *re.findall(r"/desk/cards/\d+", text)]
+
+    assert len(ways) > 1
+    assert f'href="{ways[0]}"' in text
+    assert {visitor.get(way).status_code for way in ways} == {200}
 
 
 def test_look_up_is_recorded_found_or_not(visitor: Visitor) -> None:
