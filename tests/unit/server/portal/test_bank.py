@@ -8,6 +8,7 @@ import io
 from server.bank.models import BankFile, BankLine, BankPartner
 from tests.integration.server.bank_rig import declaration
 from tests.unit.server.portal.conftest import TOKEN, Visitor
+from tests.unit.server.portal.scene import NOW_MS
 
 
 def add_files(visitor: Visitor) -> dict[str, int]:
@@ -23,7 +24,7 @@ def add_files(visitor: Visitor) -> dict[str, int]:
                 partner=code, direction="in", kind="RES", sequence=1,
                 name=f"YIKA_{code}_RES_00000001.dat", sha256="0" * 64, wire_sha256="0" * 64,
                 size=1, test=False, status="PART", records=2, accepted=0, rejected=1,
-                quarantined=1, channel="sftp", actor="system", made_ms=1,
+                quarantined=1, channel="sftp", actor="system", made_ms=NOW_MS,
             )  # fmt: skip
             session.add(file)
             session.flush()
