@@ -168,8 +168,8 @@ def approvable(rule: int) -> bool:
 
 def list_sheets(desk: Desk) -> None:
     """Put time entered by hand into the queue, within the plan that was entered (rule 42)."""
-    person = desk.persons[desk.counts[PERSON]]
-    for position in range(person["sheets"], person["sheets_stop"]):
+    person = desk.counts[PERSON]
+    for position in range(desk.sheets_of[person], desk.sheets_of[person + 1]):
         row = desk.sheets[position]
         tap = desk.taps[row]
         if tap["verdict"] != VERDICT_SYSTEM:
@@ -197,8 +197,8 @@ def sheet_end(desk: Desk, row: int) -> int:
 
 def adopt_corrections(desk: Desk, first_exception: int) -> None:
     """Make drafts of approved single taps and of time that a leader entered without any tap."""
-    person = desk.persons[desk.counts[PERSON]]
-    if person["decided"] == person["decided_stop"]:
+    person = desk.counts[PERSON]
+    if desk.decided_of[person] == desk.decided_of[person + 1]:
         return
     for position in range(first_exception, desk.counts[EXCEPTIONS]):
         found = desk.exceptions[position]
@@ -206,7 +206,7 @@ def adopt_corrections(desk: Desk, first_exception: int) -> None:
         if settled and approvable(found["rule"]):
             decision = decision_on(desk, found["rule"], found["row"])
             adopt(desk, decision, found["row"], found["rule"])
-    for position in range(person["decided"], person["decided_stop"]):
+    for position in range(desk.decided_of[person], desk.decided_of[person + 1]):
         decided = desk.corrections[position]
         if decided["terminal"] < 0 and decided["decision"] == APPROVED:
             adopt(desk, position, -1, 0)
@@ -239,8 +239,8 @@ def credit_minutes(desk: Desk) -> None:
     for number in range(desk.counts[DRAFTS]):
         if desk.drafts[number]["state"] == CREDITED:
             credit_proven(desk, desk.drafts[number])
-    person = desk.persons[desk.counts[PERSON]]
-    for position in range(person["decided"], person["decided_stop"]):
+    person = desk.counts[PERSON]
+    for position in range(desk.decided_of[person], desk.decided_of[person + 1]):
         for number in range(desk.counts[DRAFTS]):
             draft = desk.drafts[number]
             if draft["correction"] == position and draft["state"] != CREDITED:

@@ -68,22 +68,6 @@ NEVER = -(1 << 62)
 ENTRIES, DRAFTS, INTERVALS, EXCEPTIONS, PERSON, LOUD, SHORT_WAY = 0, 1, 2, 3, 4, 5, 6
 COUNTS = 7
 
-# Cards and persons as the kernel reads them: with where their rows begin and end.
-CARD_ROWS = np.dtype([("revoked_ms", "i8"), ("start", "i8"), ("stop", "i8")])
-PERSON_ROWS = np.dtype(
-    [
-        ("minor_until_ms", "i8"),
-        ("guardian", "i8"),
-        ("derive", "i8"),
-        ("cards", "i8"),  # begin and end in `person_cards`
-        ("cards_stop", "i8"),
-        ("decided", "i8"),  # begin and end in `corrections`
-        ("decided_stop", "i8"),
-        ("sheets", "i8"),  # begin and end in `sheets`
-        ("sheets_stop", "i8"),
-    ]
-)
-
 CORRECTION_ROWS = np.dtype(
     [
         ("row", "i8"),  # in the array that was given
@@ -187,6 +171,7 @@ WALK_ROWS = np.dtype(
 class Desk(NamedTuple):
     """One person at work: facts that are only read, work rows, and room for the findings.
 
+    Numbers called `…_of` say where the rows of each owner begin; the next owner's begin is the end.
     `counts` says who sits there and how much was found. A desk that is not LOUD raises no
     exceptions: it is somebody's guardian who is looked at. At a desk without the SHORT_WAY
     everybody is judged the long way.
@@ -195,8 +180,12 @@ class Desk(NamedTuple):
     taps: Rows
     clock: Rows  # parallel to `taps`
     order: Numbers  # tap rows that belong to a line, by card, counter, time, terminal, seq
+    order_of: Numbers  # in `order`, card by card
     cards: Rows
     person_cards: Numbers  # card indices, person by person
+    cards_of: Numbers  # in `person_cards`, person by person
+    decided_of: Numbers  # in `corrections`
+    sheets_of: Numbers  # in `sheets`
     persons: Rows
     terminals: Rows
     batches: Rows
@@ -291,8 +280,8 @@ def apart_m2(desk: Desk, one: int, other: int) -> int:
 def decision_on(desk: Desk, rule: int, row: int) -> int:
     """Return the position of the last decision on an exception of a tap, -1 if none was made."""
     found = -1
-    person = desk.persons[desk.counts[PERSON]]
-    for position in range(person["decided"], person["decided_stop"]):
+    person = desk.counts[PERSON]
+    for position in range(desk.decided_of[person], desk.decided_of[person + 1]):
         decision = desk.corrections[position]
         tap = desk.taps[row]
         if (

@@ -77,11 +77,10 @@ def sort_guardians(desk: Desk) -> None:
     for person in range(len(desk.persons)):
         guardian = desk.persons[person]["guardian"]
         if desk.persons[person]["minor_until_ms"] > 0 and guardian >= 0:
-            for place in range(
-                desk.persons[guardian]["cards"], desk.persons[guardian]["cards_stop"]
-            ):
-                card = desk.cards[desk.person_cards[place]]
-                sort_card(desk.taps, desk.clock, desk.order, card["start"], card["stop"])
+            for place in range(desk.cards_of[guardian], desk.cards_of[guardian + 1]):
+                card = desk.person_cards[place]
+                start, stop = desk.order_of[card], desk.order_of[card + 1]
+                sort_card(desk.taps, desk.clock, desk.order, start, stop)
 
 
 def pair_person(desk: Desk) -> None:
@@ -90,8 +89,8 @@ def pair_person(desk: Desk) -> None:
     desk.counts[DRAFTS] = 0
     if desk.counts[PERSON] < 0:
         return
-    first = desk.persons[desk.counts[PERSON]]["cards"]
-    cards = desk.persons[desk.counts[PERSON]]["cards_stop"] - first
+    first = desk.cards_of[desk.counts[PERSON]]
+    cards = desk.cards_of[desk.counts[PERSON] + 1] - first
     for slot in range(cards):
         desk.slots[slot]["head"] = desk.counts[ENTRIES]
         build_line(desk, desk.person_cards[first + slot], slot)

@@ -79,8 +79,8 @@ def build_line(desk: Desk, card: int, slot: int) -> None:
     """Append the entries of one card to the person's line."""
     taps, order = desk.taps, desk.order
     first = desk.counts[ENTRIES]
-    position = desk.cards[card]["start"]
-    end = desk.cards[card]["stop"]
+    position = desk.order_of[card]
+    end = desk.order_of[card + 1]
     sort_card(taps, desk.clock, order, position, end)
     proven = highest_proven(taps, order, position, end)
     gap = 0

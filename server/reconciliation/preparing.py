@@ -28,9 +28,7 @@ from server.reconciliation.clock import DROPPED
 from server.reconciliation.codes import MANUAL
 from server.reconciliation.compiled import Engine
 from server.reconciliation.desk import (
-    CARD_ROWS,
     CORRECTION_ROWS,
-    PERSON_ROWS,
 )
 from server.reconciliation.ordering import Stretch
 
@@ -79,7 +77,7 @@ class Places(NamedTuple):
     """
 
     starts: NDArray[np.int64]
-    openings: NDArray[np.int64]
+    openings: NDArray[np.int32]
     sheets: int
 
 
@@ -108,7 +106,7 @@ def order_cards(history: History, taps: Any, clock: Any, engine: Engine) -> tupl
         engine.fill_cards,
         [(part, own, order) for part, own in zip(stretches, places, strict=True)],
     )
-    return order, Places(starts, np.sum(openings, axis=0, dtype=np.int64), sum(sheets))
+    return order, Places(starts, np.sum(openings, axis=0, dtype=np.int32), sum(sheets))
 
 
 def cuts(count: int, parts: int) -> list[tuple[int, int]]:
@@ -141,14 +139,6 @@ def starts_of(owners: NDArray[Any], count: int) -> NDArray[np.int64]:
     return np.concatenate(([0], np.cumsum(np.bincount(owners, minlength=count)))).astype(np.int64)
 
 
-def card_rows(history: History, starts: NDArray[np.int64]) -> Array:
-    """Return the cards with their places in the order of taps."""
-    rows = np.zeros(len(history.cards), CARD_ROWS)
-    rows["revoked_ms"] = history.cards["revoked_ms"]
-    rows["start"], rows["stop"] = starts[:-1], starts[1:]
-    return rows
-
-
 def order_sheets(
     history: History, clock: Any, sheets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -164,19 +154,6 @@ def order_sheets(
     owners = history.cards["person"][taps["card"][rows]]
     order = np.lexsort((taps["seq"][rows], taps["terminal"][rows], owners))
     return rows[order], starts_of(owners, persons)
-
-
-def person_rows(history: History, sheets: NDArray[np.int64]) -> Array:
-    """Return the persons with the places of their cards, corrections and sheets."""
-    rows = np.zeros(len(history.persons), PERSON_ROWS)
-    for name in ("minor_until_ms", "guardian", "derive"):
-        rows[name] = history.persons[name]
-    cards = starts_of(history.cards["person"], len(rows))
-    decided = starts_of(history.corrections["person"], len(rows))
-    rows["cards"], rows["cards_stop"] = cards[:-1], cards[1:]
-    rows["decided"], rows["decided_stop"] = decided[:-1], decided[1:]
-    rows["sheets"], rows["sheets_stop"] = sheets[:-1], sheets[1:]
-    return rows
 
 
 def correction_rows(corrections: Array, decided: NDArray[np.int64]) -> Array:

@@ -32,14 +32,13 @@ from server.reconciliation.desk import (
 from server.reconciliation.parameters import Policy
 from server.reconciliation.preparing import (
     Places,
-    card_rows,
     correction_rows,
     cuts,
     order_cards,
     order_sheets,
-    person_rows,
     rows_of,
     side_by_side,
+    starts_of,
 )
 from server.reconciliation.scoping import Scopes, resolve
 
@@ -59,6 +58,22 @@ class Part(NamedTuple):
     room: slice
 
 
+class Most(NamedTuple):
+    """The most that one person has."""
+
+    taps: int
+    cards: int
+    corrections: int
+
+
+class Found(NamedTuple):
+    """How many intervals and exceptions a part has, and the room with the exceptions."""
+
+    intervals: int
+    exceptions: int
+    rows: Any
+
+
 class Bounds(NamedTuple):
     """Person by person, summed up from 0: taps in lines, and intervals that may come of them."""
 
@@ -74,8 +89,15 @@ def derive(
     Without the `short_way` everybody is judged the long way; the result is the same.
     """
     taps = engine.table(history.taps)
-    clock = correct_clocks(history, taps, engine.settings(policy), engine)
-    return judge(history, (taps, clock), engine, policy, as_of_ms, short_way=short_way)
+    # Times are given away, not kept here: they make room for the results that are joined.
+    return judge(
+        history,
+        (taps, correct_clocks(history, taps, engine.settings(policy), engine)),
+        engine,
+        policy,
+        as_of_ms,
+        short_way=short_way,
+    )
 
 
 def judge(
@@ -98,12 +120,13 @@ def judge(
     settings = engine.settings(policy)
     facts = lay_out(history, (taps, clock, order, places), engine, scopes)
     facts = facts._replace(policy=settings, as_of_ms=as_of_ms)
-    bounds = sum_up(history, places)
-    parts = cut(bounds, engine.threads)
-    intervals = engine.room(int(bounds.intervals[-1]), INTERVAL_DTYPE)
+    parts = cut(sum_up(history, places), engine.threads)
+    most = most_of_one(history, places)
+    del taps, clock, corrected, order, places
+    intervals = engine.room(parts[-1].room.stop, INTERVAL_DTYPE)
     if len(parts) > 1:
         engine.sort_guardians(facts)
-    desks = [take_seat(history, places, facts, part, intervals, engine) for part in parts]
+    desks = [take_seat(most, facts, part, intervals, engine) for part in parts]
     for desk, _ in desks:
         desk.counts[SHORT_WAY] = int(short_way)
     side_by_side(
@@ -111,8 +134,13 @@ def judge(
         lambda part, desk: engine.reconcile_persons(*desk, part.first, part.stop),
         zip(parts, desks, strict=True),
     )
-    own = [desk for desk, _ in desks]
-    return Result(joined_intervals(intervals, parts, own), joined_exceptions(own), scopes.made_of)
+    found = [
+        Found(desk.counts[INTERVALS], desk.counts[EXCEPTIONS], desk.exceptions) for desk, _ in desks
+    ]
+    del facts, desks, desk
+    return Result(
+        joined_intervals(intervals, parts, found), joined_exceptions(found), scopes.made_of
+    )
 
 
 def correct_clocks(history: History, taps: Any, settings: Any, engine: Engine) -> Any:
@@ -161,15 +189,20 @@ def lay_out(
     taps, clock, order, places = ordered
     sheets, sheet_starts = order_sheets(history, clock, places.sheets)
     corrections = history.corrections
+    owners, persons = history.cards["person"], len(history.persons)
     decided = np.lexsort((corrections["id"], corrections["at_ms"], corrections["person"]))
     nothing = engine.numbers(np.zeros(COUNTS, np.int64))
     return Desk(
         taps=taps,
         clock=clock,
         order=order,
-        cards=engine.table(card_rows(history, places.starts)),
-        person_cards=engine.numbers(np.argsort(history.cards["person"], kind="stable")),
-        persons=engine.table(person_rows(history, sheet_starts)),
+        order_of=engine.numbers(places.starts),
+        cards=engine.table(history.cards),
+        person_cards=engine.numbers(np.argsort(owners, kind="stable")),
+        cards_of=engine.numbers(starts_of(owners, persons)),
+        decided_of=engine.numbers(starts_of(corrections["person"], persons)),
+        sheets_of=engine.numbers(sheet_starts),
+        persons=engine.table(history.persons),
         terminals=engine.table(history.terminals),
         batches=engine.table(history.batches),
         activities=engine.table(scopes.activities),
@@ -225,7 +258,7 @@ Part(first=2, stop=3, taps=4, room=slice(4, 6, None))]
 
 
 def take_seat(
-    history: History, places: Places, facts: Desk, part: Part, intervals: Any, engine: Engine
+    most: Most, facts: Desk, part: Part, intervals: Any, engine: Engine
 ) -> tuple[Desk, Desk]:
     """Return a desk for a part and one for its guardians, with work rows of their own."""
     room = intervals if engine.plain else intervals[part.room]
@@ -233,36 +266,42 @@ def take_seat(
     exceptions = engine.room(room_for, EXCEPTION_DTYPE)
     own = facts._replace(intervals=room, exceptions=exceptions)
     return (
-        own._replace(**work_rows(history, places, engine)),
-        own._replace(**work_rows(history, places, engine)),
+        own._replace(**work_rows(most, engine)),
+        own._replace(**work_rows(most, engine)),
     )
 
 
-def work_rows(history: History, places: Places, engine: Engine) -> dict[str, Any]:
-    """Return work rows for the person with most taps, cards and corrections."""
+def most_of_one(history: History, places: Places) -> Most:
+    """Return the most taps, cards and corrections that one person has."""
     owners = history.cards["person"]
-    entries = int(np.bincount(owners, weights=np.diff(places.starts), minlength=1).max())
-    slots = int(np.bincount(owners, minlength=1).max())
-    corrections = int(np.bincount(history.corrections["person"], minlength=1).max())
+    return Most(
+        int(np.bincount(owners, weights=np.diff(places.starts), minlength=1).max()),
+        int(np.bincount(owners, minlength=1).max()),
+        int(np.bincount(history.corrections["person"], minlength=1).max()),
+    )
+
+
+def work_rows(most: Most, engine: Engine) -> dict[str, Any]:
+    """Return work rows for the person with most taps, cards and corrections."""
     return {
-        "line": engine.table(np.zeros(entries, LINE_ROWS)),
-        "slots": engine.table(np.zeros(slots, SLOT_ROWS)),
-        "drafts": engine.table(np.zeros(entries + corrections, DRAFT_ROWS)),
-        "sound": engine.table(np.zeros(entries, SOUND_ROWS)),
-        "keys": engine.numbers(np.zeros(entries, np.int64)),
+        "line": engine.table(np.zeros(most.taps, LINE_ROWS)),
+        "slots": engine.table(np.zeros(most.cards, SLOT_ROWS)),
+        "drafts": engine.table(np.zeros(most.taps + most.corrections, DRAFT_ROWS)),
+        "sound": engine.table(np.zeros(most.taps, SOUND_ROWS)),
+        "keys": engine.numbers(np.zeros(most.taps, np.int64)),
         "walk": engine.table(np.zeros(1, WALK_ROWS)),
         "counts": engine.numbers(np.zeros(COUNTS, np.int64)),
     }
 
 
-def joined_intervals(intervals: Any, parts: list[Part], desks: list[Desk]) -> Array:
+def joined_intervals(intervals: Any, parts: list[Part], found: list[Found]) -> Array:
     """Return the intervals of all parts one after the other, moved together in place."""
     if not isinstance(intervals, np.ndarray):
-        return rows_of(intervals, INTERVAL_DTYPE, desks[0].counts[INTERVALS])
+        return rows_of(intervals, INTERVAL_DTYPE, found[0].intervals)
     # As bytes: rows would be copied field by field.
     plain, size, end = intervals.view(np.uint8), intervals.itemsize, 0
-    for part, desk in zip(parts, desks, strict=True):
-        count = int(desk.counts[INTERVALS])
+    for part, (counted, *_) in zip(parts, found, strict=True):
+        count = int(counted)
         start = part.room.start
         for low in range(0, count if start > end else 0, MOVED_ROWS):
             high = min(count, low + MOVED_ROWS)
@@ -272,7 +311,6 @@ def joined_intervals(intervals: Any, parts: list[Part], desks: list[Desk]) -> Ar
     return intervals[:end]
 
 
-def joined_exceptions(desks: list[Desk]) -> Array:
+def joined_exceptions(found: list[Found]) -> Array:
     """Return the exceptions of all parts one after the other."""
-    found = [rows_of(desk.exceptions, EXCEPTION_DTYPE, desk.counts[EXCEPTIONS]) for desk in desks]
-    return np.concatenate(found)
+    return np.concatenate([rows_of(part.rows, EXCEPTION_DTYPE, part.exceptions) for part in found])

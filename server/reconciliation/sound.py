@@ -69,14 +69,18 @@ PLACE_MASK = (1 << KEY_BITS) - 1
 
 def judge_sound(desk: Desk) -> bool:
     """Derive the person at the desk the short way; tell if that was possible."""
-    person = desk.persons[desk.counts[PERSON]]
-    if person["minor_until_ms"] > 0 or person["cards_stop"] - person["cards"] != 1:
+    person = desk.counts[PERSON]
+    first = desk.cards_of[person]
+    if desk.persons[person]["minor_until_ms"] > 0 or desk.cards_of[person + 1] - first != 1:
         return False
-    if person["decided"] != person["decided_stop"] or person["sheets"] != person["sheets_stop"]:
+    if desk.decided_of[person] != desk.decided_of[person + 1]:
         return False
-    card = desk.cards[desk.person_cards[person["cards"]]]
-    count = card["stop"] - card["start"]
-    if card["revoked_ms"] > 0 or not gather(desk, card["start"], count):
+    if desk.sheets_of[person] != desk.sheets_of[person + 1]:
+        return False
+    card = desk.person_cards[first]
+    start = desk.order_of[card]
+    count = desk.order_of[card + 1] - start
+    if desk.cards[card]["revoked_ms"] > 0 or not gather(desk, start, count):
         return False
     sort_keys(desk, count)
     if not in_sequence(desk, count):
