@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,11 +91,12 @@ def test_no_answer_is_repeated_only_where_it_is_safe(desk: Desk, repeatable: boo
     assert (answer.sent, answer.again) == (False, repeatable)
 
 
-def test_a_gateway_that_is_not_there_is_asked_again(desk: Desk) -> None:
+def test_a_gateway_that_is_not_there_is_asked_again() -> None:
     """Nothing went out when there was no connection."""
-    port = desk.server_port
-    desk.server_close()
-    answer = Gateway(f"http://127.0.0.1:{port}/", "", repeatable=False).send(PARCEL)
+    with socket.socket() as silent:  # holds the port, and listens to nobody
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        answer = Gateway(url, "", repeatable=False).send(PARCEL)
     assert (answer.sent, answer.again) == (False, True)
 
 
