@@ -27,6 +27,7 @@ from server.portal.services.decisions import said_now
 from server.portal.services.places import DEFAULT_ZONE_QUARTERS
 from server.portal.views import access
 from server.portal.views.apply import KINDS, _drafts
+from server.portal.views.paging import row_number
 from server.runtime import current_runtime
 from server.structure.organisations import listing as organisations_in
 from server.structure.organisations import place_of
@@ -56,7 +57,7 @@ def applications() -> str:
     with runtime.database.reading() as work:
         within = _organisations(work)
         rows = listing.list_applications(
-            work, Sought(states, within, text), int(before) if before.isdecimal() else None, ROWS
+            work, Sought(states, within, text), row_number(before) or None, ROWS
         )
         figures = listing.counts(work, within)
     return render_template(
@@ -180,7 +181,7 @@ def _undo() -> Response:
     number = request.form.get("undo", "")
     by = By(who.actor, runtime.clock.utc_ms(), request.form.get("reason", "").strip()[:200])
     with runtime.database.writing() as work:
-        undoing.undo(work, int(number) if number.isdecimal() else 0, by)
+        undoing.undo(work, row_number(number), by)
     flash(gettext("The import is undone."), "good")
     return redirect(address("portal.volunteer_import"))
 
@@ -201,7 +202,9 @@ def _wanted(content: bytes, fields: dict[str, str]) -> Wanted:
         if name.startswith("column_")
     }
     lines, minutes = fields.get("lines", ""), fields.get("minutes", "")
-    totals = (int(lines), int(minutes)) if lines.isdecimal() and minutes.isdecimal() else None
+    totals = None
+    if lines.isdecimal() and minutes.isdecimal():
+        totals = (row_number(lines), row_number(minutes))
     return Wanted(content, columns, totals)
 
 

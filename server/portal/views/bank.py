@@ -97,8 +97,8 @@ def bank_file() -> str | Response | tuple[str, int]:
         return redirect(url_for("portal.bank_files"))
     after = request.args.get("after", "")
     page = service.file(
-        runtime.database, who.reach("bank.read"), int(file_id),
-        int(after) if after.isdecimal() else 0,
+        runtime.database, who.reach("bank.read"), row_number(file_id),
+        row_number(after),
     )  # fmt: skip
     if page is None:
         abort(404)
@@ -108,7 +108,7 @@ def bank_file() -> str | Response | tuple[str, int]:
         line = request.form.get("line", "")
         try:
             service.settle(
-                runtime.database, (page.row["id"], int(line) if line.isdecimal() else 0),
+                runtime.database, (page.row["id"], row_number(line)),
                 request.form.get("reason", ""), who.actor, runtime.clock.utc_ms(),
             )  # fmt: skip
             flash(gettext("Settled."), "good")
@@ -128,7 +128,7 @@ def bank_answer() -> Response:
     file_id = request.args.get("id", "")
     if not file_id.isdecimal():
         return redirect(url_for("portal.bank_files"))
-    page = service.file(runtime.database, who.reach("bank.read"), int(file_id), 0)
+    page = service.file(runtime.database, who.reach("bank.read"), row_number(file_id), 0)
     if page is None or not page.row["answer"]:
         abort(404)
     folder = Folders(runtime.config.data.dir).archive(page.row["partner"])

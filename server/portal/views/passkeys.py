@@ -35,6 +35,7 @@ from server.portal.services.sessions import Principal
 from server.portal.views import access
 from server.portal.views.front import enter, gate, knock_of
 from server.portal.views.headers import SCRIPT_SECURITY_POLICY
+from server.portal.views.paging import row_number
 from server.runtime import current_runtime
 
 BROWSER_KEY = "door"
@@ -58,7 +59,7 @@ def own_passkeys() -> Answer | tuple[Response, int]:
         try:
             with runtime.database.writing() as session:
                 if removed := request.form.get("remove", ""):
-                    number = int(removed) if removed.isdecimal() else 0
+                    number = row_number(removed)
                     passkeys.remove(session, owner, number, runtime.clock.utc_ms())
                     done = gettext("The passkey is removed.")
                 else:

@@ -24,6 +24,7 @@ from server.portal.services.requests import (
     read_requests,
 )
 from server.portal.views import access
+from server.portal.views.paging import row_number
 from server.portal.views.site import must_reach
 from server.reconciliation import requests as service
 from server.reconciliation.reminders import mark_read
@@ -77,8 +78,8 @@ def my_requests() -> str | Response | tuple[str, int]:
         asked = Asked(
             person,
             typed.get("text", "").strip()[:200],
-            int(chosen) if chosen.isdecimal() else None,
-            int(typed["site"]) if typed.get("site", "").isdecimal() else None,
+            row_number(chosen) or None,
+            row_number(typed.get("site", "")) or None,
             *span,
         )
         try:
@@ -93,7 +94,7 @@ def my_requests() -> str | Response | tuple[str, int]:
     chosen = request.args.get("interval", "")
     about = None
     if chosen.isdecimal():
-        about = read_disputed(runtime.database, person, int(chosen))
+        about = read_disputed(runtime.database, person, row_number(chosen))
     html = render_template(
         "requests.html", page=page, fault=fault, interval=chosen if about else "", about=about
     )
@@ -139,7 +140,7 @@ def _read(done: Response, *, person: int | None = None, site: int | None = None)
         abort(404)
     try:
         with runtime.database.writing() as session:
-            mark_read(session, int(number), runtime.clock.utc_ms(), person=person, site=site)
+            mark_read(session, row_number(number), runtime.clock.utc_ms(), person=person, site=site)
     except Refused:
         abort(404)
     return done
