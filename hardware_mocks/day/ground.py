@@ -105,5 +105,6 @@ def _drop(connection: sa.Connection, tables: list[str]) -> None:
         return
     for table in tables:
         connection.exec_driver_sql(f"DROP TABLE {quote(table)} CASCADE")
+    connection.exec_driver_sql("DROP SCHEMA IF EXISTS months CASCADE")  # partitions of a month each
     for function in connection.scalars(_OUR_FUNCTIONS).all():
         connection.exec_driver_sql(f"DROP FUNCTION {function} CASCADE")

@@ -32,7 +32,7 @@ def bank() -> None:
     """合作银行 Bank partners: files out and in, answers, channels."""
 
 
-@bank.group("partner")
+@bank.group("partner", epilog=example("yika-server bank partner list"))
 def partner_group() -> None:
     """合作银行 Partners and how they come in."""
 

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "uq_transfer_resolves": "what ends a hold is of the same person as the hold",
     "uq_transfer_interval_id": "an interval is of one person",
     "uq_account_kind_owner_region": "one row a kind and owner, made under the owner's lock",
+    "ix_notification_once": "its text names the person or the site, so one cell sees both",
     "uq_volunteer_number": "numbers come from one counter, ranges of it per cell",
     "uq_card_asn": "serials come from one counter, ranges of it per cell",
 }
@@ -43,7 +44,7 @@ ELSEWHERE = {
 def keys(database: Database, table: str) -> dict[str, list[str]]:
     """Return the columns of each primary and unique key."""
     with database.engine.connect() as connection:
-        return dict(connection.execute(KEYS, {"table": table}).tuples().all())
+        return dict(connection.execute(KEYS, {"table": table}).all())
 
 
 def test_every_key_of_a_large_table_carries_its_column(postgres_url: str) -> None:

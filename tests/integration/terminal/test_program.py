@@ -293,7 +293,7 @@ def test_refusing_server_is_named(bench: Bench) -> None:
     with office.open():
         running = Running(bench, office)
         running.start()
-        shown = running.display.wait_for("终端未获准")
+        shown = running.display.wait_for("NOT ADMITTED")  # in turn with the Chinese words
         running.stop()
 
     assert shown.led is Led.AMBER
