@@ -4,11 +4,11 @@
 
     python witness.py keygen partner.example/w1 witness.key    # prints the witness's verifier key
     python witness.py serve witness.key state.db 8099 LOGKEY…  # logs ask for cosignatures
-    python witness.py watch witness.key state.db LOGKEY URL    # or it goes and looks by itself
 
 Standalone: the standard library and `cryptography`, nothing of Yika. It follows C2SP tlog-witness,
-tlog-tiles, tlog-cosignature and signed-note (Ed25519). A log that contradicts what it said before
-gets no signature; its checkpoint is kept in the state as evidence, and `watch` ends with status 1.
+tlog-cosignature and signed-note (Ed25519). A log that contradicts what it said before gets no
+signature; its checkpoint is kept in the state as evidence. `witness_watch.py` beside it goes and
+looks by itself, where the log cannot reach the witness.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import os
 import sqlite3
 import sys
 import time
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -176,58 +174,6 @@ def parse_request(body: bytes) -> tuple[str, int, list[bytes]]:
         raise Refused(400, "malformed\n") from exc
 
 
-def proof_from_tiles(old: int, size: int, fetch: Callable[[str], bytes]) -> list[bytes]:
-    """Make the consistency proof from the log's tiles (RFC 6962, 2.1.2)."""
-
-    def node(level: int, index: int) -> bytes:
-        up, inside = divmod(level, 8)
-        number, at = divmod(index << inside, 256)
-        width = min(256, (size >> 8 * up) - number * 256)
-        path, high = f"{number % 1000:03d}", number // 1000
-        while high:
-            path, high = f"x{high % 1000:03d}/{path}", high // 1000
-        tile = fetch(f"tile/{up}/{path}" + (f".p/{width}" if width < 256 else ""))
-        row = [tile[32 * i : 32 * i + 32] for i in range(at, at + (1 << inside))]
-        while len(row) > 1:
-            row = [pair(*row[i : i + 2]) for i in range(0, len(row), 2)]
-        return row[0]
-
-    def span(low: int, high: int) -> bytes:
-        if (high - low) & (high - low - 1) == 0:
-            level = (high - low).bit_length() - 1
-            return node(level, low >> level)
-        middle = low + (1 << ((high - low - 1).bit_length() - 1))
-        return pair(span(low, middle), span(middle, high))
-
-    proof: list[bytes] = []
-    low, high, whole = 0, size, True
-    while old and high != old:
-        middle = low + (1 << ((high - low - 1).bit_length() - 1))
-        if old <= middle:
-            proof, high = [span(middle, high), *proof], middle
-        else:
-            proof, low, whole = [span(low, middle), *proof], middle, False
-    return proof if whole else [span(low, high), *proof]
-
-
-def watch(witness: Witness, url: str) -> str:
-    """Fetch the newest checkpoint and what proves it; give the cosignature."""
-
-    def fetch(path: str) -> bytes:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("expected http:// or https://")
-        address = f"{url.rstrip('/')}/{path}"
-        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:  # noqa: S310
-            return answer.read(BODY_MAX)
-
-    note = fetch("checkpoint").decode()
-    _, origin, size, _ = read_checkpoint(note, witness.logs)
-    old = witness.seen(origin)[0]
-    if size < old:
-        raise Refused(409, f"the log shrank from {old} to {size} leaves\n")
-    return witness.consider(note, old, proof_from_tiles(old, size, fetch))
-
-
 def serve(witness: Witness, port: int) -> None:
     """Answer add-checkpoint, one request after the other."""
 
@@ -257,7 +203,7 @@ def serve(witness: Witness, port: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three commands."""
+    """Run one of the two commands."""
     if len(arguments) == 3 and arguments[0] == "keygen":
         name, path = arguments[1:]
         key = Ed25519PrivateKey.generate()
@@ -269,14 +215,6 @@ def main(arguments: list[str]) -> int:
     if len(arguments) >= 5 and arguments[0] == "serve":
         witness = Witness(Path(arguments[1]), Path(arguments[2]), arguments[4:])
         serve(witness, int(arguments[3]))
-    if len(arguments) == 5 and arguments[0] == "watch":
-        witness = Witness(Path(arguments[1]), Path(arguments[2]), arguments[3:4])
-        try:
-            print(watch(witness, arguments[4]), end="")
-        except (Refused, OSError, ValueError) as exc:
-            print(f"witness: {arguments[4]}: {exc}; nothing was signed", file=sys.stderr)
-            return 1
-        return 0
     print(__doc__, file=sys.stderr)
     return 2
 

@@ -29,6 +29,7 @@ from swipe.notes import Checkpoint, Note, VerifierKey, base64_lines
 from tests.integration.server.rig import NOW_MS, Rig
 
 WITNESS = Path(__file__).parents[3] / "examples" / "witness.py"
+WATCH = WITNESS.with_name("witness_watch.py")
 ORIGIN = "yika.example/log"
 LEAVES = [b"%d" % number for number in range(600)]
 
@@ -42,7 +43,7 @@ class Partner:
 
     def watch(self, log_key: str, url: str) -> subprocess.CompletedProcess[str]:
         """Let the witness look at a log once."""
-        return run("watch", self.folder / "key", self.folder / "state.db", log_key, url)
+        return run(self.folder / "key", self.folder / "state.db", log_key, url, program=WATCH)
 
     @contextmanager
     def serving(self, log_key: str) -> Iterator[str]:
@@ -61,9 +62,9 @@ class Partner:
             process.stdout.close()
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the witness's program by itself."""
-    command = [sys.executable, str(WITNESS), *map(str, arguments)]
+def run(*arguments: object, program: Path = WITNESS) -> subprocess.CompletedProcess[str]:
+    """Run a program of the witness's by itself."""
+    command = [sys.executable, str(program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -239,11 +240,12 @@ def test_a_wrong_setting_is_named(text: str) -> None:
 
 def test_it_needs_nothing_of_ours() -> None:
     """The witness imports the standard library and cryptography, and fits on a few pages."""
-    source = WITNESS.read_text("utf-8")
-    imported = {
-        line.split()[1].split(".")[0] for line in source.splitlines()
-        if line.startswith(("import ", "from "))
-    }  # fmt: skip
+    for program, needed, longest in ((WITNESS, "cryptography", 200), (WATCH, "witness", 80)):
+        source = program.read_text("utf-8")
+        imported = {
+            line.split()[1].split(".")[0] for line in source.splitlines()
+            if line.startswith(("import ", "from "))
+        }  # fmt: skip
 
-    assert imported - set(sys.stdlib_module_names) == {"cryptography"}
-    assert len(source.splitlines()) < 300
+        assert imported - set(sys.stdlib_module_names) == {needed}
+        assert sum(1 for line in source.splitlines() if line.strip()) <= longest
