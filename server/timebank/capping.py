@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.rows import among
 from server.timebank.models import TREASURY, VOLUNTEER, Account, Entry, Transfer
-from server.timebank.moves import PIECE, Move, Side
+from server.timebank.moves import Move, Side
 from server.timebank.policy import Difference, Posted, Wanted, overflow
 
 # Above the cap it ends for the person like what expires; back it comes like what is awarded.
@@ -71,13 +72,10 @@ def _parts(rooms: Sequence[tuple[str, int]], minutes: int) -> dict[str, int]:
 
 
 def _balances(session: Session, persons: Sequence[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for low in range(0, len(persons), PIECE):
-        wanted = sa.select(Account.owner, Account.minutes).where(
-            Account.kind == VOLUNTEER, Account.owner.in_(persons[low : low + PIECE])
-        )
-        found |= dict(iter(session.execute(wanted)))
-    return found
+    wanted = sa.select(Account.owner, Account.minutes).where(
+        Account.kind == VOLUNTEER, among(session, Account.owner, persons)
+    )
+    return dict(iter(session.execute(wanted)))
 
 
 def _above(session: Session, persons: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -87,15 +85,14 @@ def _above(session: Session, persons: Sequence[int]) -> dict[int, dict[str, int]
         sa.and_(Transfer.kind == AWAY, Transfer.uid.startswith(AWAY_UID)),
         sa.and_(Transfer.kind == BACK, Transfer.uid.startswith(BACK_UID)),
     )
-    for low in range(0, len(persons), PIECE):
-        sums = (
-            sa.select(Transfer.person, Account.region, sa.func.sum(Entry.minutes))
-            .join(Entry, Entry.transfer_id == Transfer.id)
-            .join(Account, Account.id == Entry.account_id)
-            .where(Transfer.person.in_(persons[low : low + PIECE]), Account.kind == TREASURY, ours)
-            .group_by(Transfer.person, Account.region)
-        )
-        for person, region, minutes in session.execute(sums):
-            if minutes > 0:
-                found[person][region] = int(minutes)
+    sums = (
+        sa.select(Transfer.person, Account.region, sa.func.sum(Entry.minutes))
+        .join(Entry, Entry.transfer_id == Transfer.id)
+        .join(Account, Account.id == Entry.account_id)
+        .where(among(session, Transfer.person, persons), Account.kind == TREASURY, ours)
+        .group_by(Transfer.person, Account.region)
+    )
+    for person, region, minutes in session.execute(sums):
+        if minutes > 0:
+            found[person][region] = int(minutes)
     return found

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from server.db import insert_new
+from server.db import one_of
 from server.errors import Refused
+from server.rows import among, as_param, insert_rows, is_postgresql, numbers_param
 from server.timebank.models import HELD, VOLUNTEER, Account, Entry, Transfer
 
 # Moving takes one number after the other, so one at a time; any constant of our own will do.
@@ -28,6 +30,11 @@ PIECE = 500
 UID_LENGTH_MAX = 80
 # A page of linked transfers; more at once is an import.
 LINKED_MAX = 100_000
+LINKS = ("interval_id", "reverses", "resolves", "expires_ms")
+ENTRY_COLUMNS = ("transfer_id", "account_id", "minutes")
+TRANSFER_COLUMNS = (
+    "id", "uid", "digest", "kind", "person", "ref", "at_ms", "actor", "linked", *LINKS,
+)  # fmt: skip
 # A volunteer cannot give what is not there; a hold cannot give more than it holds.
 FLOORS = {VOLUNTEER: 0, HELD: 0}
 
@@ -64,7 +71,7 @@ class Move:
 
 def lock(session: Session) -> None:
     """Let one mover run at a time; SQLite has a single writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(POSTING_LOCK)))
 
 
@@ -87,24 +94,20 @@ def move(session: Session, moves: Sequence[Move], now_ms: int, actor: str) -> li
     with session.begin_nested():  # a refusal leaves nothing, even if the caller goes on
         _write_accounts(session, moves, accounts)
     first = (session.scalar(sa.select(sa.func.max(Transfer.id))) or 0) + 1
-    entries: list[dict[str, int]] = []
-    rows: list[dict[str, Any]] = []
+    linked = first if len(moves) > 1 else None
+    entries: list[tuple[int, int, int]] = []
+    rows: list[tuple[Any, ...]] = []
     for number, item in enumerate(moves, first):
-        entries += [
-            {"transfer_id": number, "account_id": accounts[side], "minutes": minutes}
-            for side, minutes in item.sides.items()
-        ]
-        links = {"interval_id": None, "reverses": None, "resolves": None, "expires_ms": None}
+        entries += [(number, accounts[side], minutes) for side, minutes in item.sides.items()]
         rows.append(
-            {
-                "id": number, "uid": item.uid, "digest": item.digest, "kind": item.kind,
-                "person": item.person, "ref": item.ref, "at_ms": now_ms, "actor": actor,
-                "linked": first if len(moves) > 1 else None, **links, **item.links,
-            }
+            (
+                number, item.uid, item.digest, item.kind, item.person, item.ref, now_ms, actor,
+                linked, *(item.links.get(name) for name in LINKS),
+            )
         )  # fmt: skip
-    session.execute(sa.insert(Entry), entries)
-    session.execute(sa.insert(Transfer), rows)
-    return [row["id"] for row in rows]
+    insert_rows(session, Entry, ENTRY_COLUMNS, entries)
+    insert_rows(session, Transfer, TRANSFER_COLUMNS, rows)
+    return list(range(first, first + len(moves)))
 
 
 def _known(session: Session, moves: Sequence[Move]) -> list[int]:
@@ -112,13 +115,11 @@ def _known(session: Session, moves: Sequence[Move]) -> list[int]:
     uids = [item.uid for item in moves]
     if len(set(uids)) != len(uids) or any(not 0 < len(uid) <= UID_LENGTH_MAX for uid in uids):
         raise Refused("uid", "转账编号重复或过长", "a uid is short and of its own")
-    for low in range(0, len(uids), PIECE):
-        statement = sa.select(Transfer.uid, Transfer.id, Transfer.digest).where(
-            Transfer.uid.in_(uids[low : low + PIECE])
-        )
-        found |= {
-            uid: (number, bytes(digest)) for uid, number, digest in session.execute(statement)
-        }
+    statement = sa.select(Transfer.uid, Transfer.id, Transfer.digest)
+    for uid, number, digest in session.execute(
+        statement.where(one_of(session, Transfer.uid, uids))
+    ):
+        found[uid] = (number, bytes(digest))
     if not found:
         return []
     if len(found) != len(moves):
@@ -135,22 +136,29 @@ def find_accounts(session: Session, sides: Collection[Side]) -> dict[Side, int]:
     for side in sides:
         by_place[side.kind, side.region].append(side.owner)
     for (kind, region), owners in sorted(by_place.items()):
-        for low in range(0, len(owners), PIECE):
-            part = sorted(owners)[low : low + PIECE]
-            known = sa.select(Account.owner, Account.id).where(
-                Account.kind == kind, Account.region == region, Account.owner.in_(part)
-            )
+        known = sa.select(Account.owner, Account.id).where(
+            Account.kind == kind, Account.region == region, among(session, Account.owner, owners)
+        )
+        numbers = dict(iter(session.execute(known)))
+        missing = sorted(set(owners) - numbers.keys())
+        if missing:
+            _open(session, kind, region, missing)
             numbers = dict(iter(session.execute(known)))
-            missing = [owner for owner in part if owner not in numbers]
-            for owner in missing:
-                insert_new(
-                    session, Account,
-                    kind=kind, owner=owner, region=region, minutes=0, floor=FLOORS.get(kind),
-                )  # fmt: skip
-            if missing:
-                numbers = dict(iter(session.execute(known)))
-            found |= {Side(kind, owner, region): number for owner, number in numbers.items()}
+        found |= {Side(kind, owner, region): number for owner, number in numbers.items()}
     return found
+
+
+def _open(session: Session, kind: str, region: str, owners: Sequence[int]) -> None:
+    """Open accounts, numbered in the order of their owners; who has one keeps it."""
+    given = numbers_param(session, "owners").subquery()
+    minutes, floor = sa.literal(0), sa.literal(FLOORS.get(kind), sa.BigInteger)
+    opened = sa.select(
+        sa.literal(kind), given.c[0], sa.literal(region), minutes, floor
+    ).where(sa.true())  # fmt: skip
+    insert = postgresql.insert if is_postgresql(session) else sqlite.insert
+    columns = ("kind", "owner", "region", "minutes", "floor")
+    statement = insert(Account).from_select(columns, opened).on_conflict_do_nothing()
+    session.connection().execute(statement, {"owners": as_param(session, owners)})
 
 
 def _write_accounts(session: Session, moves: Sequence[Move], accounts: dict[Side, int]) -> None:
@@ -162,31 +170,59 @@ def _write_accounts(session: Session, moves: Sequence[Move], accounts: dict[Side
             changes[accounts[side]] += minutes
             if item.forced:
                 forced.add(accounts[side])
+    ordered = sorted((number, change) for number, change in changes.items() if change)
+    free = [row for row in ordered if row[1] > 0 or row[0] in forced]
+    if is_postgresql(session):
+        _write_at_once(session, free)
+    else:
+        _write_each(session, free)
+    for number, change in ordered:
+        if change < 0 and number not in forced:
+            _take(session, number, change)
+
+
+def _yielding(change: sa.ColumnElement[int]) -> dict[str, Any]:
+    """Return what becomes of an account whose floor gives way.
+
+    A correction may leave a debt; the floor follows it down, and up again with what is earned.
+    """
     table = Account
-    after = table.minutes + sa.bindparam("change", type_=sa.BigInteger)
-    # A correction may leave a debt; the floor follows it down, and up again with what is earned.
+    after = table.minutes + change
     floor = sa.case(
         (table.floor.is_(None), None),
         (after < table.floor, after),
         (sa.and_(table.floor < 0, after < 0), after),
         else_=0,
     )
-    yielding = (
-        sa.update(Account)
-        .where(table.id == sa.bindparam("number"))
-        .values(minutes=after, floor=floor)
-    )
-    ordered = sorted((number, change) for number, change in changes.items() if change)
-    free = [
-        {"number": number, "change": change}
-        for number, change in ordered
-        if change > 0 or number in forced
+    return {"minutes": after, "floor": floor}
+
+
+def _write_at_once(session: Session, changes: list[tuple[int, int]]) -> None:
+    """Change accounts by one statement."""
+    if not changes:
+        return
+    numbers, minutes = zip(*changes, strict=True)
+    listed = [
+        sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.BigInteger))
+        for values in (numbers, minutes)
     ]
-    if free:
-        session.connection().execute(yielding, free)
-    for number, change in ordered:
-        if change < 0 and number not in forced:
-            _take(session, number, change)
+    given = sa.func.unnest(*listed).table_valued("number", "change").render_derived("given")
+    change = sa.type_coerce(given.c.change, sa.BigInteger)
+    statement = sa.update(Account).where(Account.id == given.c.number).values(**_yielding(change))
+    session.connection().execute(statement)
+
+
+def _write_each(session: Session, changes: list[tuple[int, int]]) -> None:
+    """Change accounts one after the other."""
+    if changes:
+        change = sa.bindparam("change", type_=sa.BigInteger)
+        statement = (
+            sa.update(Account)
+            .where(Account.id == sa.bindparam("number"))
+            .values(**_yielding(change))
+        )
+        values = [{"number": number, "change": change} for number, change in changes]
+        session.connection().execute(statement, values)
 
 
 def _take(session: Session, number: int, change: int) -> None:

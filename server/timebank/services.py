@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from server.reconciliation.models import ServiceInterval
+from server.rows import among
 from server.terminals.models import Site
 from server.timebank.capping import settle_cap
 from server.timebank.models import REVERSAL, SERVICE, TREASURY, VOLUNTEER, Account, Entry, Transfer
-from server.timebank.moves import LINKED_MAX, PIECE, Move, Side, lock, move
+from server.timebank.moves import LINKED_MAX, Move, Side, lock, move
 from server.timebank.policy import Posted, Wanted, difference
 
 ENGINE_ACTOR = "reconciliation"
 # Written once: to build a statement costs more than to run it.
-_PERSONS: sa.BindParameter[int] = sa.bindparam("persons", expanding=True)
 _WANTED = (
     sa.select(
         ServiceInterval.person,
@@ -34,7 +34,6 @@ _WANTED = (
     .outerjoin(Site, Site.id == ServiceInterval.site)
     .where(ServiceInterval.current, ServiceInterval.credited_minutes > 0)
 )
-_WANTED_OF = _WANTED.where(ServiceInterval.person.in_(_PERSONS))
 _UNDO = aliased(Transfer)
 _POSTED = (
     sa.select(Transfer.id, Transfer.person, Transfer.ref, Entry.minutes)
@@ -43,7 +42,6 @@ _POSTED = (
     .outerjoin(_UNDO, _UNDO.reverses == Transfer.id)
     .where(Transfer.kind == SERVICE, Account.kind == VOLUNTEER, _UNDO.id.is_(None))
 )
-_POSTED_OF = _POSTED.where(Transfer.person.in_(_PERSONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +90,13 @@ def _service(item: Wanted) -> Move:
 def reversals(session: Session, posted: Collection[Posted]) -> list[Move]:
     """Return the transfers that take these back, side by side, from the accounts they went to."""
     sides: dict[int, dict[Side, int]] = {item.transfer_id: {} for item in posted}
-    numbers = sorted(sides)
-    for low in range(0, len(numbers), PIECE):
-        statement = (
-            sa.select(Entry.transfer_id, Account.kind, Account.owner, Account.region, Entry.minutes)
-            .join(Account, Account.id == Entry.account_id)
-            .where(Entry.transfer_id.in_(numbers[low : low + PIECE]))
-        )
-        for number, kind, owner, region, minutes in session.execute(statement):
-            sides[number][Side(kind, owner, region)] = -minutes
+    statement = (
+        sa.select(Entry.transfer_id, Account.kind, Account.owner, Account.region, Entry.minutes)
+        .join(Account, Account.id == Entry.account_id)
+        .where(among(session, Entry.transfer_id, sorted(sides)))
+    )
+    for number, kind, owner, region, minutes in session.execute(statement) if sides else ():
+        sides[number][Side(kind, owner, region)] = -minutes
     return [
         Move(
             f"reversal:{item.transfer_id}", REVERSAL, item.person, sides[item.transfer_id],
@@ -122,29 +118,25 @@ def balance(session: Session, volunteer_id: int) -> int:
 
 def wanted_transfers(session: Session, persons: Collection[int] | None) -> Iterator[Wanted]:
     """Give what the current intervals are worth."""
-    for row in _of(session, _WANTED, _WANTED_OF, persons):
+    for row in _of(session, _WANTED, ServiceInterval.person, persons):
         yield Wanted(*row)
 
 
 def posted_transfers(session: Session, persons: Collection[int] | None) -> Iterator[Posted]:
     """Give the service transfers that no other transfer takes back."""
-    for row in _of(session, _POSTED, _POSTED_OF, persons):
+    for row in _of(session, _POSTED, Transfer.person, persons):
         yield Posted(*row)
 
 
 def _of(
     session: Session,
-    of_all: sa.Select[*tuple[Any, ...]],
-    of_some: sa.Select[*tuple[Any, ...]],
+    statement: sa.Select[*tuple[Any, ...]],
+    person: InstrumentedAttribute[int],
     persons: Collection[int] | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """Run a statement for some people, in pieces, or for all."""
+    """Run a statement for some people or for all."""
     session.flush()
-    connection = session.connection()  # rows as they are: no object of the ORM is made of them
-    if persons is None:
-        yield from connection.execute(of_all).all()
-        return
-    wanted = sorted(set(persons))
-    for low in range(0, len(wanted), PIECE):
-        part = {"persons": wanted[low : low + PIECE]}
-        yield from connection.execute(of_some, part).all()
+    if persons is not None:
+        statement = statement.where(among(session, person, sorted(set(persons))))
+    # Rows as they are: no object of the ORM is made of them.
+    yield from session.connection().execute(statement).all()
