@@ -46,7 +46,7 @@ def grant(session: Session, name: str, role: str, scope: Scope, by: tuple[str, i
     actor, now_ms = by
     user = find_user(session, name)
     _check(session, role, scope)
-    if actor == name:
+    if actor in (name, f"user:{name}"):
         raise Refused("own-grant", "不能给自己授权", "nobody gives a role to himself")
     known = session.scalar(_live(user.id).where(*_same(role, scope)))
     if known is not None:

@@ -33,6 +33,7 @@ from server.portal.views import (
     requests,
     site,
     staff,
+    structure,
 )
 
 PARTS = (
@@ -55,6 +56,7 @@ PARTS = (
     requests,
     site,
     staff,
+    structure,
 )
 
 

@@ -21,6 +21,8 @@ VISITOR_MENU = (
 CARDS = ("portal.card_lists", N_("Cards"))
 BANK = ("portal.bank_files", N_("Bank files"))
 MESSAGES = ("portal.messages", N_("Messages"))
+ORGANISATIONS = ("portal.organisation_list", N_("Organisations"))
+ROLES = ("portal.role_list", N_("Who may do what"))
 MENUS = {
     Role.VOLUNTEER: (
         ("portal.my_hours", N_("My hours")),
@@ -41,12 +43,14 @@ MENUS = {
         APPLICATIONS,
         ("portal.activities", N_("Activities")),
         MESSAGES,
+        ORGANISATIONS,
     ),
     Role.ORG_MANAGER: (
         ("portal.volunteers", N_("Find a volunteer")),
         APPLICATIONS,
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
+        ORGANISATIONS,
     ),
     Role.REGION_MANAGER: (
         ("portal.terminals", N_("Terminals")),
@@ -56,6 +60,7 @@ MENUS = {
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
         MESSAGES,
+        ORGANISATIONS,
     ),
     Role.CALL_CENTRE: (("portal.volunteers", N_("Find a volunteer")), CARDS, APPLICATIONS),
     Role.PARTNER: (BANK,),
@@ -67,6 +72,7 @@ MENUS = {
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
         MESSAGES,
+        ORGANISATIONS,
     ),
     Role.ADMIN: (
         ("portal.terminals", N_("Terminals")),
@@ -78,6 +84,8 @@ MENUS = {
         ("portal.sites", N_("Sites")),
         ("portal.activities", N_("Activities")),
         MESSAGES,
+        ORGANISATIONS,
+        ROLES,
     ),
 }
 OWN_ENTRIES = (
@@ -89,7 +97,13 @@ OWN_ENTRIES = (
 # screen of a phone. A group of which somebody has one page only is that page.
 GROUPS = {
     N_("Sites and terminals"): ("portal.terminals", "portal.sites", "portal.activities"),
-    N_("People"): ("portal.volunteers", "portal.applications", "portal.messages"),
+    N_("People"): (
+        "portal.volunteers",
+        "portal.applications",
+        "portal.organisation_list",
+        "portal.role_list",
+        "portal.messages",
+    ),
     N_("Cards and bank"): ("portal.desk_home", "portal.card_lists", "portal.bank_files"),
     N_("My sign-in"): tuple(endpoint for endpoint, _ in OWN_ENTRIES),
 }

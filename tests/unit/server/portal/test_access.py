@@ -70,6 +70,8 @@ BY_RIGHT = {
     "/desk/jobs/<reference>": "desk.operate",
     "/desk/jobs/<reference>/slip": "desk.operate",
     "/messages": "outbox.read",
+    "/organisations": "structure.read",
+    "/roles": "users.grant",
     "/sessions/all": "sessions.end",
     "/sites": "sites.read",
     "/sites/<int:site_id>": "sites.read",
