@@ -19,6 +19,7 @@ from server.errors import ConfigError
 
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
+FORMER_LENGTHS = (32, 64)  # bytes of a public key: Ed25519, SM2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,40 @@ class KeysSection:
 class IdentitySection:
     """The server's signing identity: its number, its suite, the uncertainty of its clock.
 
-    `suite` (ed25519 or sm2) counts when `yika-server init` makes the identity.
+    `suite` (ed25519 or sm2) counts when `yika-server init` makes the identity. `former` names the
+    public keys it had before, `number:hex` parted by blanks: what they signed stays true.
     """
 
     key_id: int = 1
     suite: str = "ed25519"
     clock_uncertainty_ms: int = 50
+    former: str = ""
+
+    @property
+    def former_keys(self) -> dict[int, bytes]:
+        """Return the former public keys by number.
+
+        >>> IdentitySection(key_id=2, former="1:" + "ab" * 32).former_keys[1].hex()[:4]
+        'abab'
+
+        Raises:
+            ConfigError: an entry is not a number, a colon and a key in hex, or a number is taken.
+        """
+        found: dict[int, bytes] = {}
+        for entry in self.former.split():
+            number, _, key = entry.partition(":")
+            try:
+                known = int(number)
+                found_key = bytes.fromhex(key)
+            except ValueError as error:
+                raise ConfigError(f"[identity] former: {entry}: expected number:hex") from error
+            if known == self.key_id or known in found or len(found_key) not in FORMER_LENGTHS:
+                raise ConfigError(
+                    f"[identity] former: {number}: the number is in use, or the key has "
+                    f"{len(found_key)} bytes, not {' or '.join(map(str, FORMER_LENGTHS))}"
+                )
+            found[known] = found_key
+        return found
 
 
 @dataclass(frozen=True, slots=True)

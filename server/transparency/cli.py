@@ -135,7 +135,8 @@ def audit_verify(
         verification = Verification(
             runtime.database,
             LogFolder(folder or folder_of(console.config)),
-            {console.config.identity.key_id: runtime.identity.public_key},
+            console.config.identity.former_keys
+            | {console.config.identity.key_id: runtime.identity.public_key},
             signatures=not quick,
         )
         for finding in verification.findings():

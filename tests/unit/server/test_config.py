@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, load
+from server.config import Config, IdentitySection, load
 from server.errors import ConfigError
 
 
@@ -84,3 +84,17 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
     """A file that is not there is named."""
     with pytest.raises(ConfigError, match="nowhere"):
         load(tmp_path / "nowhere.toml", {})
+
+
+def test_former_keys_are_read_by_number() -> None:
+    """Old receipts are checked with the key of their number, of either suite."""
+    section = IdentitySection(key_id=3, former=f"1:{'ab' * 32}  2:{'cd' * 64}")
+
+    assert section.former_keys == {1: b"\xab" * 32, 2: b"\xcd" * 64}
+
+
+@pytest.mark.parametrize("text", ["1", "x:ab", "1:zz", "1:abcd", "3:" + "ab" * 32])
+def test_former_key_that_cannot_be_is_named(text: str) -> None:
+    """No colon, no number, no hex, another length, the number of the key in use."""
+    with pytest.raises(ConfigError, match="former"):
+        _ = IdentitySection(key_id=3, former=text).former_keys
