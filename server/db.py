@@ -215,10 +215,11 @@ def one_of(
 ) -> sa.ColumnElement[bool]:
     """Return the condition that a text column is one of many values, passed as one parameter.
 
-    An IN list of hundreds of parameters costs more to write down than to look up.
+    An IN list of hundreds of parameters costs more to write down than to look up. PostgreSQL
+    compares CHAR with VARCHAR as CHAR, by the column's index, but with TEXT row by row.
     """
     if session.get_bind().dialect.name == "postgresql":
-        listed = sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text))
-        return sa.type_coerce(column, sa.Text) == sa.any_(listed)
+        listed = sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.String))
+        return sa.type_coerce(column, sa.String) == sa.any_(listed)
     rows = sa.func.json_each(json.dumps(list(values))).table_valued("value")
     return sa.type_coerce(column, sa.Text).in_(sa.select(rows.c.value))

@@ -47,7 +47,14 @@ class LogRecord(Base):
 
 
 # Written once: to build a statement costs more than to run it.
-_STATE = sa.select(LogState).where(LogState.id == STATE_ID).with_for_update()
+_STATE = (
+    sa.select(LogState.size, LogState.frontier).where(LogState.id == STATE_ID).with_for_update()
+)
+_GROWN = (
+    sa.update(LogState)
+    .where(LogState.id == STATE_ID)
+    .values(size=sa.bindparam("to_size"), frontier=sa.bindparam("to_frontier"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,14 @@ def append(session: Session, leaves: Sequence[bytes]) -> Checkpoint:
 
     With no leaves the state is only read, under the same lock.
     """
-    state = session.scalars(_STATE).one()
+    connection = session.connection()
+    state = connection.execute(_STATE).one()
     tree = merkle.CompactRange.from_bytes(state.frontier) if state.size else merkle.CompactRange()
     first_index = tree.size
-    tree.extend(leaves)
-    state.size = tree.size
-    state.frontier = tree.to_bytes()
+    if leaves:
+        tree.extend(leaves)
+        grown = {"to_size": tree.size, "to_frontier": tree.to_bytes()}
+        connection.execute(_GROWN, grown)
     return Checkpoint(first_index, tree.size, tree.root())
 
 

@@ -13,7 +13,7 @@ from keys.sm2 import SM2_EVENTS_MAX
 from keys.suite import Suite
 from keys.verify import verify as verify_signature
 from swipe import arrays, merkle
-from swipe.arrays import EventArray
+from swipe.arrays import Bytes2d, EventArray
 from swipe.errors import TooMany, UnknownVersion, WrongEvents, WrongLength
 from swipe.event import EVENT_SIZE
 from swipe.layout import Field, Layout
@@ -181,13 +181,19 @@ def split(body: bytes) -> tuple[BatchHeader, EventArray]:
     return header, arrays.view(body[HEADER_SIZE:])
 
 
-def faults(header: BatchHeader, events: EventArray, suite: Suite = Suite.ED25519) -> list[str]:
+def faults(
+    header: BatchHeader,
+    events: EventArray,
+    suite: Suite = Suite.ED25519,
+    links: Bytes2d | None = None,
+) -> list[str]:
     """Name what in the header does not fit the events: fields, in the header's order.
 
     An empty list means that head and root bind these very bytes, so that a valid header signature
-    is the terminal's word for all of them.
+    is the terminal's word for all of them. ``links`` are the events' hashes, if at hand.
     """
-    raw = [event.tobytes() for event in events]
+    if links is None:
+        links = arrays.event_hashes(events, suite)
     n_in, n_out, n_rej = (int(part.sum()) for part in arrays.tap_counts(events))
     # A damaged header may name a number that no event can have, beyond 63 bits.
     first = events["seq"].astype(np.int64) - arrays.ordinals(events)
@@ -195,9 +201,9 @@ def faults(header: BatchHeader, events: EventArray, suite: Suite = Suite.ED25519
         "terminal_id": bool((events["terminal_id"] == header.terminal_id).all()),
         "first_seq": bool((first == header.first_seq).all()),
         "count": len(events) == header.count,
-        "head": suite.digest(raw[-1]) == header.head,
-        "root": merkle.root(raw) == header.root,
-        "chain": bool(arrays.chain_ok(events, None, suite).all()),
+        "head": bool(len(links)) and links[-1].tobytes() == header.head,
+        "root": merkle.root(arrays.cells(events)) == header.root,
+        "chain": bool(arrays.linked(events, links).all()),
         "n_in": n_in == header.n_in,
         "n_out": n_out == header.n_out,
         "n_rej": n_rej == header.n_rej,

@@ -36,6 +36,19 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def _leaf_hashes(leaves: Iterable[bytes]) -> list[bytes]:
+    """Hash many leaves; a call for each would cost as much as its hash."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+
+
+def _node_hashes(level: Sequence[bytes]) -> list[bytes]:
+    """Hash the pairs of a level; an odd one at the end is left out."""
+    sha256 = hashlib.sha256
+    pairs = zip(level[0::2], level[1::2], strict=False)
+    return [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+
+
 def root(leaves: Sequence[bytes]) -> bytes:
     """Compute the root over the leaves' data, level by level.
 
@@ -47,11 +60,10 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """
     if not leaves:
         return EMPTY_ROOT
-    level = [leaf_hash(leaf) for leaf in leaves]
+    level = _leaf_hashes(leaves)
     while len(level) > 1:
         odd = level[-1:] if len(level) % 2 else []
-        pairs = zip(level[0::2], level[1::2], strict=False)
-        level = [node_hash(left, right) for left, right in pairs] + odd
+        level = _node_hashes(level) + odd
     return level[0]
 
 
@@ -67,17 +79,26 @@ class CompactRange:
 
     def append(self, data: bytes) -> None:
         """Add one leaf."""
-        carry, size = leaf_hash(data), self.size
-        while size & 1:
-            carry = node_hash(self.hashes.pop(), carry)
-            size >>= 1
-        self.hashes.append(carry)
-        self.size += 1
+        self.extend([data])
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add leaves in order."""
-        for leaf in leaves:
-            self.append(leaf)
+        """Add leaves in order, level by level.
+
+        At each level the complete subtree that stands alone goes left of the new ones, and a last
+        one without a partner stays.
+        """
+        level = _leaf_hashes(leaves)
+        size, kept = self.size, self.hashes
+        self.size += len(level)
+        edge: list[bytes] = []
+        while level:
+            if size & 1:
+                level.insert(0, kept.pop())
+            if len(level) % 2:
+                edge.append(level.pop())
+            level = _node_hashes(level)
+            size >>= 1
+        self.hashes = kept + edge[::-1]
 
     def root(self) -> bytes:
         """Compute the root of the tree as it stands.

@@ -20,6 +20,7 @@ from server.ingest import ranges
 from server.ingest.checks import Opened
 from server.ingest.models import EventFork, StoredEvent
 from server.ingest.ranges import FIRST_SEQ, Run
+from server.ingest.whereabouts import ARRIVED, Arrived
 from swipe.arrays import Mask
 from swipe.event import genesis_prev
 
@@ -29,7 +30,14 @@ EVIDENCE_MAX = 1_000
 PREV_FROM, PREV_TO = 128, 160
 # Written once: to build a statement costs more than to run it.
 _RAW = sa.select(StoredEvent.raw).where(
-    StoredEvent.terminal_id == sa.bindparam("terminal"), StoredEvent.seq == sa.bindparam("seq")
+    StoredEvent.terminal_id == sa.bindparam("terminal"),
+    StoredEvent.seq == sa.bindparam("seq"),
+    ARRIVED,
+)
+_STORED = sa.select(StoredEvent.seq, StoredEvent.content_hash, StoredEvent.event_hash).where(
+    StoredEvent.terminal_id == sa.bindparam("terminal"),
+    StoredEvent.seq.between(sa.bindparam("first"), sa.bindparam("last")),
+    ARRIVED,
 )
 
 Rows = NDArray[np.intp]
@@ -37,7 +45,10 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an upload stands among what is stored: all stored runs, and those it touches."""
+    """Where an upload stands among what is stored: all stored runs, and those it touches.
+
+    `arrived` tells when the stored events arrived whose numbers are its own or close beside.
+    """
 
     run: Run
     stored: list[Run]
@@ -45,6 +56,7 @@ class Place:
     fresh: Mask
     forks: Rows
     resigned: Rows
+    arrived: Arrived
 
     @property
     def gaps(self) -> bool:
@@ -52,12 +64,15 @@ class Place:
         return bool(ranges.prefix(self.stored).missing)
 
 
-def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) -> Place:
+def place(session: Session, opened: Opened, first_key: bytes, arrived: Arrived) -> Place:
     """Compare an upload with the stored events it overlaps or touches.
+
+    `arrived` tells when those arrived whose numbers are its own or close beside.
 
     Raises:
         Problem: 422 when event number 1 does not start the chain of the enrolled key.
     """
+    terminal_id = opened.header.terminal_id
     run = Run(opened.header.first_seq, opened.header.last_seq)
     stored = ranges.load(session, terminal_id)
     near = ranges.touching(stored, run)
@@ -65,16 +80,17 @@ def place(session: Session, opened: Opened, terminal_id: int, first_key: bytes) 
     forks = np.zeros(len(fresh), dtype=np.bool_)
     resigned = np.zeros(len(fresh), dtype=np.bool_)
     if not fresh.all():
-        forks, resigned = _overlap(session, opened, terminal_id)
+        forks, resigned = _overlap(session, opened, arrived)
     if run.first == FIRST_SEQ and fresh[0]:
         _check_start(opened, terminal_id, first_key)
     if fresh[0] and any(run.first - 1 in other for other in near):
-        before = opened.suite.digest(_raw_of(session, terminal_id, run.first - 1))
+        before = opened.suite.digest(_raw_of(session, (terminal_id, run.first - 1), arrived))
         forks[0] |= before != opened.events["prev"][0].tobytes()
     if fresh[-1] and any(run.last + 1 in other for other in near):
-        after = _raw_of(session, terminal_id, run.last + 1)[PREV_FROM:PREV_TO]
+        after = _raw_of(session, (terminal_id, run.last + 1), arrived)[PREV_FROM:PREV_TO]
         forks[-1] |= after != opened.links[-1].tobytes()
-    return Place(run, stored, near, fresh, np.flatnonzero(forks), np.flatnonzero(resigned))
+    found = np.flatnonzero(forks), np.flatnonzero(resigned)
+    return Place(run, stored, near, fresh, *found, arrived)
 
 
 def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_ms: int) -> None:
@@ -102,15 +118,12 @@ def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_m
         )
 
 
-def _overlap(session: Session, opened: Opened, terminal_id: int) -> tuple[Mask, Mask]:
+def _overlap(session: Session, opened: Opened, arrived: Arrived) -> tuple[Mask, Mask]:
     first = opened.header.first_seq
-    statement = sa.select(StoredEvent.seq, StoredEvent.content_hash, StoredEvent.event_hash).where(
-        StoredEvent.terminal_id == terminal_id,
-        StoredEvent.seq.between(first, opened.header.last_seq),
-    )
+    own = {"terminal": opened.header.terminal_id, "first": first, "last": opened.header.last_seq}
     forks = np.zeros(len(opened.events), dtype=np.bool_)
     resigned = np.zeros(len(opened.events), dtype=np.bool_)
-    for seq, content_hash, event_hash in session.execute(statement):
+    for seq, content_hash, event_hash in session.execute(_STORED, own | arrived.bounds):
         row = seq - first
         forks[row] = content_hash != opened.content_hashes[row].tobytes()
         resigned[row] = not forks[row] and event_hash != opened.event_hashes[row].tobytes()
@@ -127,5 +140,6 @@ def _check_start(opened: Opened, terminal_id: int, first_key: bytes) -> None:
         )
 
 
-def _raw_of(session: Session, terminal_id: int, seq: int) -> bytes:
-    return session.scalars(_RAW, {"terminal": terminal_id, "seq": seq}).one()
+def _raw_of(session: Session, event: tuple[int, int], arrived: Arrived) -> bytes:
+    key = {"terminal": event[0], "seq": event[1]}
+    return session.scalars(_RAW, key | arrived.bounds).one()

@@ -101,7 +101,8 @@ def check_content(
         raise malformed("first_seq")
     if (events["ver"] != EVENT_VERSION).any():
         raise malformed("event.ver")
-    faults = batch.faults(header, events, suite)
+    links = arrays.event_hashes(events, suite)
+    faults = batch.faults(header, events, suite, links)
     if faults:
         raise Problem(
             422,
@@ -110,14 +111,13 @@ def check_content(
             "the events do not fit the signed header (damaged on the way?); upload it again",
             faults=faults,
         )
-    hashes = arrays.event_hashes(events)
     return Opened(
         header=header,
         raw_header=header.to_bytes(),
         events=events,
-        event_hashes=hashes,
+        event_hashes=links if suite is Suite.ED25519 else arrays.event_hashes(events),
         content_hashes=arrays.content_hashes(events),
-        links=hashes if suite is Suite.ED25519 else arrays.event_hashes(events, suite),
+        links=links,
         suite=suite,
     )
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from server.ingest.models import Batch
 from server.ingest.proofs import Enrolled, PsamView
 from server.terminals.models import Psam, Terminal, TerminalKey
-from server.terminals.services import keys_of
 from swipe.arrays import EventArray
 
 ACCEPTED_STATES = ("active", "quarantined")
@@ -18,8 +17,22 @@ REVOKED = "revoked"
 # What may still come from a revoked terminal: a year of a busy site, then nothing but noise.
 LATE_EVENTS_MAX = 100_000
 # Written once: to build a statement costs more than to run it.
-_STATE = sa.select(Terminal.state).where(Terminal.id == sa.bindparam("terminal"))
-_NAMED = sa.select(Psam).where(Psam.number.in_(sa.bindparam("numbers", expanding=True)))
+_KEYS = (
+    sa.select(
+        Terminal.state,
+        TerminalKey.id,
+        TerminalKey.public_key,
+        TerminalKey.valid_from_ms,
+        TerminalKey.revoked_ms,
+        TerminalKey.until_seq,
+    )
+    .join(TerminalKey, TerminalKey.terminal_id == Terminal.id)
+    .where(Terminal.id == sa.bindparam("terminal"))
+    .order_by(TerminalKey.id)
+)
+_NAMED = sa.select(
+    Psam.number, Psam.terminal_id, Psam.dpk_idx, Psam.hardware, Psam.from_seq, Psam.state
+).where(Psam.number.in_(sa.bindparam("numbers", expanding=True)))
 
 
 def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
@@ -28,10 +41,11 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     Of a revoked terminal they are those it had: its events are stored, and reconciliation credits
     what came after the revocation only with card evidence and approval (rule 57).
     """
-    state = session.scalar(_STATE, {"terminal": terminal_id})
-    keys = keys_of(session, terminal_id)
+    keys = session.execute(_KEYS, {"terminal": terminal_id}).all()
+    state = keys[0].state if keys else None
     late = state == REVOKED
-    accepted = state in ACCEPTED_STATES or (late and _has_room(session, terminal_id, keys))
+    revoked_ms = max((key.revoked_ms for key in keys if key.revoked_ms is not None), default=0)
+    accepted = state in ACCEPTED_STATES or (late and _has_room(session, terminal_id, revoked_ms))
     valid = {
         key.id: key.public_key
         for key in keys
@@ -46,9 +60,8 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     )
 
 
-def _has_room(session: Session, terminal_id: int, keys: list[TerminalKey]) -> bool:
+def _has_room(session: Session, terminal_id: int, revoked_ms: int) -> bool:
     """Say whether a revoked terminal may still bring something."""
-    revoked_ms = max((key.revoked_ms for key in keys if key.revoked_ms is not None), default=0)
     statement = sa.select(sa.func.coalesce(sa.func.sum(Batch.count), 0)).where(
         Batch.terminal_id == terminal_id, Batch.received_ms >= revoked_ms
     )
@@ -57,8 +70,9 @@ def _has_room(session: Session, terminal_id: int, keys: list[TerminalKey]) -> bo
 
 def _psams(session: Session, events: EventArray, late: int | None) -> dict[bytes, PsamView]:
     """Return the PSAMs that events name; `late` is a revoked terminal, whose PSAMs went with it."""
-    numbers = [row.tobytes() for row in np.unique(events["psam_no"], axis=0)]
-    found = session.scalars(_NAMED, {"numbers": numbers})
+    cells = np.ascontiguousarray(events["psam_no"]).view("V6").ravel()
+    numbers = sorted({cell.tobytes() for cell in cells})
+    found = session.execute(_NAMED, {"numbers": numbers})
     return {
         psam.number: PsamView(
             terminal_id=psam.terminal_id,

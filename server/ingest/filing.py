@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,27 +18,63 @@ from server import evidence
 from server.db import insert_new
 from server.errors import Problem
 from server.evidence import Checkpoint
-from server.ingest import affected, chain, policy, psam_order, ranges, settlement, storage
+from server.ingest import (
+    affected,
+    chain,
+    policy,
+    psam_order,
+    ranges,
+    settlement,
+    storage,
+    whereabouts,
+)
 from server.ingest.chain import Place
 from server.ingest.checks import Opened
 from server.ingest.models import Batch, ChainState, RefusedBatch
 from server.ingest.proofs import Weighed
 from server.ingest.psam_order import PsamFinding
-from server.ingest.ranges import Prefix
 from server.ingest.verdicts import Proof, Verdict
+from server.ingest.whereabouts import ANY_TIME, BESIDE, Arrived
 from server.people import audit, queue
 from server.phone_cards import proofs as phone_cards
 from server.terminals import key_change, notices
 from server.terminals import policy as terminal_policy
 from server.terminals import services as terminals
-from server.terminals.models import Psam, Terminal
+from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.notices import Signer
 from swipe import receipt as receipts
+from swipe.batch import BatchHeader
 from swipe.kinds import ReceiptStatus
 from swipe.receipt import Receipt
 
 # Refused batches kept of one terminal; beyond this more of the same proves nothing.
 REFUSED_MAX = 100
+# Written once: to build a statement costs more than to run it.
+_NEAR = whereabouts.ARRIVALS.subquery("near")
+_STANDING = (
+    sa.select(
+        TerminalKey.revoked_ms,
+        Batch.sha256,
+        Batch.receipt,
+        ChainState.terminal_id.label("begun"),
+        ChainState.last_receipt,
+        ChainState.forked_from,
+        _NEAR.c.from_ms,
+        _NEAR.c.until_ms,
+    )
+    .select_from(TerminalKey)
+    .join(_NEAR, sa.true())
+    .outerjoin(
+        Batch,
+        sa.and_(
+            Batch.terminal_id == sa.bindparam("terminal"),
+            Batch.batch_no == sa.bindparam("number"),
+        ),
+    )
+    .outerjoin(ChainState, ChainState.terminal_id == sa.bindparam("terminal"))
+    .where(TerminalKey.id == sa.bindparam("key"))
+)
+_NEW_BATCH = sa.insert(Batch).returning(Batch.id)
 
 
 @dataclass(frozen=True)
@@ -77,6 +114,44 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a terminal stands, read under its lock.
+
+    Attributes:
+        key_revoked: Whether the key of the upload's header is revoked.
+        known: Hash and receipt of the batch that has this number already.
+        begun: Whether the terminal has uploaded before.
+        last_receipt: The receipt it was given last.
+        forked_from: The first event of which there are two contents.
+        arrived: When those arrived whose numbers are the upload's own or close beside.
+    """
+
+    key_revoked: bool
+    known: tuple[bytes, bytes] | None
+    begun: bool
+    last_receipt: bytes | None
+    forked_from: int | None
+    arrived: Arrived
+
+
+def standing(session: Session, upload: Upload, header: BatchHeader) -> Standing | None:
+    """Read how a terminal stands; None when the header's key is not there any more."""
+    near = whereabouts.span(header.first_seq - BESIDE, header.last_seq + BESIDE)
+    asked = {"terminal": upload.terminal_id, "number": upload.batch_no, "key": header.key_id}
+    row = session.connection().execute(_STANDING, asked | near).first()
+    if row is None:
+        return None
+    return Standing(
+        key_revoked=row.revoked_ms is not None,
+        known=None if row.sha256 is None else (bytes(row.sha256), bytes(row.receipt)),
+        begun=row.begun is not None,
+        last_receipt=row.last_receipt,
+        forked_from=row.forked_from,
+        arrived=ANY_TIME if row.from_ms is None else Arrived(row.from_ms, row.until_ms),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Filing:
     """One upload in the hands of one unit of work that holds the terminal's lock."""
 
@@ -86,10 +161,11 @@ class Filing:
     upload: Upload
     opened: Opened
     weighed: Weighed
+    standing: Standing
 
     def file(self, first_key: bytes) -> Answer:
         """Store what is new and answer; contradictions are kept as evidence and refused."""
-        place = chain.place(self.session, self.opened, self.terminal.id, first_key)
+        place = chain.place(self.session, self.opened, first_key, self.standing.arrived)
         if len(place.forks):
             return self._refuse_fork(place)
         chain.keep_evidence(
@@ -100,19 +176,19 @@ class Filing:
     def _store(self, place: Place) -> Answer:
         session, opened = self.session, self.opened
         card_known = affected.known_cards(session, opened.events["card_asn"])
-        state = self._chain_state()
         tokens = phone_cards.weigh(session, opened.events)
-        verdict, findings = self._verdicts(place, (card_known, tokens), state.forked_from)
+        verdict, findings = self._verdicts(place, (card_known, tokens))
         rows = np.flatnonzero(place.fresh)
         ranges.save(session, self.terminal.id, place.near, place.run)
         leaves = [row.tobytes() for row in opened.event_hashes[rows]]
         checkpoint = evidence.append(session, leaves)
-        batch = self._answer_with_receipt(state, checkpoint, place)
+        receipt = self._receipt(checkpoint, place)
         added = storage.Stored(
             proof=self.weighed.bits + (Proof.TOKEN * tokens).astype(np.int16),
             verdict=verdict,
-            batch_id=batch.id,
-            received_ms=batch.received_ms,
+            batch_id=self._answer_with(receipt),
+            # Not before the last receipt, though the server's clock may have been set back.
+            received_ms=receipt.srv_utc_ms,
             first_leaf=checkpoint.first_index,
         )
         storage.insert_events(session, opened, rows, added)
@@ -129,20 +205,19 @@ class Filing:
         run = ranges.merge(place.near, place.run)
         boots = affected.boots_of(session, opened, place.fresh, run)
         queue.note_boots(session, self.terminal.id, boots)
-        return Answer(200, batch.receipt, stored=counted, log_size=checkpoint.size)
+        return Answer(200, receipt.to_bytes(), stored=counted, log_size=checkpoint.size)
 
     def _verdicts(
         self,
         place: Place,
         cards: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-        forked_from: int | None,
     ) -> tuple[NDArray[np.int16], list[PsamFinding]]:
         weighed, events = self.weighed, self.opened.events
         card_known, tokens = cards  # a token is its own proof, and uses no PSAM
         in_order, findings = psam_order.examine(self.session, self.opened, weighed, place)
         after_fork = np.zeros(len(events), dtype=np.bool_)
-        if forked_from is not None:
-            after_fork = events["seq"] >= forked_from
+        if self.standing.forked_from is not None:
+            after_fork = events["seq"] >= self.standing.forked_from
         found = policy.Findings(
             well_formed=weighed.well_formed,
             signed=weighed.signed,
@@ -155,45 +230,39 @@ class Filing:
         )
         return policy.verdicts(found), findings
 
-    def _chain_state(self) -> ChainState:
-        """Return the terminal's row, made with its first upload under the terminal's lock."""
-        state = self.session.get(ChainState, self.terminal.id)
-        if state is None:
-            state = ChainState(terminal_id=self.terminal.id)
-            self.session.add(state)
-            self.session.flush()
-        return state
+    def _answer_with(self, receipt: Receipt) -> int:
+        """Keep an accepted batch with its receipt; return the batch's row number."""
+        header, raw = self.opened.header, receipt.to_bytes()
+        self._keep_state(last_receipt=raw)
+        batch = {
+            "terminal_id": self.terminal.id,
+            "batch_no": header.batch_no,
+            "sha256": self.upload.sha256,
+            "first_seq": header.first_seq,
+            "count": header.count,
+            "up_to_seq": receipt.up_to_seq,
+            "received_ms": receipt.srv_utc_ms,
+            "header": self.opened.raw_header,
+            "receipt": raw,
+            "anchor": receipt.anchor,
+            "answer": receipt.status,
+            "log_size": receipt.log_size,
+        }
+        return int(self.session.connection().execute(_NEW_BATCH, batch).scalar_one())
 
-    def _answer_with_receipt(
-        self, state: ChainState, checkpoint: Checkpoint, place: Place
-    ) -> Batch:
-        session, header = self.session, self.opened.header
+    def _keep_state(self, **values: Any) -> None:
+        """Change the terminal's row, made with its first upload under the terminal's lock."""
+        mine = ChainState.terminal_id == self.terminal.id
+        if self.standing.begun:
+            change: sa.Update | sa.Insert = sa.update(ChainState).where(mine)
+        else:
+            change = sa.insert(ChainState).values(terminal_id=self.terminal.id)
+        self.session.connection().execute(change.values(values))
+
+    def _receipt(self, checkpoint: Checkpoint, place: Place) -> Receipt:
         prefix = ranges.prefix(ranges.joined(place.stored, place.run))
-        receipt = self._receipt(state.last_receipt, checkpoint, prefix)
-        state.last_receipt = receipt.to_bytes()
-        batch = Batch(
-            terminal_id=self.terminal.id,
-            batch_no=header.batch_no,
-            sha256=self.upload.sha256,
-            first_seq=header.first_seq,
-            count=header.count,
-            up_to_seq=receipt.up_to_seq,
-            # Not before the last receipt, though the server's clock may have been set back.
-            received_ms=receipt.srv_utc_ms,
-            header=self.opened.raw_header,
-            receipt=receipt.to_bytes(),
-            anchor=receipt.anchor,
-            answer=receipt.status,
-            log_size=checkpoint.size,
-        )
-        session.add(batch)
-        session.flush()
-        return batch
-
-    def _receipt(
-        self, last_receipt: bytes | None, checkpoint: Checkpoint, prefix: Prefix
-    ) -> Receipt:
-        last = Receipt.from_bytes(last_receipt) if last_receipt else None
+        raw = self.standing.last_receipt
+        last = Receipt.from_bytes(raw) if raw else None
         hot_ver, cfg_ver = notices.versions(self.session, self.terminal)
         receipt = Receipt(
             terminal_id=self.terminal.id,
@@ -269,8 +338,7 @@ class Filing:
         first = self.opened.header.first_seq + int(place.forks[0])
         now_ms = self.upload.now_ms
         chain.keep_evidence(self.session, self.opened, place.forks, chain.FORK, now_ms)
-        state = self._chain_state()
-        state.forked_from = min(first, state.forked_from or first)
+        self._keep_state(forked_from=min(first, self.standing.forked_from or first))
         self._quarantine(f"fork at {first}")
         problem = Problem(
             422,

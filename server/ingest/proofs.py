@@ -112,7 +112,7 @@ def _signed(events: EventArray, enrolled: Enrolled) -> Mask:
         if public_key is None:
             continue
         rows = np.flatnonzero(events["key_id"] == key_id)
-        chosen = [messages[row] for row in rows]
+        chosen = [messages[row] for row in rows.tolist()]
         good[rows] = verify_many(public_key, events["signature"][rows], SWIPE_CONTEXT, chosen)
         good[rows] &= events["seq"][rows] < enrolled.ends.get(key_id, SEQ_END)
     for row in np.flatnonzero(good & (events["type"] == EventType.KEY_ROTATE)):

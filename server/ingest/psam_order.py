@@ -23,6 +23,7 @@ from server.ingest.policy import Ints
 from server.ingest.proofs import Weighed
 from server.ingest.ranges import merge
 from server.ingest.verdicts import Verdict
+from server.ingest.whereabouts import ARRIVED, BESIDE, Arrived
 from swipe.arrays import Mask
 from swipe.kinds import EventType
 
@@ -55,7 +56,7 @@ def examine(
     findings = []
     more_behind = any(run.last > opened.header.last_seq for run in place.stored)
     for number, rows in _taps_by_psam(opened, weighed):
-        neighbours = _Neighbours(session, opened.header.terminal_id, number)
+        neighbours = _Neighbours(session, opened.header.terminal_id, number, place.arrived)
         before = neighbours.before(int(events["seq"][rows[0]]))
         after = neighbours.after(int(events["seq"][rows[-1]])) if more_behind else None
         numbers = events["psam_seq"][rows].astype(np.int64)
@@ -114,6 +115,9 @@ _TAPS = (
 )
 _BEFORE = _TAPS.where(StoredEvent.seq < _AT).order_by(StoredEvent.seq.desc())
 _AFTER = _TAPS.where(StoredEvent.seq > _AT).order_by(StoredEvent.seq)
+# Nearly always the neighbour is close, and found without a look at all taps of the PSAM.
+_JUST_BEFORE = _BEFORE.where(StoredEvent.seq >= _AT - BESIDE, ARRIVED)
+_JUST_AFTER = _AFTER.where(StoredEvent.seq <= _AT + BESIDE, ARRIVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +127,15 @@ class _Neighbours:
     session: Session
     terminal_id: int
     number: bytes
+    arrived: Arrived
 
     def before(self, seq: int) -> Neighbour | None:
-        return self._first(_BEFORE, seq)
+        return self._first(_JUST_BEFORE, seq) or self._first(_BEFORE, seq)
 
     def after(self, seq: int) -> Neighbour | None:
-        return self._first(_AFTER, seq)
+        return self._first(_JUST_AFTER, seq) or self._first(_AFTER, seq)
 
     def _first(self, statement: sa.Select[int, int], seq: int) -> Neighbour | None:
         tap = {"terminal": self.terminal_id, "psam": self.number, "at": seq}
-        row = self.session.execute(statement, tap).first()
+        row = self.session.execute(statement, tap | self.arrived.bounds).first()
         return Neighbour(row[0], row[1]) if row else None

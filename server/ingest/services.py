@@ -16,13 +16,13 @@ from keys.custody import KeyStore
 from keys.sm2 import fast_library
 from server.db import Database
 from server.errors import Problem
-from server.ingest import checks, enrolled, proofs
+from server.ingest import checks, enrolled, filing, proofs
 from server.ingest.checks import Opened
 from server.ingest.filing import Answer, Desk, Filing, Upload
 from server.ingest.models import Batch
 from server.ingest.proofs import Weighed
 from server.people import audit
-from server.terminals.models import Terminal, TerminalKey
+from server.terminals.models import Terminal
 from server.terminals.notices import Signer
 from server.terminals.services import note_contact
 from swipe.kinds import BatchFlag
@@ -102,13 +102,12 @@ def _file(
 ) -> Answer:
     terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
     # The same upload, or a revocation, may have come between the first look and the lock.
-    known = _known(session, upload)
-    if known is not None and known.sha256 == upload.sha256:
-        return Answer(200, known.receipt, replay=True)
-    key = session.get(TerminalKey, opened.header.key_id)
-    if terminal is None or key is None:
+    standing = filing.standing(session, upload, opened.header)
+    if terminal is None or standing is None:
         raise checks.key_unknown()
-    if key.revoked_ms is not None and terminal.state != enrolled.REVOKED:
+    if standing.known is not None and standing.known[0] == upload.sha256:
+        return Answer(200, standing.known[1], replay=True)
+    if standing.key_revoked and terminal.state != enrolled.REVOKED:
         raise checks.key_unknown()
     if terminal.state == enrolled.REVOKED:
         action, subject = "terminal.late-upload", f"terminal:{terminal.id}"
@@ -119,8 +118,8 @@ def _file(
         )  # fmt: skip
     note_contact(terminal, upload.now_ms, _unsent(upload, opened))
     desk = Desk(intake.signer, intake.clock_uncertainty_ms)
-    filing = Filing(session, desk, terminal, upload, opened, weighed)
-    return filing.refuse_reused() if known is not None else filing.file(first_key)
+    work = Filing(session, desk, terminal, upload, opened, weighed, standing)
+    return work.file(first_key) if standing.known is None else work.refuse_reused()
 
 
 def _unsent(upload: Upload, opened: Opened) -> int | None:

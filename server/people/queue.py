@@ -26,7 +26,7 @@ _NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
 # No unit of work holds rows of the queue as objects.
 _APART = {"synchronize_session": False}
 _DERIVED = sa.delete(DirtyPerson).where(DirtyPerson.id.in_(_NUMBERS)).execution_options(**_APART)
-_NOTED = sa.insert(DirtyBoot)
+_NOTED = sa.insert(DirtyBoot).inline()
 _ANY_BOOT = sa.select(DirtyBoot.id).limit(1)
 _BOOTS = (
     sa.select(DirtyBoot.id, DirtyBoot.terminal_id, DirtyBoot.boot)
@@ -70,9 +70,8 @@ def cross_out(session: Session, piece: Piece) -> None:
 
 def note_boots(session: Session, terminal_id: int, boots: Iterable[int]) -> None:
     """Queue boots of a terminal about which an upload told something new."""
-    rows = [{"terminal_id": terminal_id, "boot": boot} for boot in sorted(set(boots))]
-    if rows:
-        session.execute(_NOTED, rows)
+    for boot in sorted(set(boots)):
+        session.connection().execute(_NOTED, {"terminal_id": terminal_id, "boot": boot})
 
 
 def boots_wait(session: Session) -> bool:
