@@ -55,12 +55,19 @@ class ChipClock:
 
     def __init__(self) -> None:
         self.spent = Stopwatch()
-        self.computed_ns = 0
         self.processor_ns = 0
+        self._computed_ns = 0
+        self._ahead_ns = 0
 
     def __call__(self) -> int:
         """Return nanoseconds: real ones, without the virtual chips' own, with the counted ones."""
-        return time.perf_counter_ns() - self.computed_ns + self.spent.elapsed_us * 1000
+        return time.perf_counter_ns() + self._ahead_ns
+
+    def count(self, computed_ns: int, processor_ns: int) -> None:
+        """Leave out what a virtual chip computed, and take what a chip would have taken."""
+        self.processor_ns += processor_ns
+        self._computed_ns += computed_ns
+        self._ahead_ns = self.spent.elapsed_us * 1000 - self._computed_ns
 
     def connect(self, chip: ChipCard, way: Latency) -> Connection:
         """Power a chip behind an interface."""
@@ -82,8 +89,8 @@ class _Counted:
         try:
             return self._connection.transmit(apdu)
         finally:
-            self._clock.computed_ns += time.perf_counter_ns() - start
-            self._clock.processor_ns += time.thread_time_ns() - processor
+            computed = time.perf_counter_ns() - start
+            self._clock.count(computed, time.thread_time_ns() - processor)
 
 
 class _CountedStorage(FileStorage):

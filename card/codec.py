@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,24 +20,19 @@ _DOES_NOT_FIT = (construct.ConstructError, UnicodeDecodeError, LayoutError)
 
 
 class _Coded(construct.Adapter):  # type: ignore[misc]
-    """Bytes of one size and the value they stand for; compiled, it is one call."""
+    """Bytes of one size and the value they stand for."""
 
     def __init__(
         self, size: int, read: Callable[[bytes], Any], write: Callable[[Any], bytes]
     ) -> None:
         super().__init__(construct.Bytes(size))
-        self._reader, self._writer, self._size = read, write, size
+        self.read, self.write = read, write
 
     def _decode(self, obj: bytes, context: object, path: str) -> Any:  # noqa: ARG002
-        return self._reader(obj)
+        return self.read(obj)
 
     def _encode(self, obj: Any, context: object, path: str) -> bytes:  # noqa: ARG002
-        return self._writer(obj)
-
-    def _emitparse(self, code: Any) -> str:
-        name = f"read {id(self)}"  # its number alone is taken for the slow way of building
-        code.linkedparsers[name] = self._reader
-        return f"linkedparsers[{name!r}](io.read({self._size}))"
+        return self.write(obj)
 
 
 def padded_text(size: int, encoding: str) -> Any:
@@ -70,16 +63,56 @@ class Field:
     label: Text
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One field as a ``struct`` takes it, and what stands between its bytes and its value."""
+
+    name: str | None
+    code: str
+    size: int = 0  # of a byte string, whose length a ``struct`` would make fit in silence
+    constant: bytes | None = None
+    read: Callable[[bytes], Any] | None = None
+    write: Callable[[Any], bytes] | None = None
+
+    @classmethod
+    def of(cls, field: Field) -> _Part:
+        """Take a field of the table; a coding that is none of the usual ones works on its bytes."""
+        coding, size = field.coding, field.coding.sizeof()
+        if isinstance(coding, construct.FormatField) and coding.fmtstr.startswith(">"):
+            return cls(field.name, coding.fmtstr[1:])
+        if field.name is None and isinstance(coding, construct.Const):
+            return cls(None, f"{size}s", size, coding.value)
+        if isinstance(coding, construct.Bytes):
+            return cls(field.name, f"{size}s", size)
+        if isinstance(coding, _Coded):
+            return cls(field.name, f"{size}s", size, None, coding.read, coding.write)
+        if field.name is None:
+            return cls(None, f"{size}x")
+        return cls(field.name, f"{size}s", size, None, coding.parse, coding.build)
+
+    def coded(self, record: object) -> Any:
+        """Return what the ``struct`` writes for this field of a record."""
+        if self.name is None:
+            return self.constant
+        value = getattr(record, self.name)
+        if self.write is not None:
+            return self.write(value)
+        if self.size and len(value) != self.size:
+            raise struct.error(self.name)
+        return value
+
+
 class Layout(Generic[R]):
     """A record type and the bytes it is stored as.
 
     Args:
         title: What errors and documents call it.
-        record: A dataclass whose fields are the named fields of the table.
+        record: A dataclass whose fields are the named fields of the table, in its order.
         fields: The table, in byte order.
         vectors: Bytes in hex and the value they stand for; a test walks them all.
 
-    `table` is the construct the fields make; its compiled form does the work.
+    `table` is the construct the fields make; a `struct` of the same fields does the work, and the
+    construct says what does not fit.
     """
 
     def __init__(
@@ -96,14 +129,11 @@ class Layout(Generic[R]):
         self.table = construct.Struct(
             *(field.coding if field.name is None else field.name / field.coding for field in fields)
         )
+        parts = tuple(_Part.of(field) for field in fields)
+        self._struct = struct.Struct(">" + "".join(part.code for part in parts))
+        self._parts = tuple(part for part in parts if not part.code.endswith("x"))
         self._names = tuple(field.name for field in fields if field.name is not None)
-        # The compiled form writes whatever bytes it is given: their lengths are looked at before.
-        self._lengths = tuple(
-            (field.name, field.coding.sizeof())
-            for field in fields
-            if field.name is not None and isinstance(field.coding, construct.Bytes)
-        )
-        self.size: int = self.table.sizeof()
+        self.size: int = self._struct.size
 
     def parse(self, data: bytes) -> R:
         """Read a record; bytes beyond its size are an error.
@@ -114,16 +144,16 @@ class Layout(Generic[R]):
         if len(data) != self.size:
             reason = f"{len(data)} bytes where {self.size} are due"
             raise LayoutError(self.title, reason, min(len(data), self.size))
+        values = []
         try:
-            found = self.compiled.parse(data)
+            for part, value in zip(self._parts, self._struct.unpack(data), strict=True):
+                if part.name is not None:
+                    values.append(value if part.read is None else part.read(value))
+                elif part.constant != value:
+                    raise LayoutError(self.title, "another constant")
         except _DOES_NOT_FIT as exc:
             raise self._explain(data) from exc
-        return self.record(**{name: found[name] for name in self._names})
-
-    @functools.cached_property
-    def compiled(self) -> Any:
-        """Return the table as one function; made at first use, as it takes a millisecond."""
-        return self.table.compile()
+        return self.record(*values)
 
     def _explain(self, data: bytes) -> LayoutError:
         """Read again field by field and say which does not fit, and where."""
@@ -141,12 +171,15 @@ class Layout(Generic[R]):
         Raises:
             LayoutError: A value that does not fit its field.
         """
-        values = {name: getattr(value, name) for name in self._names}
         try:
-            if all(len(values[name]) == size for name, size in self._lengths):
-                with contextlib.suppress(struct.error):  # which does not say where: once more
-                    return bytes(self.compiled.build(values))
-            return bytes(self.table.build(values))
+            return self._struct.pack(*[part.coded(value) for part in self._parts])
+        except (construct.ConstructError, UnicodeEncodeError, struct.error):
+            return self._build_slowly(value)
+
+    def _build_slowly(self, value: R) -> bytes:
+        """Let the table code it, which says what does not fit."""
+        try:
+            return bytes(self.table.build({name: getattr(value, name) for name in self._names}))
         except (construct.ConstructError, UnicodeEncodeError) as exc:
             raise LayoutError(self.title, _reason(exc)) from exc
 

@@ -83,8 +83,7 @@ def run(operation: Operation[T], connection: Connection, observer: Observer | No
     try:
         command = next(operation)
         for _ in range(COMMANDS_MAX):
-            data, sw = connection.transmit(command.to_bytes())
-            response = ResponseApdu(data, sw)
+            response = ResponseApdu(*connection.transmit(command.to_bytes()))
             if observer is not None:
                 observer(command, response)
             command = operation.send(response)
@@ -115,7 +114,9 @@ def fetch(command: CommandApdu, size: int) -> Operation[bytes]:
         StatusError: The card refused.
         ProtocolFault: The answer has another size.
     """
-    response = yield from exchange(command)
+    response = yield command
+    if response.sw != OK:
+        raise status_error(response.sw, command.ins)
     if len(response.data) != size:
         raise ProtocolFault(f"{len(response.data)} bytes where {size} are due")
     return response.data

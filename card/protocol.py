@@ -62,7 +62,10 @@ class T0Connection:
         Raises:
             ProtocolFault: The command was carried out and its answer cannot be fetched.
         """
-        data, sw = self._once(self._as_tpdu(apdu))
+        tpdu = self._as_tpdu(apdu)
+        data, sw = self._inner.transmit(tpdu)
+        if sw >> 8 == _WRONG_LE:
+            data, sw = self._again(tpdu, sw)
         if sw >> 8 != _MORE:
             return data, sw
         parts = [data]
@@ -70,28 +73,30 @@ class T0Connection:
             if len(parts) > PARTS_MAX:
                 raise ProtocolFault("61xx without end")
             cla = apdu[0] & 0x03  # the logical channel, nothing else, belongs to GET RESPONSE
-            data, sw = self._once(bytes((cla, _GET_RESPONSE, 0, 0, sw & 0xFF)))
+            tpdu = bytes((cla, _GET_RESPONSE, 0, 0, sw & 0xFF))
+            data, sw = self._inner.transmit(tpdu)
+            if sw >> 8 == _WRONG_LE:
+                data, sw = self._again(tpdu, sw)
             parts.append(data)
         if sw >> 8 not in _DONE:
             raise ProtocolFault(f"GET RESPONSE is answered by {sw:04X}")
         return b"".join(parts), sw
 
-    def _once(self, tpdu: bytes) -> tuple[bytes, int]:
-        data, sw = self._inner.transmit(tpdu)
+    def _again(self, tpdu: bytes, sw: int) -> tuple[bytes, int]:
+        """Send a command with the length that the card's 6Cxx names."""
         for _ in range(LENGTH_REPEATS_MAX):
+            data, sw = self._inner.transmit(_with_le(tpdu, sw & 0xFF))
             if sw >> 8 != _WRONG_LE:
                 return data, sw
-            data, sw = self._inner.transmit(_with_le(tpdu, sw & 0xFF))
-        if sw >> 8 == _WRONG_LE:
-            raise ProtocolFault("6Cxx without end")
-        return data, sw
+        raise ProtocolFault("6Cxx without end")
 
     def _as_tpdu(self, apdu: bytes) -> bytes:
-        if not self._strip_le or len(apdu) == HEADER_BYTES + 1:
+        size = len(apdu)
+        if not self._strip_le or size == HEADER_BYTES + 1:
             return apdu
-        if len(apdu) == HEADER_BYTES:
+        if size == HEADER_BYTES:
             return apdu + b"\x00"  # case 1: P3 is part of every T=0 header
-        after_data = len(apdu) - HEADER_BYTES - 1 - apdu[HEADER_BYTES]
+        after_data = size - HEADER_BYTES - 1 - apdu[HEADER_BYTES]
         if not apdu[HEADER_BYTES] or after_data not in (0, 1):
             raise MalformedApdu("data")
         return apdu[:-1] if after_data else apdu

@@ -49,6 +49,9 @@ _FCI, _PROPRIETARY, _ISSUER_DATA = 0x6F, 0xA5, 0x9F0C
 _LOG = VOLUNTEER.file(0x0018)
 _COMPOSITE = VOLUNTEER.file(0x0019)
 LOG_RECORDS = _LOG.records
+# What every tap begins with, made once.
+_SELECT = select_name(VOLUNTEER_AID)
+_READ_COMPOSITE = read_record_by_tag(_COMPOSITE.sfi, COMPOSITE_TAG, COMPOSITE.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ def select_public(issuer: bytes = ISSUER_ID) -> Operation[PublicData]:
         LayoutError: File 0015 does not decode.
     """
     try:
-        response = yield from exchange(select_name(VOLUNTEER_AID))
+        response = yield from exchange(_SELECT)
     except StatusError as exc:
         if exc.outcome not in (Outcome.REFUSED, Outcome.OUR_FAULT):
             raise
@@ -175,9 +178,7 @@ def public_data(fci: bytes) -> PublicData:
 
 def read_composite() -> Operation[Composite]:
     """Read the composite record: the inputs of the card's latest tap, kind 0 if there was none."""
-    size = COMPOSITE.size
-    data = yield from fetch(read_record_by_tag(_COMPOSITE.sfi, COMPOSITE_TAG, size), size)
-    return Composite.from_bytes(data)
+    return COMPOSITE.parse((yield from fetch(_READ_COMPOSITE, COMPOSITE.size)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,12 @@ class Tlv:
         for tag in path:
             if found is None:
                 return None
-            found = next((child for child in found.children if child.tag == tag), None)
+            for child in found.children:
+                if child.tag == tag:
+                    found = child
+                    break
+            else:
+                return None
         return found
 
     def find_all(self, tag: int) -> tuple[Tlv, ...]:
@@ -141,32 +146,35 @@ class _Parser:
             raise TlvError(TlvFault.TOO_DEEP, path, start)
         found: list[Tlv] = []
         while start < end:
-            item = self._object(start, end, path)
+            item, start = self._object(start, end, path)
             found.append(item)
-            start += len(item.raw)
         return tuple(found)
 
-    def _object(self, start: int, end: int, path: tuple[int, ...]) -> Tlv:
+    def _object(self, start: int, end: int, path: tuple[int, ...]) -> tuple[Tlv, int]:
+        """Read one object; return it and where the next begins."""
         self._count += 1
         if self._count > OBJECTS_MAX:
             raise TlvError(TlvFault.TOO_MANY, path, start)
-        tag, after_tag = self._tag(start, end, path)
-        inside = (*path, tag)
-        length, first = self._length(after_tag, end, inside)
-        if first + length > end:
-            raise TlvError(TlvFault.VALUE_CUT, inside, start)
+        data = self._data
+        tag, at = data[start], start + 1
+        if not tag or tag & _TAG_LONG_FORM == _TAG_LONG_FORM:
+            tag, at = self._tag(start, end, path)
+        if at < end and data[at] < _LENGTH_LONG_FORM:
+            length, at = data[at], at + 1
+        else:
+            length, at = self._length(at, end, (*path, tag))
+        after = at + length
+        if after > end:
+            raise TlvError(TlvFault.VALUE_CUT, (*path, tag), start)
         children: tuple[Tlv, ...] = ()
-        if self._data[start] & _TAG_CONSTRUCTED:
-            children = self.objects(first, first + length, inside)
-        value = self._data[first : first + length]
-        return Tlv(tag, value, children, self._data[start:first], start)
+        if data[start] & _TAG_CONSTRUCTED:
+            children = self.objects(at, after, (*path, tag))
+        return Tlv(tag, data[at:after], children, data[start:at], start), after
 
     def _tag(self, start: int, end: int, path: tuple[int, ...]) -> tuple[int, int]:
-        first = self._data[start]
-        if first == 0:
+        """Read a tag of more than one byte; zero is none."""
+        if not self._data[start]:
             raise TlvError(TlvFault.PADDING, path, start)
-        if first & _TAG_LONG_FORM != _TAG_LONG_FORM:
-            return first, start + 1
         for size in range(2, TAG_BYTES_MAX + 1):
             if start + size > end:
                 raise TlvError(TlvFault.TAG_CUT, path, start)
@@ -178,11 +186,10 @@ class _Parser:
         raise TlvError(TlvFault.TAG_LONG, path, start)
 
     def _length(self, start: int, end: int, path: tuple[int, ...]) -> tuple[int, int]:
+        """Read a length of more than one byte."""
         if start >= end:
             raise TlvError(TlvFault.LENGTH_CUT, path, start)
         first = self._data[start]
-        if first < _LENGTH_LONG_FORM:
-            return first, start + 1
         size = first - _LENGTH_LONG_FORM
         if not 1 <= size < LENGTH_BYTES_MAX:
             raise TlvError(TlvFault.LENGTH_FORM, path, start)
