@@ -81,7 +81,8 @@ class Book:
             self._totals(event)
         if event.type == EventType.VOID_LAST:
             self.voided.add(int.from_bytes(event.payload[:4]))
-        self._claim(box, event)
+        if not self._untellable(box, event):
+            self._claim(box, event)
         return event
 
     def again(self, box: Box) -> None:
@@ -121,6 +122,24 @@ class Book:
             sum(event.type == EventType.REJECTED for event in known),
         )
         demand((n_in, n_out, n_rej) == found, "I6", f"CLOSE {close.seq} is not {found}")
+
+    @staticmethod
+    def _untellable(box: Box, event: Event) -> bool:
+        """Say whether nothing on the disk can have told that the clock was set.
+
+        It was set while nothing could be written, and the power went before anything was: to the
+        next start that is a clock set while the power was off. Its first receipt puts it right.
+        """
+        if box.clock_set is None:
+            return False
+        boot, set_ms = box.clock_set
+        if event.boot > boot:
+            if event.type == EventType.ACK_ANCHOR:
+                box.clock_set = None
+            return True
+        if event.boot == boot and box.true_ms(boot, event.up_total_ms) >= set_ms:
+            box.clock_set = None  # it was told, or it should have been told before this
+        return False
 
     def _claim(self, box: Box, event: Event) -> None:
         """A time that the terminal vouches for is true within what it vouches for."""

@@ -28,6 +28,7 @@ from swipe.frames import FileHeader
 from swipe.kinds import BatchKind
 from terminal.actions import press
 from terminal.announce import Announcer
+from terminal.clock import JUMP_MIN_MS
 from terminal.config import Config
 from terminal.config_sections import ClockSection, TerminalSection
 from terminal.courier import Exchanger, Job, Mailbox
@@ -80,6 +81,8 @@ class Box:
         self.running: Running | None = None
         self.problem: str = ""
         self.starts: dict[int, tuple[int, int]] = {}
+        # The start and the true time at which somebody set the clock, until that is durable.
+        self.clock_set: tuple[int, int] | None = None
         self._provision()
 
     def _provision(self) -> None:
@@ -177,6 +180,14 @@ class Box:
         """Let the program's loop turn once, without a card."""
         if self.running is not None:
             self.running.loop.turn()
+
+    def set_clock(self, by_ms: int) -> None:
+        """Set the wall clock of the running device."""
+        if self.running is None:
+            return
+        self.clock.set_by(by_ms)
+        if abs(by_ms) > JUMP_MIN_MS:  # less is not told, and in what the next start allows
+            self.clock_set = (self.running.station.chain.boot, self.time.now_ms)
 
     def true_ms(self, boot: int, up_ms: int) -> int:
         """Return the true time of an uptime of one of this terminal's starts."""

@@ -190,9 +190,7 @@ class World:
 
     def jump(self, step: Step) -> None:
         """Set a running terminal's wall clock."""
-        box = self.boxes[step["box"]]
-        if box.running is not None:
-            box.clock.set_by(step["ms"])
+        self.boxes[step["box"]].set_clock(step["ms"])
 
     def disk(self, step: Step) -> None:
         """Fill a disk, break its syncs, or mend it."""
