@@ -306,7 +306,10 @@ def _planned(statement: object, shape: Any = None) -> _Plan | None:
         return None
     if isinstance(statement, sa.Select) and any(map(_is_object, statement.column_descriptions)):
         return None
-    compiled = statement._compiler(_DIALECT, cache_key=shape)
+    try:
+        compiled = statement._compiler(_DIALECT, cache_key=shape)
+    except sa.exc.UnsupportedCompilationError:
+        return None  # PostgreSQL's own
     assert isinstance(compiled, SQLCompiler)
     columns = compiled._result_columns if selected else ()
     kinds = [column.type.dialect_impl(_DIALECT) for column in columns]
