@@ -24,6 +24,8 @@ __all__ = ["SIGNATURE_SIZE", "BadPublicKey", "is_sm2", "same", "verify", "verify
 SIGNATURE_SIZE = _prims.SIGNATURE_SIZE
 # Below this many signatures starting a thread costs more than it saves.
 THREADED_FROM = 32
+# More slices than threads, so that a busy core does not keep the others waiting.
+SLICES_PER_THREAD = 4
 # From this many signatures of one SM2 key on, the table of its multiples is worth making.
 SM2_TABLE_FROM = 12
 
@@ -114,7 +116,7 @@ def _in_threads(check: _Check, count: int) -> list[bool]:
     threads = len(os.sched_getaffinity(0))
     if count < THREADED_FROM or threads < 2:
         return [check(row) for row in range(count)]
-    step = -(-count // threads)
+    step = max(THREADED_FROM, -(-count // (threads * SLICES_PER_THREAD)))
     spans = [range(low, min(low + step, count)) for low in range(0, count, step)]
     with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
         parts = pool.map(lambda span: [check(row) for row in span], spans)
