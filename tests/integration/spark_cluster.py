@@ -18,10 +18,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 WORKERS = 2
 MEMORY = "512m"
 START_S = 280  # after five on a quiet machine; one with all else at work takes minutes
 SCALA = "2.13"  # what the jars of pyspark 4 are built for
+# Every Java here lives for seconds: a second compiler and threads for garbage cost more than they
+# give. Spark's own option for drivers and executors would not reach its launcher.
+BRIEF = ("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData")
 MASTER_AT = re.compile(r"Starting Spark master at (spark://\S+)")
 REGISTERED = "Successfully registered with master"
 # What Spark's own launcher would add for Java 17.
@@ -38,6 +43,8 @@ def spark_cluster() -> Iterator[str]:
     """Run a master and its workers; give the master's URL."""
     folder = Path(tempfile.mkdtemp(prefix="yika-spark-"))
     processes: list[subprocess.Popen[bytes]] = []
+    brief = pytest.MonkeyPatch()
+    brief.setenv(*BRIEF)
     try:
         log = folder / "master.log"
         arguments = ("--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
@@ -59,6 +66,7 @@ def spark_cluster() -> Iterator[str]:
         for process in processes:
             process.wait(timeout=START_S)
         shutil.rmtree(folder, ignore_errors=True)
+        brief.undo()
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -70,6 +78,7 @@ def settings(folder: Path) -> dict[str, str]:
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.python.worker.reuse": "true",
+        "spark.sql.shuffle.partitions": str(WORKERS),
     }
 
 
