@@ -21,6 +21,7 @@ from server.ingest import ranges
 from server.ingest.checks import Opened
 from server.ingest.models import Settlement, StoredEvent
 from server.ingest.ranges import FIRST_SEQ, Run
+from server.ingest.whereabouts import ANY_TIME, ARRIVED, arrived
 from swipe import arrays
 from swipe.arrays import EventArray, Mask
 from swipe.errors import SwipeError
@@ -43,11 +44,12 @@ _CLOSE = sa.select(StoredEvent.raw).where(
     StoredEvent.terminal_id == sa.bindparam("terminal"),
     StoredEvent.seq == sa.bindparam("seq"),
     StoredEvent.type == int(EventType.CLOSE),
+    ARRIVED,
 )
 _PERIOD = (
     sa.select(StoredEvent.raw)
     .where(StoredEvent.terminal_id == sa.bindparam("terminal"))
-    .where(StoredEvent.seq.between(sa.bindparam("first"), sa.bindparam("last")))
+    .where(StoredEvent.seq.between(sa.bindparam("first"), sa.bindparam("last")), ARRIVED)
     .order_by(StoredEvent.seq)
     .limit(PIECE)
 )
@@ -101,7 +103,8 @@ def missing_of(runs: Sequence[Run], period: Run) -> list[Span]:
 def compare(session: Session, terminal_id: int, close_seq: int) -> Compared:
     """Compare one CLOSE with what is stored now."""
     runs = ranges.load(session, terminal_id)
-    raw = session.scalar(_CLOSE, {"terminal": terminal_id, "seq": close_seq})
+    when = arrived(session, terminal_id, close_seq, close_seq) or ANY_TIME
+    raw = session.scalar(_CLOSE, {"terminal": terminal_id, "seq": close_seq, **when.bounds})
     if raw is None:
         missing = missing_of(runs, Run(FIRST_SEQ, close_seq))
         return Compared(INCOMPLETE, 0, None, (0, 0, 0), missing[:RANGES_MAX], [])
@@ -197,8 +200,9 @@ def _recount(session: Session, terminal_id: int, period: Run) -> tuple[Totals, l
 def _pieces(session: Session, terminal_id: int, period: Run) -> Iterable[EventArray]:
     """Read the stored events of a period, some at a time, in order."""
     at = period.first
+    when = arrived(session, terminal_id, period.first, period.last) or ANY_TIME
     while at <= period.last:
-        wanted = {"terminal": terminal_id, "first": at, "last": period.last}
+        wanted = {"terminal": terminal_id, "first": at, "last": period.last, **when.bounds}
         raws = [bytes(raw) for raw in session.scalars(_PERIOD, wanted)]
         if not raws:
             return

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.db import from_millis
-from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Proof, Verdict
+from server.ingest.whereabouts import find_event
 from server.reconciliation.attendance import attendance
 from server.reconciliation.models import Correction, RuleParameter, ServiceInterval
 from server.reconciliation.parameters import DEFAULT_POLICY
@@ -93,7 +93,7 @@ def _events(session: Session, row: ServiceInterval) -> list[dict[str, Any]]:
     ):
         if terminal is None or seq is None:
             continue
-        event = session.get(StoredEvent, (terminal, seq))
+        event = find_event(session, terminal, seq)
         place = session.get(Terminal, terminal)
         if event is None:
             continue
