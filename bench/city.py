@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A city on PostgreSQL: loaded by COPY, derived and posted whole, a night, a late batch.
+"""A city on PostgreSQL: loaded by COPY, derived and posted whole, a night, a page, a late batch.
 
     script/bench city                     14 000 volunteers, 168 000 taps
     script/bench city --size 1400000      the whole city: 1.4 million volunteers, 17 million taps
 
-The whole is derived by the kernel over the archive in two local processes of Spark and brought
-back by COPY; the nightly close is the server's own worker over the people of the last day.
+Everybody is derived and posted by the calls of `yika-server reconcile --all` and of the server's
+worker, slab by slab; the nightly close is the worker over the people of the last day. Progress
+goes to standard error. Wall time and, where it says so, time of this processor and PostgreSQL's.
 """
 
 from __future__ import annotations
 
-import tempfile
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg
 
 from bench import city_world as world
+from bench.city_page import page_p95_ms
 from bench.line import Line, report
-from server.archive import hours
 from server.db import Database
 from server.people.services import mark_dirty
-from server.portal.services.hours import read_hours
-from server.reconciliation.elsewhere import Elsewhere
 from server.reconciliation.policy import warm_up
+from server.reconciliation.services import next_slab, reconcile_slab
 from server.schema import upgrade
 from server.timebank.services import post_differences
 from server.worker import derive_and_post, drain
@@ -35,13 +35,12 @@ from tests.integration.postgres import PostgresCluster
 
 DEFAULT_PERSONS = 14_000
 QUICK_PERSONS = 2_800
-PAGES = 200
 LATE_CARDS = 500
-POSTED_AT_ONCE = 20_000
 # Small beside the machine: others work on it too.
 SETTINGS = (
     "-c listen_addresses='' -c shared_buffers=1GB -c work_mem=64MB -c maintenance_work_mem=256MB "
-    "-c max_wal_size=4GB -F -c synchronous_commit=off -c full_page_writes=off"
+    "-c max_wal_size=8GB -c checkpoint_timeout=30min -c wal_level=minimal -c max_wal_senders=0 "
+    "-F -c synchronous_commit=off -c full_page_writes=off"
 )
 
 
@@ -58,9 +57,13 @@ class City:
     def bring(self, taps: world.Taps, batch: int) -> None:
         """Bring in more taps."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            world.load_taps(connection, taps, self.stored, batch)
-            self.stored[:] += np.bincount(taps.terminal, minlength=len(self.stored))
-            world.note_ranges(connection, self.stored)
+            self.store(connection, taps, batch)
+
+    def store(self, connection: Any, taps: world.Taps, batch: int) -> None:
+        """Store taps on a connection; `batch` is the number of the first upload."""
+        world.load_taps(connection, taps, self.stored, batch)
+        self.stored[:] += np.bincount(taps.terminal, minlength=len(self.stored))
+        world.note_ranges(connection, self.stored)
 
 
 def run(quick: bool, size: int | None = None) -> Iterator[Line]:
@@ -94,42 +97,59 @@ def measure(cluster: PostgresCluster, persons: int) -> Iterator[Line]:
     def load() -> None:
         with psycopg.connect(city.dsn, autocommit=True) as connection:
             world.load_registers(connection, persons)
-        city.bring(taps.chosen(~final_day & ~late), 1)
-        with psycopg.connect(city.dsn, autocommit=True) as connection:
-            connection.execute("analyze")
+            with world.loading_at_once(connection):
+                city.store(connection, taps.chosen(~final_day & ~late), 1)
+            connection.execute("vacuum analyze")
 
-    yield timed("loaded by COPY, uploads included", load)
+    yield from timed("loaded by COPY, uploads included", load)
     yield report("city", "taps", len(taps), "taps")
-    yield timed("everybody derived from the events", lambda: derive_all(city))
-    yield timed("everybody posted to the ledger", lambda: post_all(city, persons))
+    yield from timed("everybody derived from the events", lambda: derive_all(city, persons))
+    yield from timed("everybody posted to the ledger", lambda: post_all(city, persons))
+    with psycopg.connect(city.dsn, autocommit=True) as connection:
+        connection.execute("vacuum analyze")  # as the database does by itself, in time
     yield from night(city)
-    yield report("city", "page of one volunteer, p95", page_p95_ms(city, persons), "ms")
+    say("pages")
+    page_ms = page_p95_ms(database, persons, world.NOW_MS)
+    yield report("city", "page of one volunteer, p95", page_ms, "ms")
     yield from late_batch(city)
     database.close()
 
 
-def timed(case: str, job: Callable[[], None]) -> Line:
-    """Report how long a job takes."""
-    started_s = time.perf_counter()
+def timed(case: str, job: Callable[[], None]) -> Iterator[Line]:
+    """Report how long a job takes, and how much of it this process computed."""
+    say(case)
+    started_s, busy_s = time.perf_counter(), time.process_time()
     job()
-    return report("city", case, round(time.perf_counter() - started_s, 2), "s")
+    taken_s, busy_s = time.perf_counter() - started_s, time.process_time() - busy_s
+    yield report("city", case, round(taken_s, 2), "s")
+    yield report("city", f"{case}: processor time of the server", round(busy_s, 2), "s")
 
 
-def derive_all(city: City) -> None:
-    """Derive everybody by the bulk way: the archive, the kernel over arrays, COPY back."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "archive").mkdir()
-        asked = Elsewhere("local[2]", Path(folder) / "archive", Path(folder) / "work")
+def say(text: str) -> None:
+    """Tell how far it is."""
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"city: {time.strftime('%H:%M:%S')} {text} (peak {peak_mb} MB)", file=sys.stderr)
+
+
+def derive_all(city: City, persons: int) -> None:
+    """Derive everybody, a slab in each unit of work, as `yika-server reconcile --all` does."""
+    after = 0
+    while after < persons:
         with city.database.writing() as session:
-            hours.reconcile(session, asked, world.NOW_MS)
+            _summary, slab = reconcile_slab(session, after, world.NOW_MS)
+        after = slab[-1]
+        say(f"derived {after} of {persons}")
 
 
 def post_all(city: City, persons: int) -> None:
-    """Post everybody, some at a time."""
-    for low in range(1, persons + 1, POSTED_AT_ONCE):
-        part = range(low, min(persons + 1, low + POSTED_AT_ONCE))
+    """Post everybody, a slab in each unit of work."""
+    after = 0
+    while after < persons:
         with city.database.writing() as session:
-            post_differences(session, part, world.NOW_MS)
+            slab = next_slab(session, after)
+            post_differences(session, slab, world.NOW_MS)
+        after = slab[-1]
+        say(f"posted {after} of {persons}")
 
 
 def night(city: City) -> Iterator[Line]:
@@ -146,18 +166,7 @@ def night(city: City) -> Iterator[Line]:
             message = f"the night derived {done.done} of {len(people)}, {done.failed} failed"
             raise RuntimeError(message)
 
-    yield timed("nightly close", close)
-
-
-def page_p95_ms(city: City, persons: int) -> float:
-    """Return how long the facts of a volunteer's page take to read, 95th of a hundred."""
-    chosen = np.random.default_rng(2).integers(1, persons + 1, PAGES).tolist()
-    taken = []
-    for person in chosen:
-        started_s = time.perf_counter()
-        read_hours(city.database, person, 1, world.NOW_MS)
-        taken.append(1000 * (time.perf_counter() - started_s))
-    return round(float(np.percentile(taken, 95)), 2)
+    yield from timed("nightly close", close)
 
 
 def late_batch(city: City) -> Iterator[Line]:
@@ -165,8 +174,10 @@ def late_batch(city: City) -> Iterator[Line]:
     city.bring(city.late, 200_000_000)
     people = np.unique(city.late.person).tolist()
     yield report("city", "cards of the late batch", len(people), "cards")
-    started_s = time.perf_counter()
+    started_s, busy_s = time.perf_counter(), time.process_time()
     with city.database.writing() as session:
         derive_and_post(session, people, world.NOW_MS)
     elapsed_ms = round(1000 * (time.perf_counter() - started_s), 1)
+    busy_ms = round(1000 * (time.process_time() - busy_s), 1)
     yield report("city", "late batch to updated hours", elapsed_ms, "ms")
+    yield report("city", "late batch: processor time of the server", busy_ms, "ms")

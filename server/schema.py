@@ -25,6 +25,7 @@ LARGE_TABLES = {
     "event_fork": "terminal_id",
     "refused_batch": "terminal_id",
     "stored_range": "terminal_id",
+    "boot_clock": "terminal_id",
     "service_interval": "person",
     "recon_exception": "person",
     "training_record": "person",

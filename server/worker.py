@@ -2,7 +2,8 @@
 """The background worker: derive the hours of queued people and post what changed.
 
 Uploads only queue people. One thread takes them piece by piece, each piece in one unit of work:
-derive, post the differences, cross out. If it fails, the piece stays in the queue.
+derive, post the differences, cross out. If it fails, the piece stays in the queue; whoever stops
+the server during a nightly close finds the rest of the queue derived after the next start.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from server.issuing import bulk, dues, search
 from server.people import queue
 from server.people.queue import Piece
 from server.people.services import mark_dirty
-from server.reconciliation import outages, reminders, rules_set
+from server.reconciliation import boot_clocks, outages, reminders, rules_set
 from server.reconciliation import services as reconciliation
 from server.reconciliation.corrections import Signer
 from server.reconciliation.policy import warm_up
@@ -31,8 +32,11 @@ from server.runtime import Runtime
 from server.timebank import orders
 from server.timebank import services as timebank
 
-# Rows taken at once: short enough not to keep an upload waiting on SQLite.
-PIECE_MAX = 500
+# Rows taken at once: short enough not to keep an upload waiting on SQLite; where uploads do not
+# wait, as many as a derivation takes at once.
+PIECE_MAX, PIECE_MAX_POSTGRESQL = 500, reconciliation.SLAB
+# From so many people on, a piece is told in the log.
+TOLD_FROM = 1_000
 # The first wait after a failure; it doubles up to the last.
 RETRY_FIRST_S, RETRY_LAST_S = 1.0, 60.0
 STOP_TIMEOUT_S = 10.0
@@ -54,11 +58,12 @@ class Drained:
     failed: int
 
 
-def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = PIECE_MAX) -> Drained:
-    """Go through the queue once.
+def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = 0) -> Drained:
+    """Go through the queue once, at most `piece_max` rows at a time (0: what the database takes).
 
     A person whose derivation fails is logged, waits on, and keeps nobody else waiting.
     """
+    piece_max = piece_max or (PIECE_MAX_POSTGRESQL if database.is_postgresql else PIECE_MAX)
     _expand(database, piece_max)
     done = failed = after = 0
     while True:
@@ -70,6 +75,8 @@ def drain(database: Database, derive: Derive, now_ms: int, piece_max: int = PIEC
         good = _derived(database, derive, piece, now_ms)
         done += good
         failed += len(piece.people) - good
+        if len(piece.people) >= TOLD_FROM:
+            log.info("people_derived", done=done, failed=failed)
 
 
 def _expand(database: Database, piece_max: int) -> None:
@@ -79,12 +86,15 @@ def _expand(database: Database, piece_max: int) -> None:
             if not queue.boots_wait(session):
                 return
         with database.writing() as session:
+            reconciliation.hold(session)
             boots = queue.take_boots(session, piece_max)
+            named = ((terminal, boot) for terminal, those in boots.items() for boot in those)
+            boot_clocks.forget(session, named)
             mark_dirty(session, affected.people_of_boots(session, boots))
 
 
 def _derived(database: Database, derive: Derive, piece: Piece, now_ms: int) -> int:
-    """Derive a piece as a whole or, if that fails, person by person; return how many were."""
+    """Derive a piece as a whole or, if that fails, in halves; return how many were derived."""
     try:
         with database.writing() as session:
             derive(session, piece.people, now_ms)
@@ -93,7 +103,9 @@ def _derived(database: Database, derive: Derive, piece: Piece, now_ms: int) -> i
         raise  # the database is busy or gone: no person's fault
     except Exception:  # one person's data must not keep the others waiting
         if len(piece.people) > 1:
-            parts = (piece.only(person) for person in sorted(piece.people))
+            ordered = sorted(piece.people)
+            half = ordered[len(ordered) // 2]
+            parts = (piece.only(range(half)), piece.only(range(half, ordered[-1] + 1)))
             return sum(_derived(database, derive, part, now_ms) for part in parts)
         log.exception("derivation_failed", volunteer_id=min(piece.people))
         return 0

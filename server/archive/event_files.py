@@ -7,7 +7,7 @@ cards and places is small and goes to every worker, the uploads of a shard stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from server.archive.columns import read
@@ -24,7 +25,8 @@ from server.ingest.models import Batch
 from server.ingest.verdicts import Proof
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History
-from server.reconciliation.loading import EVENT_COLUMNS, Known
+from server.reconciliation.event_rows import COLUMNS, Events
+from server.reconciliation.loading import Known
 
 UPLOADS = pa.schema(
     [("id", pa.int64()), ("terminal_id", pa.int64()), ("anchor", pa.binary()),
@@ -58,32 +60,30 @@ class EventFiles:
     def read(self, name: str) -> Array:
         """Return the events of a shard as taps with the instants of their uploads."""
         events: list[Sequence[Any]] = []
-        names = [column.name for column in EVENT_COLUMNS]
+        names = (*COLUMNS, "raw", "leaf_index")
         for file in self.files[name]:
-            table = pq.ParquetFile(file).read(columns=[*names, "leaf_index", "received_ms"])
-            columns = [
-                table.column(each).to_pylist() for each in (*names, "leaf_index", "received_ms")
-            ]
-            events += zip(*columns, strict=True)
+            table = pq.ParquetFile(file).read(columns=list(names))
+            events += zip(*(table.column(each).to_pylist() for each in names), strict=True)
         kept = read(self.uploads / f"{name}.parquet")
         uploads = sorted(
             zip(*(kept.column(each).to_pylist() for each in UPLOADS.names), strict=True)
         )
-        rows: Iterable[Sequence[Any]] = (row[:-2] for row in events)
-        taps = self.known.taps(self.terminals, list(rows), list(uploads))
-        return self._filed(events, taps, np.array([row[3] for row in uploads], np.int64))
+        made = Events.made_of((row[:-2] for row in events), [row[-2] for row in events])
+        taps = self.known.taps(self.terminals, made, list(uploads))
+        leaves = np.array([row[-1] for row in events], np.int64)
+        return self._filed(made, taps, leaves, np.array([row[3] for row in uploads], np.int64))
 
     def _filed(
-        self, events: list[Sequence[Any]], taps: Array, receipts: np.ndarray[Any, Any]
+        self, events: Events, taps: Array, leaves: NDArray[np.int64], receipts: NDArray[np.int64]
     ) -> Array:
-        filed = np.zeros(len(taps), FILED_DTYPE)
+        rows, filed = events.rows, np.zeros(len(taps), FILED_DTYPE)
         for field in arrays.TAP_DTYPE.names or ():
             filed[field] = taps[field]
-        filed["row"] = [row[-2] for row in events]
-        filed["received_ms"] = [row[-1] for row in events]
+        filed["row"], filed["received_ms"] = leaves, rows["received_ms"]
         named = filed["anchor"] >= 0
         filed["receipt_ms"][named] = receipts[filed["anchor"][named]]
-        again = [tuple(row[:2]) in self.later for row in events]
+        numbers = zip(rows["terminal_id"].tolist(), rows["seq"].tolist(), strict=True)
+        again = [number in self.later for number in numbers]
         filed["proof"][again] &= ~int(Proof.TOKEN)
         return filed
 

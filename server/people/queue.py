@@ -7,13 +7,14 @@ found out in the background, once for many uploads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from server.people.models import DirtyBoot, DirtyPerson
+from server.rows import among
 
 # Written once: to build a statement costs more than to run it.
 _OLDEST = (
@@ -25,7 +26,6 @@ _OLDEST = (
 _NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
 # No unit of work holds rows of the queue as objects.
 _APART = {"synchronize_session": False}
-_DERIVED = sa.delete(DirtyPerson).where(DirtyPerson.id.in_(_NUMBERS)).execution_options(**_APART)
 _NOTED = sa.insert(DirtyBoot).inline()
 _ANY_BOOT = sa.select(DirtyBoot.id).limit(1)
 _BOOTS = (
@@ -52,9 +52,9 @@ class Piece:
         """Return the last row of the piece."""
         return max(self.rows)
 
-    def only(self, volunteer_id: int) -> Piece:
-        """Return the part of the piece that names one person."""
-        return Piece({row: who for row, who in self.rows.items() if who == volunteer_id})
+    def only(self, volunteer_ids: Container[int]) -> Piece:
+        """Return the part of the piece that names some people."""
+        return Piece({row: who for row, who in self.rows.items() if who in volunteer_ids})
 
 
 def take(session: Session, after: int, limit: int) -> Piece:
@@ -65,7 +65,8 @@ def take(session: Session, after: int, limit: int) -> Piece:
 
 def cross_out(session: Session, piece: Piece) -> None:
     """Remove exactly the rows of a piece; rows that came since stay."""
-    session.execute(_DERIVED, {"numbers": list(piece.rows)})
+    derived = sa.delete(DirtyPerson).where(among(session, DirtyPerson.id, list(piece.rows)))
+    session.execute(derived.execution_options(**_APART))
 
 
 def note_boots(session: Session, terminal_id: int, boots: Iterable[int]) -> None:

@@ -68,7 +68,8 @@ def reconcile(
 ) -> None:
     """重新对账 Derive service time again, of the volunteers named or of everybody.
 
-    What changed is queued for the ledger; a running server posts it within a second.
+    What changed is queued for the ledger; a running server posts it within a second. Everybody is
+    derived some thousand at a time: stopped, what is done stays; run again, it changes nothing.
     """
     if numbers and (how["everybody"] or how["verifying"]):
         raise click.UsageError("--all and --verify take no numbers")
@@ -76,6 +77,23 @@ def reconcile(
         _verify(console, as_json=as_json)
         return
     elsewhere = _elsewhere(numbers, how)
+    dry_run = bool(how["dry_run"])
+    if numbers or elsewhere or dry_run:
+        summary = _derive(console, numbers, elsewhere, how)
+    else:
+        summary = _derive_everybody(console)
+    text = (
+        f"{summary.persons} 人 volunteers, {summary.intervals} 时段 intervals "
+        f"({summary.new_intervals} 变动 changed), {summary.exceptions} 异常 exceptions "
+        f"({summary.new_exceptions} 变动 changed)" + (" [dry run]" if dry_run else "")
+    )
+    show(asdict(summary) | {"dry_run": dry_run}, text, as_json=as_json)
+
+
+def _derive(
+    console: Console, numbers: tuple[str, ...], elsewhere: Elsewhere | None, how: dict[str, Any]
+) -> services.Summary:
+    """Derive in one unit of work; without numbers everybody."""
     dry_run = bool(how["dry_run"])
     unit = console.reading() if dry_run else console.writing()
     with unit as session:
@@ -87,12 +105,22 @@ def reconcile(
             summary = derive_elsewhere(how["engine"], session, elsewhere, now_ms)
         if not dry_run:
             services.queue_for_ledger(session, persons)
-    text = (
-        f"{summary.persons} 人 volunteers, {summary.intervals} 时段 intervals "
-        f"({summary.new_intervals} 变动 changed), {summary.exceptions} 异常 exceptions "
-        f"({summary.new_exceptions} 变动 changed)" + (" [dry run]" if dry_run else "")
-    )
-    show(asdict(summary) | {"dry_run": dry_run}, text, as_json=as_json)
+    return summary
+
+
+def _derive_everybody(console: Console) -> services.Summary:
+    """Derive everybody, a slab in each unit of work; what is done stays done if it is stopped."""
+    now_ms = console.clock.utc_ms()
+    total, after = services.NOTHING, 0
+    while True:
+        with console.writing() as session:
+            summary, slab = services.reconcile_slab(session, after, now_ms)
+            if not slab:
+                return total
+            services.queue_for_ledger(session, slab)
+        total, after = total.plus(summary), slab[-1]
+        if len(slab) == services.SLAB:
+            click.echo(f"{total.persons} 人 volunteers …", err=True)
 
 
 def _elsewhere(numbers: tuple[str, ...], how: dict[str, Any]) -> Elsewhere | None:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load the history of some people from the database into arrays; plain SQL, no ORM on events.
 
-For every boot of a terminal that holds one tap of a wanted person, all events of that boot come
-along: the clock of a boot is corrected from all of them.
+`load` brings all events of every boot in which a wanted person tapped: the clock of a boot is
+corrected from all of them. `load_corrected` brings the taps of the people alone and takes the
+corrected times from where they are kept.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,49 +18,22 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from server.ingest.models import Batch, EventFork, StoredEvent, StoredRange
-from server.ingest.verdicts import Proof, Verdict
+from server.ingest.models import EventFork, StoredRange
+from server.ingest.verdicts import Proof
 from server.people.models import Card, Volunteer
 from server.phone_cards.proofs import later_uses
 from server.reconciliation import arrays
 from server.reconciliation.arrays import Array, History
+from server.reconciliation.boot_clocks import Corrector, boots_of, upload_array, uploads_of
+from server.reconciliation.event_rows import Events, of_boots, of_cards, read_all
 from server.reconciliation.models import Correction
+from server.reconciliation.parameters import Policy
 from server.reconciliation.places import Places, load_activities, load_parameters
-from server.reconciliation.telling import NUMBER_MAX, PART_MAX, SPOKEN_TYPES, tell
+from server.reconciliation.tap_rows import Registers, make_taps, name_uploads
+from server.rows import among
 from server.terminals.models import Terminal, TerminalKey
-from swipe.event import EVENT_LAYOUT
-from swipe.kinds import EventType
 
-# Bound parameters of one statement; SQLite takes 32 766.
-PIECE = 5_000
 FORK = "fork"
-_ACC = EVENT_LAYOUT.span("card_acc")[0]
-# What makes a tap of a stored event.
-EVENT_COLUMNS = (
-    StoredEvent.terminal_id,
-    StoredEvent.seq,
-    StoredEvent.boot,
-    StoredEvent.up_ms,
-    StoredEvent.utc_ms,
-    StoredEvent.unc_ms,
-    StoredEvent.batch_id,
-    StoredEvent.anchor,
-    StoredEvent.site,
-    StoredEvent.activity,
-    StoredEvent.card_asn,
-    StoredEvent.card_ctr,
-    StoredEvent.psam_no,
-    StoredEvent.psam_seq,
-    StoredEvent.flags,
-    StoredEvent.type,
-    StoredEvent.result,
-    StoredEvent.proof,
-    StoredEvent.verdict,
-    StoredEvent.raw,
-)
-
-
-_ASN = EVENT_COLUMNS.index(StoredEvent.card_asn)
 
 
 @dataclass(frozen=True)
@@ -105,9 +78,14 @@ class Known:
         )
 
     @cached_property
-    def card_of(self) -> dict[str, int]:
+    def card_of(self) -> dict[bytes, int]:
         """Return the index of each card's serial."""
-        return {str(row[1]): index for index, row in enumerate(self.cards)}
+        return {serial.encode(): index for index, serial in enumerate(self.serials)}
+
+    @property
+    def serials(self) -> list[str]:
+        """Return the serials of the cards, in their order."""
+        return [str(row[1]) for row in self.cards]
 
     def registers(
         self, session: Session, persons: Collection[int] | None, terminals: Collection[int]
@@ -131,37 +109,58 @@ class Known:
         return Loaded(history, np.array(named, dtype=np.int64), sites)
 
     def taps(
-        self, terminals: Iterable[int], events: list[Sequence[Any]], batches: list[Sequence[Any]]
+        self, terminals: Sequence[int], events: Events, batches: Sequence[Sequence[Any]]
     ) -> Array:
-        """Return events, with the columns of `EVENT_COLUMNS`, as taps that lead to the registers.
+        """Return events as taps that lead to the registers.
 
         `batches` holds (id, terminal, anchor, received_ms) of all uploads of their terminals, by
         id: indices of uploads lead there.
         """
-        activity_of = _index(self.activities["id"].tolist())
-        places_of = (_index(terminals), self.card_of, activity_of)
-        return _taps(self.places, events, batches, places_of)
+        taps = make_taps(events, self.leading_to(np.array(terminals, np.int64)))
+        name_uploads(taps, events.rows, batches)
+        return taps
+
+    def leading_to(self, terminals: NDArray[np.int64]) -> Registers:
+        """Return where the numbers of events lead."""
+        return Registers(self.places, terminals, self.activities["id"], self.card_of)
 
 
 def load(session: Session, persons: Collection[int] | None) -> Loaded:
-    """Load what derives the given volunteers, or all."""
+    """Load what derives the given volunteers, or all, from the events alone."""
     known = Known.read(session, persons)
-    events = _events(session, None if persons is None else list(known.card_of))
-    found = known.registers(session, persons, {row[0] for row in events})
-    batches = _batches(session, found.terminals.tolist())
+    if persons is None:
+        events = read_all(session)
+    else:
+        boots, _which = boots_of(of_cards(session, known.serials).rows)
+        events = of_boots(session, boots)
+    found = known.registers(session, persons, np.unique(events.rows["terminal_id"]).tolist())
+    batches = uploads_of(session, found.terminals.tolist())
     taps = known.taps(found.terminals.tolist(), events, batches)
-    _count_tokens_once(session, taps, events)
-    return replace(found, history=replace(found.history, taps=taps, batches=_batch_array(batches)))
+    count_tokens_once(session, taps, events)
+    history = replace(found.history, taps=taps, batches=upload_array(batches))
+    return replace(found, history=history)
+
+
+def load_corrected(
+    session: Session, persons: Collection[int], policy: Policy
+) -> tuple[Loaded, Array]:
+    """Load the taps of the given volunteers alone, with their corrected times, row by row."""
+    known = Known.read(session, persons)
+    events = of_cards(session, known.serials)
+    found = known.registers(session, persons, np.unique(events.rows["terminal_id"]).tolist())
+    taps = make_taps(events, known.leading_to(found.terminals))
+    # What an upload bounds, the corrected time has in it: each tap has an upload of its own here.
+    batches = arrays.empty(arrays.BATCH_DTYPE, len(taps))
+    batches["id"] = taps["batch"] = np.arange(len(taps))
+    batches["received_ms"] = events.rows["received_ms"]
+    taps["anchor"] = -1
+    count_tokens_once(session, taps, events)
+    times = Corrector(session, known.places, policy).times_of(events.rows)
+    return replace(found, history=replace(found.history, taps=taps, batches=batches)), times
 
 
 def _index(ids: Iterable[int]) -> dict[int, int]:
     return {number: index for index, number in enumerate(ids)}
-
-
-def _pieces(values: Collection[Any]) -> Iterable[list[Any]]:
-    ordered = sorted(values)
-    for low in range(0, len(ordered), PIECE):
-        yield ordered[low : low + PIECE]
 
 
 def _people(session: Session, persons: Collection[int] | None) -> list[Sequence[Any]]:
@@ -172,9 +171,8 @@ def _people(session: Session, persons: Collection[int] | None) -> list[Sequence[
     found: dict[int, Sequence[Any]] = {}
     wanted = set(persons)
     for _ in range(2):  # the wanted, then their guardians; nobody asks for guardians of guardians
-        for part in _pieces(wanted):
-            for row in session.execute(columns.where(Volunteer.id.in_(part))):
-                found[row[0]] = row
+        for row in session.execute(columns.where(among(session, Volunteer.id, wanted))):
+            found[row[0]] = row
         wanted = {row[2] for row in found.values() if row[2] is not None} - set(found)
     return [found[number] for number in sorted(found)]
 
@@ -184,120 +182,20 @@ def _cards(session: Session, person_of: dict[int, int], *, everyone: bool) -> li
     columns = sa.select(Card.id, Card.asn, Card.revoked_ms, Card.volunteer_id)
     if everyone:
         return list(session.execute(columns.order_by(Card.id)))
-    found: list[Sequence[Any]] = []
-    for part in _pieces(person_of):
-        found += session.execute(columns.where(Card.volunteer_id.in_(part)))
+    found = session.execute(columns.where(among(session, Card.volunteer_id, person_of)))
     return sorted(found, key=lambda row: int(row[0]))
 
 
-def _events(session: Session, asns: list[str] | None) -> list[Sequence[Any]]:
-    """Return the events of every boot in which one of the cards tapped, or all."""
-    # Bytes are fetched of what speaks only, and no object of the ORM is made of a row.
-    speaks = StoredEvent.type.in_([int(kind) for kind in SPOKEN_TYPES])
-    raw = sa.case((speaks, StoredEvent.raw)).label("raw")
-    columns = sa.select(*EVENT_COLUMNS[:-1], raw)
-    session.flush()
-    connection = session.connection()
-    if asns is None:
-        return list(connection.execute(columns).all())
-    boots: dict[int, set[int]] = defaultdict(set)
-    for part in _pieces(asns):
-        tapped = sa.select(StoredEvent.terminal_id, StoredEvent.boot).distinct()
-        for terminal_id, boot in connection.execute(tapped.where(_of_cards(part))):
-            boots[terminal_id].add(boot)
-    found: list[Sequence[Any]] = []
-    for terminal_id, numbers in sorted(boots.items()):
-        found += connection.execute(
-            columns.where(
-                StoredEvent.terminal_id == terminal_id, StoredEvent.boot.in_(sorted(numbers))
-            )
-        ).all()
-    return found
-
-
-def _of_cards(asns: list[str]) -> sa.ColumnElement[bool]:
-    return StoredEvent.card_asn.in_(asns)
-
-
-def _taps(
-    places: Places,
-    events: list[Sequence[Any]],
-    batches: list[Sequence[Any]],
-    places_of: tuple[dict[int, int], dict[str, int], dict[int, int]],
-) -> Array:
-    terminal_of, card_of, activity_of = places_of
-    taps = arrays.empty(arrays.TAP_DTYPE, len(events))
-    if not events:
-        return taps
-    (terminal, seq, boot, up, utc, unc, batch, anchor, site, activity, asn, ctr, psam_no,
-     psam_seq, flags, kind, result, proof, verdict, raw) = zip(*events, strict=True)  # fmt: skip
-    batch_of = _index(row[0] for row in batches)
-    receipts = {(row[1], bytes(row[2])): index for index, row in enumerate(batches)}
-    for name, column in (
-        ("seq", seq), ("up_ms", up), ("utc_ms", utc), ("card_ctr", ctr),
-        ("proof", proof), ("verdict", verdict),
-    ):  # fmt: skip
-        taps[name] = column
-    # What a damaged event may set to anything: kept bit by bit, a number beyond is negative.
-    for name, column in (
-        ("boot", boot), ("flags", flags), ("type", kind), ("result", result), ("ref", psam_seq),
-    ):  # fmt: skip
-        taps[name] = np.array(column, np.int64).astype(taps.dtype[name])
-    # 0xFFFFFFFF means "not known at all"; anything beyond 24 days says no more than that.
-    taps["unc_ms"] = np.minimum(np.array(unc, dtype=np.int64), 2**31 - 1)
-    taps["terminal"] = [terminal_of[number] for number in terminal]
-    taps["card"] = [card_of.get(serial, -1) for serial in asn]
-    # A tap stored before its card was registered: every proof held, and now the card is known.
-    late = (taps["verdict"] == Verdict.UNKNOWN_CARD) & (taps["card"] >= 0)
-    taps["verdict"][late] = Verdict.OK
-    taps["activity"] = [activity_of.get(number, -1) for number in activity]
-    taps["batch"] = [batch_of[number] for number in batch]
-    taps["anchor"] = [
-        receipts.get((number, bytes(name)), -1)
-        for number, name in zip(terminal, anchor, strict=True)
-    ]
-    taps["psam"] = np.unique([bytes(number or b"") for number in psam_no], return_inverse=True)[1]
-    taps["site"] = [
-        number if 0 < number <= NUMBER_MAX else places.by_psam.get(bytes(psam or b""), 0)
-        for number, psam in zip(site, psam_no, strict=True)
-    ]
-    taps["tz_q"] = [places.zones.get(int(number), 0) for number in taps["site"]]
-    for row in np.flatnonzero(np.isin(taps["type"], SPOKEN_TYPES)).tolist():
-        if kind[row] == EventType.TORN_RESOLVED:
-            taps["hint"][row] = min(bytes(raw[row])[_ACC], PART_MAX)
-        elif verdict[row] != Verdict.MALFORMED:
-            tell(taps[row], bytes(raw[row]), places)
-    return taps
-
-
-def _count_tokens_once(session: Session, taps: Array, events: list[Sequence[Any]]) -> None:
+def count_tokens_once(session: Session, taps: Array, events: Events) -> None:
     """Take the proof from every tap whose phone token had proven another one before."""
     phone = np.flatnonzero(taps["proof"] & Proof.TOKEN).tolist()
     if not phone:
         return
-    later = later_uses(session, {events[row][_ASN] for row in phone})
+    rows = events.rows
+    later = later_uses(session, {serial.decode() for serial in rows["card_asn"][phone].tolist()})
     for row in phone:
-        if tuple(events[row][:2]) in later:
+        if (int(rows["terminal_id"][row]), int(rows["seq"][row])) in later:
             taps["proof"][row] &= ~int(Proof.TOKEN)
-
-
-def _batches(session: Session, terminals: Collection[int]) -> list[Sequence[Any]]:
-    """Return (id, terminal, anchor, received_ms) of all uploads of these terminals, by id.
-
-    An upload is also a receipt: the anchor is what later events call it by.
-    """
-    found: list[Sequence[Any]] = []
-    columns = sa.select(Batch.id, Batch.terminal_id, Batch.anchor, Batch.received_ms)
-    for part in _pieces(terminals):
-        found += session.execute(columns.where(Batch.terminal_id.in_(part)))
-    return sorted(found, key=lambda row: int(row[0]))
-
-
-def _batch_array(batches: list[Sequence[Any]]) -> Array:
-    rows = arrays.empty(arrays.BATCH_DTYPE, len(batches))
-    rows["id"] = [row[0] for row in batches]
-    rows["received_ms"] = rows["receipt_ms"] = [row[3] for row in batches]
-    return rows
 
 
 def _person_array(
@@ -305,21 +203,18 @@ def _person_array(
 ) -> Array:
     rows = arrays.empty(arrays.PERSON_DTYPE, len(people))
     chosen = None if wanted is None else set(wanted)
-    for index, (number, minor_until_ms, guardian) in enumerate(people):
-        derive = chosen is None or number in chosen
-        rows[index]["id"] = number
-        rows[index]["minor_until_ms"] = minor_until_ms or 0
-        rows[index]["guardian"] = person_of.get(guardian, -1) if guardian is not None else -1
-        rows[index]["derive"] = int(derive)
+    rows["id"] = [row[0] for row in people]
+    rows["minor_until_ms"] = [row[1] or 0 for row in people]
+    rows["guardian"] = [person_of.get(row[2], -1) for row in people]
+    rows["derive"] = 1 if chosen is None else [row[0] in chosen for row in people]
     return rows
 
 
 def _card_array(cards: list[Sequence[Any]], person_of: dict[int, int]) -> Array:
     rows = arrays.empty(arrays.CARD_DTYPE, len(cards))
-    for index, (number, _asn, revoked_ms, owner) in enumerate(cards):
-        rows[index]["id"] = number
-        rows[index]["revoked_ms"] = revoked_ms or 0
-        rows[index]["person"] = person_of[owner]
+    rows["id"] = [row[0] for row in cards]
+    rows["revoked_ms"] = [row[2] or 0 for row in cards]
+    rows["person"] = [person_of[row[3]] for row in cards]
     return rows
 
 
@@ -368,10 +263,8 @@ def _first_gaps(session: Session) -> list[tuple[int, int]]:
 
 
 def _corrections(session: Session, person_of: dict[int, int]) -> list[Correction]:
-    found: list[Correction] = []
-    for part in _pieces(person_of):
-        found += session.scalars(sa.select(Correction).where(Correction.person.in_(part)))
-    return sorted(found, key=lambda row: row.id)
+    made = sa.select(Correction).where(among(session, Correction.person, person_of))
+    return sorted(session.scalars(made), key=lambda row: row.id)
 
 
 def _correction_array(

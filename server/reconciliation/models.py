@@ -86,6 +86,18 @@ class ReconException(Base):
     current: Mapped[bool]
 
 
+class BootClock(Base):
+    """The corrected times of all events of one boot, kept; derived, and made again at any time."""
+
+    __tablename__ = "boot_clock"
+
+    terminal_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    boot: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    # Stands for the settings and the version of the rules that made it.
+    made_by: Mapped[int] = mapped_column(sa.BigInteger)
+    times: Mapped[bytes]
+
+
 class Correction(Base):
     """A leader's decision; it refers to what it corrects and is never edited.
 

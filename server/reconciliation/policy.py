@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from server.reconciliation import arrays
-from server.reconciliation.arrays import History, Result
+from server.reconciliation.arrays import Array, History, Result
 from server.reconciliation.compiled import choose_engine, make_ready
 from server.reconciliation.parameters import DEFAULT_POLICY, ENGINE_VERSION, Policy
 from server.reconciliation.preparing import check
-from server.reconciliation.running import derive
+from server.reconciliation.running import derive, judge
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -23,6 +23,7 @@ __all__ = [
     "History",
     "Policy",
     "Result",
+    "judge_arrays",
     "reconcile_arrays",
     "warm_up",
 ]
@@ -66,3 +67,22 @@ def reconcile_arrays(
     check(history)
     chosen = choose_engine(engine, len(history.taps))
     return derive(history, chosen, policy, as_of_ms)
+
+
+def judge_arrays(
+    history: History,
+    times: Array,
+    as_of_ms: int,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    engine: str = "auto",
+) -> Result:
+    """Derive as `reconcile_arrays` does, of taps alone whose corrected times are known already.
+
+    Raises:
+        ValueError: as `reconcile_arrays`.
+    """
+    check(history)
+    chosen = choose_engine(engine, len(history.taps))
+    corrected = (chosen.table(history.taps), chosen.table(times))
+    return judge(history, corrected, chosen, policy, as_of_ms)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -15,7 +15,7 @@ from server.people.models import Volunteer
 from server.people.services import mark_dirty
 from server.reconciliation.corrections import Said, write
 from server.reconciliation.credit import approvable
-from server.reconciliation.loading import PIECE, load
+from server.reconciliation.loading import load_corrected
 from server.reconciliation.models import (
     Correction,
     ReconException,
@@ -23,13 +23,16 @@ from server.reconciliation.models import (
     TrainingRecord,
 )
 from server.reconciliation.parameters import MINUTE_MS
-from server.reconciliation.policy import DEFAULT_POLICY, Policy, reconcile_arrays
+from server.reconciliation.policy import DEFAULT_POLICY, Policy, judge_arrays
 from server.reconciliation.rules_set import CLONE_RULE, list_clones
 from server.reconciliation.storing import store_exceptions, store_intervals, store_training
 from server.reconciliation.training import CLASS_MINUTES, class_hours, list_training
+from server.rows import among, is_postgresql
 
 # One derivation at a time, so that two never take `current` from each other's rows.
 DERIVING_LOCK = 0x59494B42
+# Volunteers derived at once: some hundred MB, some seconds of one processor.
+SLAB = 20_000
 # Both ends of these are known or capped by the plan: a leader's word makes them B, not A.
 GRADE_B_RULES = frozenset({12, 52})
 
@@ -44,6 +47,13 @@ class Summary:
     new_intervals: int
     new_exceptions: int
 
+    def plus(self, other: Summary) -> Summary:
+        """Return what both together did."""
+        return Summary(*(sum(pair) for pair in zip(astuple(self), astuple(other), strict=True)))
+
+
+NOTHING = Summary(0, 0, 0, 0, 0)
+
 
 def reconcile(
     session: Session,
@@ -52,11 +62,39 @@ def reconcile(
     policy: Policy = DEFAULT_POLICY,
 ) -> Summary:
     """Derive the given volunteers (None: everybody, minors through their guardians included)."""
-    if session.get_bind().dialect.name == "postgresql":
+    hold(session)
+    if persons is not None:
+        return _derived(session, _with_wards(session, persons), now_ms, policy)
+    done, after = NOTHING, 0
+    while slab := next_slab(session, after):
+        done, after = done.plus(_derived(session, slab, now_ms, policy)), slab[-1]
+    return done
+
+
+def reconcile_slab(
+    session: Session, after: int, now_ms: int, policy: Policy = DEFAULT_POLICY
+) -> tuple[Summary, list[int]]:
+    """Derive the volunteers that follow one, as many as fit into memory; return who they are."""
+    hold(session)
+    slab = next_slab(session, after)
+    return (_derived(session, slab, now_ms, policy), slab) if slab else (NOTHING, slab)
+
+
+def hold(session: Session) -> None:
+    """Let nobody else derive until this unit of work ends; SQLite has a single writer anyway."""
+    if is_postgresql(session):
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(DERIVING_LOCK)))
-    wanted = None if persons is None else _with_wards(session, persons)
-    loaded = load(session, wanted)
-    result = reconcile_arrays(loaded.history, now_ms, policy)
+
+
+def next_slab(session: Session, after: int) -> list[int]:
+    """Return the volunteers that follow one, by number, as many as fit into memory."""
+    following = sa.select(Volunteer.id).where(Volunteer.id > after).order_by(Volunteer.id)
+    return list(session.scalars(following.limit(SLAB)))
+
+
+def _derived(session: Session, wanted: Collection[int], now_ms: int, policy: Policy) -> Summary:
+    loaded, times = load_corrected(session, wanted, policy)
+    result = judge_arrays(loaded.history, times, now_ms, policy)
     summary = Summary(
         persons=int(loaded.history.persons["derive"].sum()),
         intervals=len(result.intervals),
@@ -64,7 +102,7 @@ def reconcile(
         new_intervals=store_intervals(session, loaded, result, wanted, now_ms),
         new_exceptions=store_exceptions(session, loaded, result, wanted, now_ms),
     )
-    trained = list_training(loaded.history, policy)
+    trained = list_training(loaded.history, policy, times)
     store_training(session, loaded, trained, wanted, now_ms)
     if (result.exceptions["rule"] == CLONE_RULE).any():
         list_clones(session, now_ms)
@@ -104,25 +142,17 @@ def _sums(
     *also: sa.ColumnElement[bool],
 ) -> dict[int, int]:
     """Sum minutes of current rows person by person."""
-    found: dict[int, int] = {}
-    ordered = sorted(set(persons))
     current = person.class_.current
-    for low in range(0, len(ordered), PIECE):
-        part = person.in_(ordered[low : low + PIECE])
-        sums = sa.select(person, sa.func.sum(minutes)).where(current, part, minutes > 0, *also)
-        found |= {number: int(total) for number, total in session.execute(sums.group_by(person))}
-    return found
+    part = among(session, person, sorted(set(persons)))
+    sums = sa.select(person, sa.func.sum(minutes)).where(current, part, minutes > 0, *also)
+    return {number: int(total) for number, total in session.execute(sums.group_by(person))}
 
 
 def _with_wards(session: Session, persons: Collection[int]) -> set[int]:
     """Add the minors whose guardian is among them: the guardian's taps decide their hours."""
     found = set(persons)
-    ordered = sorted(found)
-    for low in range(0, len(ordered), PIECE):
-        part = ordered[low : low + PIECE]
-        wards = sa.select(Volunteer.id).where(Volunteer.guardian_id.in_(part))
-        found |= set(session.scalars(wards))
-    return found
+    wards = sa.select(Volunteer.id).where(among(session, Volunteer.guardian_id, sorted(found)))
+    return found | set(session.scalars(wards))
 
 
 def queue_for_ledger(session: Session, persons: Collection[int] | None) -> None:

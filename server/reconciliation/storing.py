@@ -21,8 +21,8 @@ from server.reconciliation.models import ReconException, ServiceInterval, Traini
 from server.reconciliation.parameters import ENGINE_VERSION
 from server.reconciliation.training import Training
 from server.reconciliation.wording_table import detail
+from server.rows import among, insert_rows
 
-PIECE = 5_000
 EPOCH = dt.date(1970, 1, 1)
 RULES_LAST = 59
 # What makes a row a new revision; id, made_ms and current do not.
@@ -227,34 +227,26 @@ def replace_current(
     standing: dict[tuple[Any, ...], list[int]] = {}
     connection = session.connection()  # rows as they are: no object of the ORM is made of them
     session.flush()
-    for part in _parts(persons):
-        current = sa.select(*columns, table.id).where(table.current)
-        if part is not None:
-            current = current.where(table.person.in_(part))
-        for kept in connection.execute(current).all():
-            standing.setdefault(tuple(kept[:-1]), []).append(kept[-1])
+    current = sa.select(*columns, table.id).where(table.current)
+    if persons is not None:
+        current = current.where(among(session, table.person, sorted(set(persons))))
+    for kept in connection.execute(current).all():
+        standing.setdefault(tuple(kept[:-1]), []).append(kept[-1])
     fresh = []
     pick = operator.itemgetter(*facts)
     for row in wanted:
-        same = standing.get(pick(row))
+        said = pick(row)
+        same = standing.get(said)
         if same:
             same.pop()
         else:
-            fresh.append(row | {"made_ms": now_ms, "current": True})
+            fresh.append((*said, now_ms, True))
     stale = sorted(number for numbers in standing.values() for number in numbers)
-    for low in range(0, len(stale), PIECE):
-        part = stale[low : low + PIECE]
-        connection.execute(sa.update(table).where(table.id.in_(part)).values(current=False))
-    if fresh:
-        connection.execute(sa.insert(table), fresh)
+    if stale:
+        taken = sa.update(table).where(among(session, table.id, stale)).values(current=False)
+        connection.execute(taken)
+    insert_rows(session, table, (*facts, "made_ms", "current"), fresh)
     return len(fresh)
-
-
-def _parts(persons: Collection[int] | None) -> list[list[int] | None]:
-    if persons is None:
-        return [None]
-    ordered = sorted(set(persons))
-    return [ordered[low : low + PIECE] for low in range(0, len(ordered), PIECE)]
 
 
 @lru_cache(maxsize=4_096)

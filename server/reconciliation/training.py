@@ -8,12 +8,11 @@ derives service leaves these taps alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.reconciliation.arrays import Array, History
+from server.reconciliation.arrays import Array, History, records
 from server.reconciliation.clock import DROPPED, QUARANTINED, VOIDED
 from server.reconciliation.codes import (
     AUTO,
@@ -83,24 +82,36 @@ def class_hours(minutes: int, unit_minutes: int = CLASS_MINUTES) -> int:
     return minutes // unit_minutes
 
 
-def list_training(history: History, policy: Policy) -> list[Training]:
-    """Return the training of the persons whose `derive` is 1, by person, then time."""
+def list_training(history: History, policy: Policy, times: Array | None = None) -> list[Training]:
+    """Return the training of the persons whose `derive` is 1, by person, then time.
+
+    `times` are the corrected times of the taps; without them the clocks are corrected here.
+    """
     rows = _training_rows(history.taps)
     if not len(rows):
         return []
-    # The clock of a boot is corrected from all its events, and from those alone.
+    if times is None:
+        rows, own = _corrected(history, rows, policy)
+    else:
+        own = records(times[rows])
+    proven = (_proven(history, time, row) for row, time in zip(rows.tolist(), own, strict=True))
+    found = [tap for tap in proven if tap is not None]
+    found.sort(key=lambda tap: (tap.person, tap.when_ms, tap.order))
+    return pair(found, policy.duplicate_ms)
+
+
+def _corrected(
+    history: History, rows: NDArray[np.int64], policy: Policy
+) -> tuple[NDArray[np.int64], list[dict[str, int]]]:
+    """Correct the clocks of the boots with training; return its rows and their times.
+
+    The clock of a boot is corrected from all its events, and from those alone.
+    """
     boots = _boots(history.taps)
     kept = np.flatnonzero(np.isin(boots, boots[rows]))
     part = replace(history, taps=history.taps[kept])
-    settings = PLAIN.settings(policy)
-    clock = correct_clocks(part, PLAIN.table(part.taps), settings, PLAIN)
-    found = [
-        tap
-        for row in _training_rows(part.taps).tolist()
-        if (tap := _proven(part, clock, row, int(kept[row]))) is not None
-    ]
-    found.sort(key=lambda tap: (tap.person, tap.when_ms, tap.order))
-    return pair(found, policy.duplicate_ms)
+    clock = correct_clocks(part, PLAIN.table(part.taps), PLAIN.settings(policy), PLAIN)
+    return rows, [clock[row] for row in _training_rows(part.taps).tolist()]
 
 
 def pair(taps: list[Tap], duplicate_ms: int) -> list[Training]:
@@ -161,9 +172,9 @@ def _boots(taps: Array) -> NDArray[np.int64]:
     return taps["terminal"].astype(np.int64) << 32 | taps["boot"].astype(np.int64) & 0xFFFFFFFF
 
 
-def _proven(history: History, clock: Any, row: int, given: int) -> Tap | None:
+def _proven(history: History, time: dict[str, int], row: int) -> Tap | None:
     """Return a tap if card or phone proved it, its time is known and nothing stands against it."""
-    tap, time = history.taps[row], clock[row]
+    tap = history.taps[row]
     card = history.cards[tap["card"]]
     if not history.persons[card["person"]]["derive"] or time["note"] & UNUSABLE:
         return None
@@ -175,7 +186,7 @@ def _proven(history: History, clock: Any, row: int, given: int) -> Tap | None:
     if marks & FAULTS:
         return None
     return Tap(
-        given,
+        row,
         int(card["person"]),
         time["when_ms"],
         int(tap["site"]),
