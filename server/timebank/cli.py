@@ -149,6 +149,7 @@ def ledger_hold(console: Console, /, minutes: int, as_json: bool, **given: Any) 
 @click.argument("held", type=int)
 @click.argument("minutes", type=int)
 @click.option("--to", "taker", default="", help="volunteer number; without it the treasury")
+@click.option("--beyond-cap", default="", metavar="REASON", help="why the taker may exceed the cap")
 @uid_option
 @by_option
 @json_option
@@ -160,7 +161,10 @@ def ledger_post(console: Console, /, held: int, minutes: int, as_json: bool, **g
 
         def job(session: Any) -> int:
             taker = find_volunteer(session, given["taker"]).id if given["taker"] else 0
-            order = Order(given["uid"], 0, minutes, taker)
+            order = Order(
+                given["uid"], 0, minutes, taker,
+                cap=console.config.timebank.cap, beyond_cap=given["beyond_cap"].strip(),
+            )  # fmt: skip
             return orders.post(session, given["uid"], held, order, now_ms, given["actor"])
 
         number = orders.settle(database, job)

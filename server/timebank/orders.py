@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 
 from server.db import Database
 from server.errors import Refused
+from server.people import audit
 from server.timebank.capping import AWAY_UID, BACK_UID
 from server.timebank.models import HELD, TREASURY, VOLUNTEER, Account, Entry, Transfer
 from server.timebank.moves import Move, Side, lock, move
@@ -49,6 +50,7 @@ class Order:
     region: str = ""
     ref: str = ""
     cap: int | None = None  # the most a taker may hold, policy of the deployment
+    beyond_cap: str = ""  # why the taker may hold more this time
 
 
 def settle(database: Database, job: Callable[[Session], Answer]) -> Answer:
@@ -124,7 +126,8 @@ def post(session: Session, uid: str, held: int, order: Order, now_ms: int, actor
     """Give what a hold set apart, or less, to the taker (0: the treasury); the rest goes back.
 
     Raises:
-        Refused: there is no such hold, it is settled, has lapsed, or holds less.
+        Refused: there is no such hold, it is settled, has lapsed, or holds less; or the taker
+            would hold too much and the order gives no reason for it.
     """
     lock(session)
     if found := _same(session, uid, "post", held):
@@ -135,6 +138,8 @@ def post(session: Session, uid: str, held: int, order: Order, now_ms: int, actor
         raise Refused("hold-lapsed", "预留已过期", "the hold has lapsed")
     if not 0 < order.minutes <= amount:
         raise Refused("beyond-hold", "超过预留的时长", f"the hold is of {amount} minutes")
+    if order.taker and order.taker != pending.person:
+        _keep_to_cap(session, order, now_ms, actor)
     taker = Side(VOLUNTEER, order.taker) if order.taker else Side(TREASURY, region=order.region)
     sides = {Side(HELD, pending.person): -amount}
     sides[taker] = sides.get(taker, 0) + order.minutes
@@ -143,6 +148,18 @@ def post(session: Session, uid: str, held: int, order: Order, now_ms: int, actor
         sides[giver] = sides.get(giver, 0) + amount - order.minutes
     made = Move(uid, "post", pending.person, sides, order.ref, links={"resolves": held})
     return move(session, [made], now_ms, actor)[0]
+
+
+def _keep_to_cap(session: Session, order: Order, now_ms: int, actor: str) -> None:
+    """Refuse what would lift the taker above the cap; with a reason let it pass, and say so."""
+    if not above_cap(balance(session, order.taker), order.minutes, order.cap):
+        return
+    if not order.beyond_cap:
+        raise Refused("cap", "对方余额将超过上限", "the taker would hold more than the cap")
+    audit.record(
+        session, now_ms, actor, "ledger.beyond-cap", f"volunteer:{order.taker}",
+        uid=order.uid, minutes=order.minutes, reason=order.beyond_cap,
+    )  # fmt: skip
 
 
 def release(session: Session, uid: str, held: int, now_ms: int, actor: str) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from server.db import Database
 from server.errors import Refused
+from server.people.models import Audit
 from server.timebank import orders
 from server.timebank.checking import check
 from server.timebank.models import Account, Transfer
@@ -175,6 +176,19 @@ def test_a_cap_limits_gifts(session: Session) -> None:
     with refused("cap"):
         orders.transfer(session, "gift", Order("g2", 1, 1, 2, cap=40), NOW_MS, "li")
     assert balance(session, 2) == 40
+
+
+def test_a_cap_limits_what_a_hold_gives(session: Session) -> None:
+    """Beyond the cap a hold is posted only with a reason, which the audit trail keeps."""
+    held = orders.hold(session, Order("h", 1, 80), NOW_MS + HOUR_MS, NOW_MS, "li")
+    with refused("cap"):
+        orders.post(session, "p", held, Order("p", 1, 41, 2, cap=40), NOW_MS, "li")
+    allowed = Order("p", 1, 41, 2, cap=40, beyond_cap="昨日上限有误")
+    orders.post(session, "p", held, allowed, NOW_MS, "li")
+
+    line = session.scalars(sa.select(Audit).where(Audit.action == "ledger.beyond-cap")).one()
+    assert (line.subject, line.detail["reason"]) == ("volunteer:2", "昨日上限有误")
+    assert balance(session, 2) == 41
 
 
 def test_old_minutes_expire_once_and_the_oldest_are_spent_first(session: Session) -> None:
