@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about uploads: alarms, taps that are missing, batches that come on a stick."""
+"""Commands about uploads: alarms, one event, taps that are missing, batches on a stick."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from server.ingest import missing as missing_taps
 from server.ingest.alarms import alarms as find_alarms
 from server.ingest.importing import import_stick
 from server.ingest.missing import CardHoles
+from server.ingest.one_event import describe
 from server.ingest.services import Intake
 from server.people.services import require_staff
 from server.terminals.cli import staff_option
@@ -78,6 +79,26 @@ def alarms(console: Console, *, as_json: bool) -> None:
     lines = [f"{each.terminal_id} {each.name}: {each.kind} · {each.zh} {each.en}" for each in found]
     document = {"alarms": [asdict(each) for each in found]}
     show(document, "\n".join(lines) or "没有告警 no alarms", as_json=as_json)
+
+
+@ingest.command(epilog=example("yika-server ingest event 7 1024"))
+@click.argument("terminal", type=int)
+@click.argument("seq", type=int)
+@json_option
+@click.pass_obj
+def event(console: Console, terminal: int, seq: int, *, as_json: bool) -> None:
+    """单条记录 Show one stored event: arrival, proofs, verdict, and what is wrong with its PSAM."""
+    with console.reading() as session:
+        found = describe(session, terminal, seq)
+    reason = found["reason"]
+    lines = [
+        f"{terminal}/{seq} {found['type']} · {found['verdict']}",
+        f"  声称 claimed {found['claimed']}, 收到 received {found['received']}",
+        f"  证明 proofs {', '.join(found['proofs']) or '–'}",
+    ]
+    if reason["en"]:
+        lines.append(f"  {reason['zh']} {reason['en']}")
+    show(found, "\n".join(lines), as_json=as_json)
 
 
 @ingest.command("import", epilog=example("yika-server ingest import /media/usb"))

@@ -160,7 +160,11 @@ def partition_detach(console: Console, month: Month, actor: str, as_json: bool) 
     """移出分区 Take a month out that nobody's hours rest on; its table stays in `months`."""
     with console.database() as database:
         rows = partitions.detach(database, month, actor, console.clock.utc_ms())
-    text = f"{month}: 已移出 detached, {rows} 条记录 events"
+    text = (
+        f"{month}: 已移出 detached, {rows} 条记录 events\n"
+        f"  下一步 next: pg_dump --table months.{month.table} …, 再 then DROP TABLE; "
+        f"或放回 or yika-server partition attach {month}"
+    )
     show({"month": str(month), "events": rows}, text, as_json=as_json)
 
 

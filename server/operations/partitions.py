@@ -105,13 +105,20 @@ def detach(database: Database, month: Month, actor: str, now_ms: int) -> int:
         if resting:
             raise Refused(
                 "hours-rest-on-it",
-                f"{month} 的记录仍是时长的依据，不能移出",
-                f"hours of people with cards rest on {month}: every derivation reads it; "
-                "move it to another tablespace instead",
+                f"{month} 的记录仍是时长的依据，不能移出；可先存档"
+                f"（yika-server archive write 目录），再由表的所有者移到冷盘：{_cold(part)}",
+                f"hours of people with cards rest on {month}: every derivation reads it. Keep a "
+                "copy (yika-server archive write FOLDER), then move it to a slow disk as the owner "
+                f"of the tables: {_cold(part)}",
             )
         connection.execute(sa.text(f"ALTER TABLE event DETACH PARTITION months.{part.name}"))
         _note(connection, (now_ms, actor, "partition.detach"), month, int(rows))
         return int(rows)
+
+
+def _cold(part: Partition) -> str:
+    """Return what moves a month to another disk while it stays attached."""
+    return f"ALTER TABLE months.{part.name} SET TABLESPACE cold"
 
 
 def attach(database: Database, month: Month, actor: str, now_ms: int) -> None:

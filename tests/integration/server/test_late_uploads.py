@@ -6,16 +6,17 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from server.ingest import enrolled
+from server.db import from_millis
+from server.ingest import enrolled, one_event
 from server.ingest.models import Batch
 from server.ingest.verdicts import Verdict
 from server.people.models import Audit
 from server.reconciliation import services as reconciliation
 from server.reconciliation.models import ServiceInterval
 from server.terminals import services
-from server.terminals.models import TerminalKey
+from server.terminals.models import Psam, Terminal, TerminalKey
 from swipe.receipt import Receipt
-from tests.factories import KEY_ID, TERMINAL_ID
+from tests.factories import KEY_ID, PSAM_NO, TERMINAL_ID
 from tests.integration.server.rig import NOW_MS, Rig, resigned
 
 
@@ -37,6 +38,28 @@ def test_late_events_are_stored_and_receipted(revoked: Rig) -> None:
         told = session.scalars(sa.select(Audit).where(Audit.action == "terminal.late-upload")).one()
         assert told.subject == f"terminal:{TERMINAL_ID}"
         assert told.detail == {"batch_no": 1, "events": 2}
+
+
+def test_a_revoked_psam_is_told_with_its_day(rig: Rig) -> None:
+    """At another terminal its taps are UNKNOWN_PSAM, and the event's reason says since when."""
+    with rig.database.writing() as session:
+        other = Terminal(
+            id=8, name="b", site_id=1, state="revoked", created_by="a", created_ms=0,
+            config_version=1, bad_proofs=0,
+        )  # fmt: skip
+        session.add(other)
+        session.flush()
+        key = TerminalKey(terminal_id=8, suite=1, public_key=bytes(32), revoked_ms=NOW_MS - 1000)
+        session.add(key)
+        psam = session.get_one(Psam, PSAM_NO)
+        psam.terminal_id, psam.state = 8, "revoked"
+    rig.upload(rig.chain(1))
+
+    with rig.database.reading() as session:
+        found = one_event.describe(session, TERMINAL_ID, 1)
+    at = from_millis(NOW_MS - 1000).isoformat(timespec="milliseconds")
+    assert found["verdict"] == "UNKNOWN_PSAM"
+    assert found["reason"]["en"] == f"the PSAM was revoked with terminal 8 at {at}"
 
 
 def test_late_taps_wait_for_approval(revoked: Rig) -> None:
