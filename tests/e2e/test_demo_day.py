@@ -13,7 +13,6 @@ import pytest
 from tests.e2e.day import (
     DAY_TIMEOUT_S,
     END_TIMEOUT_S,
-    STEP_TIMEOUT_S,
     Day,
     assert_full_day,
     look,
@@ -76,29 +75,3 @@ def test_day_comes_out_as_its_page_says_and_stays_until_interrupted(tmp_path: Pa
     assert card.count("SW1=0x90, SW2=0x00") == 2
     assert day.survivors() == []
     _assert_nothing_secret_told(day, output, passphrase)
-
-
-def test_stopped_day_leaves_nothing_behind(tmp_path: Path) -> None:
-    """SIGTERM in the middle ends server, terminals, pcscd and cards."""
-    with playing(tmp_path, "--exit") as day:
-        day.wait_for("08:54:10", STEP_TIMEOUT_S)
-        running = day.survivors()
-        day.process.send_signal(signal.SIGTERM)
-        day.process.communicate(timeout=END_TIMEOUT_S)
-
-    assert any("pcscd" in command for command in running)
-    assert day.process.returncode == 130
-    assert day.survivors() == []
-
-
-def test_demonstration_that_runs_is_not_disturbed(tmp_path: Path) -> None:
-    """A second run in the same folder is refused in words, and the first plays on."""
-    with playing(tmp_path, "--exit") as first:
-        first.wait_for("数据库", STEP_TIMEOUT_S)
-        with playing(tmp_path, "--exit") as second:
-            second.process.communicate(timeout=STEP_TIMEOUT_S)
-            words = second.said.read_text(encoding="utf-8")
-        assert first.process.poll() is None
-
-    assert second.process.returncode == 1
-    assert "another demonstration" in words
