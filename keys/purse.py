@@ -12,6 +12,7 @@ They are known from reader code of such cards, not from a printed standard.
 
 from __future__ import annotations
 
+import functools
 import time
 
 from keys import _prims
@@ -20,6 +21,8 @@ from keys.errors import BadKeyLength, BadSeal, UnsupportedAlgorithm
 
 CAPP_PURCHASE = 0x09
 QUARTER_HOUR_S = 900
+_DAY_S = 86_400
+_BCD = tuple(16 * (number // 10) + number % 10 for number in range(60))
 MAC_BYTES = 4
 # One length byte goes before a secure message; with padding and MAC it must still fit an APDU.
 PLAIN_MAX = 239
@@ -319,6 +322,13 @@ def bcd_datetime(utc_s: int, tz_q: int) -> tuple[bytes, bytes]:
     >>> [part.hex() for part in bcd_datetime(1_795_222_800, 32)]
     ['20261121', '090000']
     """
-    zone_s = QUARTER_HOUR_S * tz_q
-    text = "{:04d}{:02d}{:02d}{:02d}{:02d}{:02d}".format(*time.gmtime(utc_s + zone_s)[:6])
-    return bytes.fromhex(text[:8]), bytes.fromhex(text[8:])
+    day, second = divmod(utc_s + QUARTER_HOUR_S * tz_q, _DAY_S)
+    minute = second // 60
+    packed = bytes((_BCD[minute // 60], _BCD[minute % 60], _BCD[second % 60]))
+    return _bcd_date(day), packed
+
+
+@functools.lru_cache(maxsize=8)  # a terminal asks for today, over and over
+def _bcd_date(day: int) -> bytes:
+    """Give the date in BCD of a day counted from 1970-01-01."""
+    return bytes.fromhex("{:04d}{:02d}{:02d}".format(*time.gmtime(day * _DAY_S)[:3]))

@@ -8,8 +8,8 @@ Core (0 to 95), the card's answer or a payload (96 to 127), the hash of the even
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from keys.identity import Identity
@@ -129,9 +129,20 @@ class Event:
     def from_bytes(cls, data: bytes) -> Event:
         """Read 224 bytes; raise ``WrongLength`` for any other length."""
         event = object.__new__(cls)
-        # Every field of the event is one of the layout: half the time of passing 46 by name.
+        # Every field of the event is one of the layout: half the time of passing them by name.
         event.__dict__.update(EVENT_LAYOUT.unpack(data))
         event.__dict__["_bytes"] = bytes(data)  # every byte is a field's: they are not coded again
+        return event
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Event:
+        """Make an event of its fields by name; as the constructor, in a fifth of its time."""
+        event = object.__new__(cls)
+        fields = event.__dict__
+        fields.update(_DEFAULTS)
+        fields.update(values)
+        if len(fields) != len(EVENT_LAYOUT.names):
+            return cls(**values)  # which says what is missing or unknown
         return event
 
     @classmethod
@@ -143,21 +154,21 @@ class Event:
 
     def to_bytes(self) -> bytes:
         """Give all 224 bytes; raise ``FieldError`` for a value that does not fit."""
-        return self._bytes
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        return EVENT_LAYOUT.pack(self.__dict__)
+        values = self.__dict__
+        raw: bytes | None = values.get("_bytes")
+        if raw is None:
+            raw = values["_bytes"] = EVENT_LAYOUT.pack(values)
+        return raw
 
     @property
     def signed_bytes(self) -> bytes:
         """Give the 160 bytes under the signature."""
-        return self._bytes[:EVENT_SIGNED]
+        return self.to_bytes()[:EVENT_SIGNED]
 
     @property
     def payload(self) -> bytes:
         """Give bytes 96 to 127 as they are."""
-        return self._bytes[CORE_SIZE : CORE_SIZE + PAYLOAD_SIZE]
+        return self.to_bytes()[CORE_SIZE : CORE_SIZE + PAYLOAD_SIZE]
 
     def with_payload(self, payload: bytes) -> Event:
         """Give the event with these 32 bytes in 96 to 127, not signed any more."""
@@ -176,6 +187,9 @@ class Event:
     def bcd(self) -> tuple[bytes, bytes]:
         """Give the date and time that PSAM and card were sent: of utc_s in the zone tz_q."""
         return bcd_datetime(self.utc_s, self.tz_q)
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Event) if field.default is not MISSING}
 
 
 def core_digest(event: Event, suite: Suite = Suite.ED25519) -> bytes:

@@ -91,8 +91,10 @@ class Layout:
         return spans
 
     @cached_property
-    def _byte_sizes(self) -> tuple[tuple[str, int], ...]:
-        return tuple((field.name, field.size) for field in self.fields if field.is_bytes)
+    def _byte_sizes(self) -> tuple[tuple[int, int], ...]:
+        """Give place and length of the byte strings."""
+        sizes = enumerate(self.fields)
+        return tuple((place, field.size) for place, field in sizes if field.is_bytes)
 
     def span(self, name: str) -> tuple[int, int]:
         """Give the first byte of a field and the one after its last."""
@@ -127,11 +129,12 @@ class Layout:
 
     def pack(self, values: Mapping[str, Any]) -> bytes:
         """Give the bytes of a record; raise ``FieldError`` for what does not fit."""
-        for name, size in self._byte_sizes:  # struct would pad or cut in silence
-            if len(values[name]) != size:
-                raise FieldError(name, f"{len(values[name])} bytes, expected {size}")
+        row = self._values(values)
+        for place, size in self._byte_sizes:  # struct would pad or cut in silence
+            if len(row[place]) != size:
+                raise FieldError(self.names[place], f"{len(row[place])} bytes, expected {size}")
         try:
-            return self.struct.pack(*self._values(values))
+            return self.struct.pack(*row)
         except struct.error as exc:
             raise FieldError(self._misfit(values), str(exc)) from exc
 

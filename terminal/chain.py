@@ -56,6 +56,20 @@ class Chain:
         up_s, up_ms = divmod(reading.uptime_ms, 1000)
         utc_s, utc_ms = divmod(reading.utc_ms, 1000)
         values: dict[str, Any] = {
+            "type": kind,
+            "terminal_id": self.journal.header.terminal_id,
+            "key_id": self.key_id,
+            "seq": state.next_seq,
+            "boot": self.boot,
+            "up_s": up_s,
+            "up_ms": up_ms,
+            "utc_s": utc_s,
+            "utc_ms": utc_ms,
+            "unc_ms": reading.unc_ms,
+            "prev": state.head,
+            "n_in": state.n_in,
+            "n_out": state.n_out,
+            "anchor": state.anchor,
             "tz_q": around.tz_q,
             "site": around.site,
             "hot_ver": around.hot_ver,
@@ -63,23 +77,8 @@ class Chain:
             "lon": around.lon,
             "flags": 0 if reading.known else int(Flag.CLOCK_UNKNOWN),
         }
-        return Event(
-            type=kind,
-            terminal_id=self.journal.header.terminal_id,
-            key_id=self.key_id,
-            seq=state.next_seq,
-            boot=self.boot,
-            up_s=up_s,
-            up_ms=up_ms,
-            utc_s=utc_s,
-            utc_ms=utc_ms,
-            unc_ms=reading.unc_ms,
-            prev=state.head,
-            n_in=state.n_in,
-            n_out=state.n_out,
-            anchor=state.anchor,
-            **(values | fields),
-        )
+        values.update(fields)
+        return Event.of(values)
 
     def note(
         self, kind: EventType, core: dict[str, Any] | None = None, /, **payload: int | bytes

@@ -24,6 +24,12 @@ from terminal.timing import Ticks
 
 MINOR_FLAG = 0x01  # bit 0 of the card's flags
 SOFTWARE_PSAM = 0x80  # bit 7 of dpk_idx
+# Plain numbers: what a set of flags is asked for at every tap.
+_NO_GUARDIAN = int(Flag.MINOR | Flag.HOTLISTED | Flag.EXPIRED)
+_GUARDED = int(Flag.GUARDIAN_PRESENT)
+QUARTER_S = 900
+DAY_S = 86_400
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @dataclass(slots=True)
@@ -120,11 +126,12 @@ class Desk:
         pause, but no longer than the server will look for it.
         """
         now_ms = reading.uptime_ms
+        seen = int(flags)
         if kind is EventType.GUARDIAN:
             self.guardian_key_ms = None
-            if not flags & (Flag.MINOR | Flag.HOTLISTED | Flag.EXPIRED):
+            if not seen & _NO_GUARDIAN:
                 self.guardian_ms = self.guardian_first_ms = now_ms
-        elif flags & Flag.GUARDIAN_PRESENT:
+        elif seen & _GUARDED:
             self.guardian_ms = min(now_ms, self.guardian_first_ms + self._group_ms)
 
     @property
@@ -212,7 +219,7 @@ def local_date(utc_s: int, tz_q: int) -> date:
     >>> local_date(57_600, 32).isoformat()
     '1970-01-02'
     """
-    return local_time(utc_s, tz_q).date()
+    return date.fromordinal(_EPOCH_DAY + (utc_s + QUARTER_S * tz_q) // DAY_S)
 
 
 def _seconds_since(moment_ms: int | None, uptime_ms: int) -> float | None:

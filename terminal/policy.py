@@ -7,6 +7,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
+from itertools import compress
 
 from swipe.kinds import EventType, Flag, RejectReason, Result
 
@@ -177,6 +179,22 @@ _REFUSALS = {
     RejectReason.NO_ACTIVITY: Say.NO_ACTIVITY,
     RejectReason.NO_OPERATOR: Say.NO_OPERATOR,
 }
+# Flags as plain numbers: adding up members one by one takes longer than the whole decision.
+_flag = cache(Flag)
+_CHOICES = tuple(
+    int(flag)
+    for flag in (
+        Flag.CLOCK_UNKNOWN,
+        Flag.HOTLISTED,
+        Flag.MINOR,
+        Flag.GUARDIAN_PRESENT,
+        Flag.OFFLINE,
+        Flag.EXPIRED,
+        Flag.TRAINING_MODE,
+        Flag.NO_ACTIVITY,
+    )
+)
+_SEE_SOMEBODY = int(Flag.HOTLISTED | Flag.EXPIRED | Flag.MINOR)
 _ACCEPTED = {
     EventType.IN: Say.IN,
     EventType.OUT: Say.OUT,
@@ -326,21 +344,17 @@ def _flags(situation: Situation, rules: Rules) -> Flag:
     guardian = situation.guardian_age_s
     minor = is_minor(card, situation.today, rules)
     present = guardian is not None and 0 <= guardian < rules.guardian_s
-    choices = (
-        (Flag.CLOCK_UNKNOWN, not situation.clock_known),
-        (Flag.HOTLISTED, situation.hotlisted),
-        (Flag.MINOR, minor),
-        (Flag.GUARDIAN_PRESENT, minor and present),
-        (Flag.OFFLINE, situation.offline),
-        (Flag.EXPIRED, bool(expired and card.valid_to and situation.today > card.valid_to)),
-        (Flag.TRAINING_MODE, rules.training),
-        (Flag.NO_ACTIVITY, not situation.activity_known),
+    holds = (
+        not situation.clock_known,
+        situation.hotlisted,
+        minor,
+        minor and present,
+        situation.offline,
+        bool(expired and card.valid_to and situation.today > card.valid_to),
+        rules.training,
+        not situation.activity_known,
     )
-    flags = Flag(0)
-    for flag, holds in choices:
-        if holds:
-            flags |= flag
-    return flags
+    return _flag(sum(compress(_CHOICES, holds)))
 
 
 def _kind(situation: Situation, rules: Rules) -> EventType:
@@ -418,6 +432,8 @@ def _repeats_elsewhere(situation: Situation, rules: Rules) -> bool:
 def _say(kind: EventType, flags: Flag) -> Say:
     if kind is EventType.GUARDIAN:
         return Say.GUARDIAN
+    if not int(flags) & _SEE_SOMEBODY:
+        return _ACCEPTED[kind]
     if flags & Flag.HOTLISTED:
         return Say.HOTLISTED
     if flags & Flag.EXPIRED:

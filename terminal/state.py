@@ -198,18 +198,19 @@ class State:
 
     def apply_event(self, event: Event, raw: bytes, offset: int) -> None:
         """Take one event whose frame stands at `offset`."""
-        hole = len(self.kinds) < event.seq - 1
-        self.holed = event.type != EventType.BOOT and (self.holed or hole)
-        while len(self.kinds) < event.seq - 1:  # a hole: the numbers before were lost
+        seq, kind = event.seq, event.type
+        hole = len(self.kinds) < seq - 1
+        self.holed = kind != EventType.BOOT and (self.holed or hole)
+        while len(self.kinds) < seq - 1:  # a hole: the numbers before were lost
             self._note(0, 0, bytes(32))
         self.head = event_hash(raw, self.suite)
-        self._note(event.type, offset, self.head)
-        self.last_seq = event.seq
+        self._note(kind, offset, self.head)
+        self.last_seq = seq
         self.intent = None
         self.boot = event.boot
         self.up_ms = event.up_total_ms
         self._count(event)
-        if event.type in PROVEN_TYPES or event.type == EventType.TORN:
+        if kind in PROVEN_TYPES or kind == EventType.TORN:
             self._tap(event)
         else:
             self._system(event)
@@ -233,7 +234,9 @@ class State:
             self.floor_ms = max(self.floor_ms, event.utc_total_ms)
 
     def _tap(self, event: Event) -> None:
-        trace = self.cards.setdefault(event.card_asn, CardTrace())
+        trace = self.cards.get(event.card_asn)
+        if trace is None:
+            trace = self.cards[event.card_asn] = CardTrace()
         if event.type == EventType.TORN_RESOLVED:
             self._resolved(event, trace)
             return
@@ -244,7 +247,7 @@ class State:
         self._psam_used(event.psam_seq, None if event.result == Result.OK else PSAM_STEP_MAX)
         self._keep_presence(event.card_asn, trace, event.type)
         trace.seq, trace.kind, trace.result = event.seq, event.type, event.result
-        trace.boot, trace.up_ms, trace.utc_s = event.boot, event.up_total_ms, event.utc_s
+        trace.boot, trace.up_ms, trace.utc_s = event.boot, self.up_ms, event.utc_s
         trace.psam_seq, trace.voided = event.psam_seq, False
         self.last_asn = event.card_asn
 

@@ -25,12 +25,13 @@ from card.volunteer import CardFace, read_composite, select
 from swipe.event import Event
 from swipe.kinds import CardKind, EventType, RejectReason, Result
 from terminal.clock import Reading
-from terminal.desk import Desk, hint
+from terminal.desk import Desk
 from terminal.errors import NotSaved
 from terminal.opening import open_period
 from terminal.policy import (
     Decision,
     Say,
+    Situation,
     accepted,
     completes_presentation,
     decide,
@@ -126,26 +127,31 @@ class _Presentation:
         composite = run(read_composite(), self._connection)
         self._watch.phase("read")
         reading = self._chain.time.now()
-        if face.enabled:
-            completed = self._recall(face, composite, reading)
+        situation = self._desk.situation(face, composite, reading)
+        if face.enabled and self._unseen(situation):
+            completed = self._recall(face, composite, situation, reading)
             if completed is not None:
                 return completed
-        decision = decide(self._desk.situation(face, composite, reading), self._desk.rules)
+            situation = self._desk.situation(face, composite, reading)
+        decision = decide(situation, self._desk.rules)
         self._watch.phase("decide")
         if decision.reason is not None:
             return self._refuse(composite, decision, decision.reason)
         return self._tap(face, composite, decision, reading)
 
-    def _recall(self, face: CardFace, composite: Composite, reading: Reading) -> Outcome | None:
-        """Fetch the proof of the card's last tap if nobody here has seen it.
+    def _unseen(self, situation: Situation) -> bool:
+        """Say whether nobody here has seen the proof of the card's last tap."""
+        resolved = self._chain.journal.state.trace(situation.card.asn).resolved
+        return must_recall(situation.hint, situation.own_psam_no, situation.last, resolved)
+
+    def _recall(
+        self, face: CardFace, composite: Composite, situation: Situation, reading: Reading
+    ) -> Outcome | None:
+        """Fetch the proof of the card's last tap.
 
         Returns an outcome if that tap *is* this presentation.
         """
-        desk, found = self._desk, hint(composite)
-        trace = self._chain.journal.state.trace(face.asn)
-        last = trace.as_last(self._chain.boot, reading.uptime_ms, reading.utc_s)
-        if not must_recall(found, desk.psam.number, last, trace.resolved):
-            return None
+        desk, found, last = self._desk, situation.hint, situation.last
         answer = run(prove(composite.card_ctr), self._connection)
         self._watch.phase("prove")
         if answer is None:

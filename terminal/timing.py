@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from card.operation import Connection
 from keys.psam import Psam, PurchaseGrant, PurchaseRequest
@@ -19,13 +19,24 @@ Ticks = Callable[[], int]
 class Timings:
     """Nanoseconds of one presentation. `host_ns` is what is left to this program itself."""
 
-    phases: dict[str, int] = field(default_factory=dict)
+    marks: tuple[tuple[str, int], ...] = ()  # the phases in order, each with its end
+    start_ns: int = 0
     total_ns: int = 0
     card_ns: int = 0
     psam_ns: int = 0
     sync_ns: int = 0
     syncs: int = 0
     commands: int = 0
+
+    @property
+    def phases(self) -> dict[str, int]:
+        """Return how long each phase took; one that came more than once is one."""
+        phases: dict[str, int] = {}
+        before_ns = self.start_ns
+        for name, end_ns in self.marks:
+            phases[name] = phases.get(name, 0) + end_ns - before_ns
+            before_ns = end_ns
+        return phases
 
     @property
     def host_ns(self) -> int:
@@ -37,56 +48,59 @@ class Stopwatch:
     """Time one presentation: wrap card and PSAM, name the phases, read the journal's counters."""
 
     def __init__(self, journal: Journal, ticks: Ticks = time.perf_counter_ns) -> None:
-        self.timings = Timings()
         self._journal = journal
         self._ticks = ticks
         self._sync_ns, self._syncs = journal.sync_ns, journal.syncs
-        self._start = self._mark = ticks()
+        self._marks: list[tuple[str, int]] = []
+        self._card: list[int] = []
+        self._psam: list[int] = []
+        self._start = ticks()
 
     def phase(self, name: str) -> None:
         """End the phase that began with the last call, and give it this name."""
-        now = self._ticks()
-        phases = self.timings.phases
-        phases[name] = phases.get(name, 0) + now - self._mark
-        self._mark = now
+        self._marks.append((name, self._ticks()))
 
     def stop(self) -> Timings:
         """Return the timings up to now."""
-        timings = self.timings
-        timings.total_ns = self._ticks() - self._start
-        timings.sync_ns = self._journal.sync_ns - self._sync_ns
-        timings.syncs = self._journal.syncs - self._syncs
-        return timings
+        return Timings(
+            tuple(self._marks),
+            self._start,
+            self._ticks() - self._start,
+            sum(self._card),
+            sum(self._psam),
+            self._journal.sync_ns - self._sync_ns,
+            self._journal.syncs - self._syncs,
+            len(self._card),
+        )
 
     def connection(self, connection: Connection) -> Connection:
         """Return the connection with its time counted."""
-        return _TimedConnection(connection, self.timings, self._ticks)
+        return _TimedConnection(connection, self._card, self._ticks)
 
     def psam(self, psam: Psam) -> Psam:
         """Return the PSAM with its time counted."""
-        return _TimedPsam(psam, self.timings, self._ticks)
+        return _TimedPsam(psam, self._psam, self._ticks)
 
 
 class _TimedConnection:
-    def __init__(self, connection: Connection, timings: Timings, ticks: Ticks) -> None:
-        self._connection = connection
-        self._timings = timings
+    def __init__(self, connection: Connection, spent: list[int], ticks: Ticks) -> None:
+        self._transmit = connection.transmit
+        self._spent = spent
         self._ticks = ticks
 
     def transmit(self, apdu: bytes, /) -> tuple[bytes, int]:
         """Send a command and count it."""
-        self._timings.commands += 1
         start = self._ticks()
         try:
-            return self._connection.transmit(apdu)
+            return self._transmit(apdu)
         finally:
-            self._timings.card_ns += self._ticks() - start
+            self._spent.append(self._ticks() - start)
 
 
 class _TimedPsam:
-    def __init__(self, psam: Psam, timings: Timings, ticks: Ticks) -> None:
+    def __init__(self, psam: Psam, spent: list[int], ticks: Ticks) -> None:
         self._psam = psam
-        self._timings = timings
+        self._spent = spent
         self._ticks = ticks
         self.number = psam.number
         self.key_index = psam.key_index
@@ -98,7 +112,7 @@ class _TimedPsam:
         try:
             return self._psam.init_purchase(request)
         finally:
-            self._timings.psam_ns += self._ticks() - start
+            self._spent.append(self._ticks() - start)
 
     def credit_purchase(self, mac2: bytes) -> None:
         """Check MAC2."""
@@ -106,4 +120,4 @@ class _TimedPsam:
         try:
             self._psam.credit_purchase(mac2)
         finally:
-            self._timings.psam_ns += self._ticks() - start
+            self._spent.append(self._ticks() - start)
