@@ -25,9 +25,11 @@ from bench.line import Line, check, report, significant
 from card.operation import Connection
 from card.protocol import T0Connection
 from card.psam import PsamCard
+from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.latency import PROFILES, Latency, Stopwatch
 from hardware_mocks.cardos.psam import VirtualPsam
 from hardware_mocks.cardos.shell import ChipCard
+from keys.store import FileKeyStore
 from terminal.journal import Journal
 from terminal.storage import FileStorage
 from terminal.tap import present
@@ -63,9 +65,8 @@ class ChipClock:
         """Return nanoseconds: real ones, without the virtual chips' own, with the counted ones."""
         return time.perf_counter_ns() + self._ahead_ns
 
-    def count(self, computed_ns: int, processor_ns: int) -> None:
+    def count(self, computed_ns: int) -> None:
         """Leave out what a virtual chip computed, and take what a chip would have taken."""
-        self.processor_ns += processor_ns
         self._computed_ns += computed_ns
         self._ahead_ns = self.spent.elapsed_us * 1000 - self._computed_ns
 
@@ -73,7 +74,7 @@ class ChipClock:
         """Power a chip behind an interface."""
         chip.pace(way, self.spent)
         chip.power_on()
-        return T0Connection(_Counted(InProcess(chip), self))
+        return T0Connection(_Counted(InProcess(chip), self), strip_le=False)  # as over T=1
 
 
 class _Counted:
@@ -89,8 +90,8 @@ class _Counted:
         try:
             return self._connection.transmit(apdu)
         finally:
-            computed = time.perf_counter_ns() - start
-            self._clock.count(computed, time.thread_time_ns() - processor)
+            self._clock.count(time.perf_counter_ns() - start)
+            self._clock.processor_ns += time.thread_time_ns() - processor
 
 
 class _CountedStorage(FileStorage):
@@ -173,7 +174,7 @@ def _taps(folder: Path, way: str, count: int) -> list[tuple[Timings, int]]:
     chain = booth.desk.chain
     chain.journal.close()
     chain.journal = Journal(_CountedStorage(booth.journal_path, clock), chain.journal.header)
-    cards = [issue(store, number) for number in range(1, CARDS + 1)]
+    cards = [_card(store, number, way) for number in range(1, CARDS + 1)]
     timings = []
     gc.collect()
     gc.freeze()
@@ -189,6 +190,17 @@ def _taps(folder: Path, way: str, count: int) -> list[tuple[Timings, int]]:
     gc.unfreeze()
     booth.desk.chain.journal.close()
     return timings[CARDS:]
+
+
+def _card(store: FileKeyStore, number: int, way: str) -> VirtualCard:
+    """Issue a card; one without contacts gives its answers at once, with no GET RESPONSE."""
+    card = issue(store, number)
+    if way == PSAM_WAY:
+        return card
+    antenna = VirtualCard(contactless=True)
+    antenna.memory.image = card.memory.image
+    antenna.memory.commit()
+    return antenna
 
 
 def _flushes_us(folder: Path) -> list[float]:
