@@ -83,10 +83,12 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_wiper(postgres_cluster: PostgresCluster, postgres_template: str) -> Wiper:
+def postgres_wiper(postgres_cluster: PostgresCluster, postgres_template: str) -> Iterator[Wiper]:
     """The one PostgreSQL database that tests share, each finding it empty."""
     postgres_cluster.create_database(SHARED, postgres_template)
-    return Wiper(postgres_cluster.dsn(SHARED))
+    wiper = Wiper(postgres_cluster.dsn(SHARED))
+    yield wiper
+    wiper.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -104,40 +103,49 @@ class Wiper:
     """Bring one migrated database back to how it was, much faster than making a new one.
 
     Deleting meets the append-only triggers, so it is done as a replica would, without triggers.
+    One connection is kept and asked once: a new one would look up every table again.
     """
 
     def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-        with psycopg.connect(dsn, autocommit=True) as connection:
-            # Partitions are emptied through the table they belong to.
-            listed = connection.execute(
-                "SELECT nspname, relname FROM pg_class "
-                "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-                "WHERE nspname IN ('public', 'months') AND relkind IN ('r', 'p') "
-                "AND NOT relispartition AND relname <> 'alembic_version'"
+        # What is sent holds many statements, so it can be no prepared one.
+        self.connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
+        # Partitions are emptied through the table they belong to.
+        listed = self.connection.execute(
+            "SELECT nspname, relname FROM pg_class "
+            "JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname IN ('public', 'months') AND relkind IN ('r', 'p') "
+            "AND NOT relispartition AND relname <> 'alembic_version'"
+        ).fetchall()
+        tables = [sql.Identifier(str(row[0]), str(row[1])) for row in listed]
+        empty = [sql.SQL("DELETE FROM {}").format(table) for table in tables]
+        fill = [row for table in tables for row in self._seeds(table)]
+        self.statement = sql.SQL("DO {}").format(
+            sql.Literal(
+                sql.SQL("BEGIN {}; END")
+                .format(sql.SQL("; ").join([*empty, *fill]))
+                .as_string(self.connection)
             )
-            tables = [sql.Identifier(str(row[0]), str(row[1])) for row in listed]
-            self.seeds = [(table, self._rows(connection, table)) for table in tables]
+        )
 
     def wipe(self) -> None:
         """Empty every table, put the first rows back, let every sequence begin again."""
-        with psycopg.connect(self.dsn) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            connection.execute("SET session_replication_role = replica")
-            for table, rows in self.seeds:
-                connection.execute(sql.SQL("DELETE FROM {}").format(table))
-                for row in rows:
-                    marks = sql.SQL(", ").join([sql.Placeholder()] * len(row))
-                    insert = sql.SQL("INSERT INTO {} VALUES ({})").format(table, marks)
-                    connection.execute(insert, row)
-            connection.execute(
+        self.connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with self.connection.transaction():
+            self.connection.execute("SET LOCAL session_replication_role = replica")
+            self.connection.execute(self.statement)
+            self.connection.execute(
                 "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
             )
 
-    @staticmethod
-    def _rows(connection: psycopg.Connection, table: sql.Identifier) -> list[tuple[Any, ...]]:
-        query = sql.SQL("SELECT * FROM {}").format(table)
-        return connection.execute(query).fetchall()
+    def close(self) -> None:
+        """Give the connection back."""
+        self.connection.close()
+
+    def _seeds(self, table: sql.Identifier) -> list[sql.Composed]:
+        """Return statements that put a table's first rows back."""
+        rows = self.connection.execute(sql.SQL("SELECT * FROM {}").format(table)).fetchall()
+        insert = sql.SQL("INSERT INTO {} VALUES ({})")
+        return [insert.format(table, sql.SQL(", ").join(map(sql.Literal, row))) for row in rows]
