@@ -60,6 +60,8 @@ class Batch(Base):
     __table_args__ = (
         sa.UniqueConstraint("terminal_id", "batch_no"),
         sa.Index("ix_batch_anchor", "terminal_id", "anchor"),
+        # Which batch brought an event, and so when it arrived: see `server.ingest.whereabouts`.
+        sa.Index("ix_batch_first_seq", "terminal_id", "first_seq"),
     )
 
     id: Mapped[Id]
