@@ -84,12 +84,20 @@ def _rows(table: np.ndarray, order: np.ndarray | None) -> list[tuple[object, ...
 
 
 def _vouched(world: World, box: Box, event: Event) -> int:
-    """Return how far off an event may be: what it says itself, else the surest of its boot."""
+    """Return how far off an event may be: what it says itself, else the surest of its boot.
+
+    From the moment at which the terminal knew the time, its crystal tells how long ago that was.
+    """
     if not event.flags & Flag.CLOCK_UNKNOWN and event.unc_ms != UNKNOWN_MS:
         return event.unc_ms
     boot = [other for other in world.book(box).parsed.values() if other.boot == event.boot]
-    known = [other.unc_ms for other in boot if not other.flags & Flag.CLOCK_UNKNOWN]
-    return min((unc for unc in known if unc != UNKNOWN_MS), default=0)
+    known = [other for other in boot if not other.flags & Flag.CLOCK_UNKNOWN]
+    vouched = (
+        other.unc_ms + abs(other.up_total_ms - event.up_total_ms) * DRIFT_PPM // 1_000_000
+        for other in known
+        if other.unc_ms != UNKNOWN_MS
+    )
+    return min(vouched, default=0)
 
 
 def _served(world: World, row: ServiceInterval) -> None:
