@@ -8,8 +8,10 @@ goes to the PSAM, GET RESPONSE and wrong-length repeats is counted on its own.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
+from card.apdu import CommandApdu
 from card.bcd import bcd_datetime
 from card.commands import (
     CAPP_INIT_BYTES,
@@ -97,7 +99,7 @@ def initialize(key_index: int, psam_no: bytes) -> Operation[CappInit]:
     """
     if len(psam_no) != PSAM_NO_BYTES:
         raise LayoutError("psam_no", f"{len(psam_no)} bytes")
-    data = yield from fetch(initialize_capp(key_index, AMOUNT, psam_no), CAPP_INIT_BYTES)
+    data = yield from fetch(_initialize(key_index, psam_no), CAPP_INIT_BYTES)
     return CappInit(
         balance=int.from_bytes(data[0:4], "big"),
         card_ctr=int.from_bytes(data[4:6], "big"),
@@ -105,6 +107,11 @@ def initialize(key_index: int, psam_no: bytes) -> Operation[CappInit]:
         algorithm=data[10],
         rand=data[11:15],
     )
+
+
+@functools.lru_cache(maxsize=4)  # a terminal has one PSAM, and says the same at every tap
+def _initialize(key_index: int, psam_no: bytes) -> CommandApdu:
+    return initialize_capp(key_index, AMOUNT, psam_no)
 
 
 def update_cache(composite: Composite) -> Operation[None]:

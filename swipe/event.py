@@ -160,6 +160,16 @@ class Event:
             raw = values["_bytes"] = EVENT_LAYOUT.pack(values)
         return raw
 
+    def answered(self, signed: bytes, signature: bytes, answer: Mapping[str, Any]) -> Event:
+        """Give the event with a card's answer and a signature, whose 160 signed bytes these are."""
+        event = object.__new__(type(self))
+        fields = event.__dict__
+        fields.update(self.__dict__)
+        fields.update(answer)
+        fields["signature"] = signature
+        fields["_bytes"] = signed + signature
+        return event
+
     @property
     def signed_bytes(self) -> bytes:
         """Give the 160 bytes under the signature."""

@@ -91,6 +91,10 @@ class Chain:
         """Return the signed event of a tap whose INTENT is in the journal."""
         return sign(replace(event, **answer), self.identity)
 
+    def sign_answer(self, draft: Event, answer: dict[str, Any], signed: bytes) -> Event:
+        """Return the signed event of a draft with a card's answer, whose 160 bytes these are."""
+        return draft.answered(signed, self.identity.sign(SWIPE_CONTEXT, signed), answer)
+
     def sign_bytes(self, signed: bytes) -> Event:
         """Return the event of these 160 bytes with the terminal's signature."""
         return Event.from_bytes(signed + self.identity.sign(SWIPE_CONTEXT, signed))

@@ -44,6 +44,7 @@ from terminal.slips import slip_of, trial_slip
 from terminal.station import Station
 from terminal.stick_job import StickJob
 from terminal.tap import Outcome
+from terminal.timing import unswept
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
 
@@ -280,6 +281,11 @@ class Loop:
             self._parts.printer.print(slip)
 
     def _card(self) -> None:
+        """Answer one presentation, with nothing in between that can wait."""
+        with unswept():
+            self._one_card()
+
+    def _one_card(self) -> None:
         """Answer one presentation; the connection is let go only after the answer."""
         self._announcer.reading()
         try:

@@ -94,7 +94,7 @@ class Transaction:
         proof = self._debit(draft, grant, moment)
         self._check(draft, grant, proof)
         answer |= {"tac": proof.tac, "mac2": proof.mac2, "result": Result.OK}
-        event = self._chain.sign_bytes(_with_answer(draft, answer))
+        event = self._chain.sign_answer(draft, answer, _with_answer(draft, answer))
         self._watch.phase("sign")
         self._chain.put(event)
         self._watch.phase("journal")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from card.operation import Connection
@@ -13,6 +15,18 @@ from terminal.journal import Journal
 
 # Nanoseconds of a clock that only goes forward.
 Ticks = Callable[[], int]
+
+
+@contextlib.contextmanager
+def unswept() -> Iterator[None]:
+    """Let the interpreter's sweep for unused objects wait until the person has the answer."""
+    swept = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if swept:
+            gc.enable()
 
 
 @dataclass(slots=True)

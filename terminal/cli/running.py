@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -59,6 +60,8 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
     program = Program(config, session.clock, parts)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: program.stop())
+    gc.collect()
+    gc.freeze()  # what the start made stays: no later sweep looks through it
     program.run()
 
 
