@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_a_signed_event_verifies_and_comes_back() -> None:
     assert again == event
     assert verify_event(again, IDENTITY.public_key)
     assert not verify_event(again, make_identity("other").public_key)
+
+
+def test_an_event_made_of_a_table_is_the_constructor_s() -> None:
+    """The quick way gives the same event, and refuses a name that is missing or unknown."""
+    event = make_event(IDENTITY)
+    values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+
+    assert Event.of(values) == event
+    assert Event.of(values).to_bytes() == event.to_bytes()
+    for wrong in ({"ver": 1}, values | {"colour": 7}):
+        with pytest.raises(TypeError):
+            Event.of(wrong)
+
+
+def test_an_answered_draft_is_what_its_bytes_say() -> None:
+    """A draft with an answer and a signature equals the event read from the same bytes."""
+    draft = dataclasses.replace(make_event(IDENTITY), tac=bytes(4), result=Result.TORN)
+    answer: dict[str, Any] = {"tac": b"\x01\x02\x03\x04", "result": Result.OK}
+    whole = dataclasses.replace(draft, **answer)
+
+    answered = draft.answered(whole.signed_bytes, b"s" * 64, answer)
+
+    assert answered == Event.from_bytes(whole.signed_bytes + b"s" * 64)
+    assert answered.to_bytes() == whole.signed_bytes + b"s" * 64
 
 
 @pytest.mark.parametrize("offset", range(EVENT_SIZE))
