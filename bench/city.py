@@ -29,6 +29,7 @@ from server.people.services import mark_dirty
 from server.reconciliation.policy import warm_up
 from server.reconciliation.services import next_slab, reconcile_slab
 from server.schema import upgrade
+from server.telemetry import configure_logging
 from server.timebank.services import post_differences
 from server.worker import derive_and_post, drain
 from tests.integration.postgres import PostgresCluster
@@ -69,6 +70,7 @@ class City:
 def run(quick: bool, size: int | None = None) -> Iterator[Line]:
     """Measure a city of `size` volunteers."""
     persons = size or (QUICK_PERSONS if quick else DEFAULT_PERSONS)
+    configure_logging("WARNING")
     warm_up()
     cluster = PostgresCluster(SETTINGS)
     cluster.start()
@@ -128,7 +130,9 @@ def timed(case: str, job: Callable[[], None]) -> Iterator[Line]:
 def say(text: str) -> None:
     """Tell how far it is."""
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"city: {time.strftime('%H:%M:%S')} {text} (peak {peak_mb} MB)", file=sys.stderr)
+    print(
+        f"city: {time.strftime('%H:%M:%S')} {text} (peak {peak_mb} MB)", file=sys.stderr, flush=True
+    )
 
 
 def derive_all(city: City, persons: int) -> None:

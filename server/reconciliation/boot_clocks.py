@@ -30,7 +30,7 @@ from server.reconciliation.places import Places
 from server.reconciliation.preparing import rows_of
 from server.reconciliation.running import correct_clocks
 from server.reconciliation.tap_rows import Registers, make_taps, name_uploads
-from server.rows import among, as_param, insert_rows, is_postgresql
+from server.rows import among, insert_rows, is_postgresql, pairs_table
 from swipe.kinds import EventType
 
 # One event of a boot as it is kept, by number; little endian.
@@ -177,20 +177,15 @@ def look_up(
 
 def conditions(session: Session, boots: Iterable[Boot]) -> Iterable[sa.ColumnElement[bool]]:
     """Give conditions that together choose the rows of some boots: one on PostgreSQL."""
-    listed = sorted(boots)
-    if not listed:
+    ordered = sorted(boots)
+    if not ordered:
         return
     if is_postgresql(session):
-        terminals, numbers = (
-            sa.bindparam(None, as_param(session, column), type_=sa.ARRAY(sa.BigInteger))
-            for column in zip(*listed, strict=True)
-        )
-        given = sa.func.unnest(terminals, numbers).table_valued("terminal", "number")
-        wanted = sa.select(*given.render_derived("given").c)
+        wanted = sa.select(*pairs_table(ordered).c)
         yield sa.tuple_(BootClock.terminal_id, BootClock.boot).in_(wanted)
         return
     by_terminal: dict[int, list[int]] = {}
-    for terminal, boot in listed:
+    for terminal, boot in ordered:
         by_terminal.setdefault(terminal, []).append(boot)
     for terminal, of_terminal in by_terminal.items():
         yield sa.and_(

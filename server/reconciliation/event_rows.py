@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read stored events as one array: binary COPY on PostgreSQL, rows of the driver on SQLite.
+"""Read stored events as one array: whole columns on PostgreSQL, rows of the driver on SQLite.
 
-Every column has one width, so that a COPY needs no loop over its rows. Bytes of an event are
-fetched of what speaks only.
+Every cell of a column has one width, and PostgreSQL sends a column as one value: no loop over
+rows. Bytes of an event are fetched of what speaks only.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from server.ingest.models import StoredEvent
+from server.ingest.models import Batch, StoredEvent
 from server.reconciliation.arrays import Array
 from server.reconciliation.telling import SPOKEN_TYPES
-from server.rows import among, is_postgresql
+from server.rows import among, is_postgresql, listed
 
 NO_CARD = b"0" * 20
 # What makes a tap of a stored event; without a card or PSAM zeros.
@@ -57,14 +57,18 @@ _SENT = {
     "card_asn": f"coalesce(card_asn, '{NO_CARD.decode()}')",
     "psam_no": r"coalesce(psam_no, '\x000000000000')",
 }
-_COPY = f"COPY (SELECT {', '.join(_SENT.get(name, name) for name in COLUMNS)} FROM event"  # noqa: S608
-_OF_CARDS = " WHERE card_asn = ANY(%s::bpchar[])) TO STDOUT (FORMAT BINARY)"
+_COLUMNS = ", ".join(f"array_agg({_SENT.get(name, name)})" for name in COLUMNS)
+_SELECT = f"SELECT {_COLUMNS} FROM event"  # noqa: S608 - names of our own columns
+_OF_CARDS = " WHERE card_asn = ANY(%s::bpchar[])"
 _OF_BOOTS = (
     " JOIN unnest(%s::bigint[], %s::bigint[]) AS wanted (of_terminal, of_boot)"
-    " ON terminal_id = of_terminal AND boot = of_boot) TO STDOUT (FORMAT BINARY)"
+    " ON terminal_id = of_terminal AND boot = of_boot"
 )
-_ALL = ") TO STDOUT (FORMAT BINARY)"
-HEADER, TRAILER = 19, 2
+_OF_TERMINALS = " WHERE terminal_id = ANY(%s::bigint[])"
+# An array begins with its dimensions, flags, type, length and lower bound.
+ARRAY_HEADER = 20
+# Terminals whose events are asked for at once when all are.
+TERMINALS_READ = 50
 
 
 @dataclass(frozen=True)
@@ -84,26 +88,30 @@ class Events:
 
 def read_all(session: Session) -> Events:
     """Return all events."""
-    if is_postgresql(session):
-        return _with_bytes(session, _copied(session, _ALL, ()))
-    return _with_bytes(session, _selected(session, sa.true()))
+    if not is_postgresql(session):
+        return _with_bytes(session, _selected(session, sa.true()))
+    terminals = sorted(session.scalars(sa.select(Batch.terminal_id).distinct()))
+    parts = [
+        _columns(session, _OF_TERMINALS, listed(terminals[low : low + TERMINALS_READ]))
+        for low in range(0, len(terminals), TERMINALS_READ)
+    ]
+    return _with_bytes(session, np.concatenate([np.zeros(0, EVENT_ROW), *parts]))
 
 
 def of_cards(session: Session, asns: Collection[str]) -> Events:
     """Return the events of cards, by their serials in hex."""
     if is_postgresql(session):
-        return _with_bytes(session, _copied(session, _OF_CARDS, (list(asns),)))
-    listed = sa.func.json_each(json.dumps(list(asns))).table_valued("value")
-    return _with_bytes(
-        session, _selected(session, StoredEvent.card_asn.in_(sa.select(listed.c.value)))
-    )
+        return _with_bytes(session, _columns(session, _OF_CARDS, listed(asns)))
+    given = sa.func.json_each(json.dumps(list(asns))).table_valued("value")
+    condition = StoredEvent.card_asn.in_(sa.select(given.c.value))
+    return _with_bytes(session, _selected(session, condition))
 
 
 def of_boots(session: Session, boots: Sequence[tuple[int, int]]) -> Events:
     """Return all events of boots, each named by its terminal and its number."""
     if is_postgresql(session):
-        lists = [list(column) for column in zip(*boots, strict=True)] if boots else [[], []]
-        return _with_bytes(session, _copied(session, _OF_BOOTS, tuple(lists)))
+        lists = [listed([boot[place] for boot in boots]) for place in (0, 1)]
+        return _with_bytes(session, _columns(session, _OF_BOOTS, *lists))
     numbers: dict[int, list[int]] = {}
     for terminal, boot in boots:
         numbers.setdefault(terminal, []).append(boot)
@@ -139,42 +147,42 @@ def _selected(session: Session, condition: sa.ColumnElement[bool]) -> Array:
     return as_array(session.connection().execute(sa.select(*columns).where(condition)).all())
 
 
-def _copied(session: Session, rest: str, values: tuple[Any, ...]) -> Array:
-    """Run a COPY and read its rows as records."""
+def _columns(session: Session, rest: str, *values: str) -> Array:
+    """Ask PostgreSQL for columns as arrays and read their bytes as they come."""
     session.flush()
     connection = session.connection()
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(_COPY + rest, values or None) as copy:
-            data = b"".join(copy)
+        with driver.cursor(binary=True) as cursor:
+            cursor.execute(_SELECT + rest, values)
+            cells = [cursor.pgresult.get_value(0, place) for place in range(len(COLUMNS))]
     except psycopg.Error as error:
         if driver.broken:
             connection.invalidate(error)
         raise sa.exc.DBAPIError.instance(
-            _COPY, None, error, psycopg.Error, hide_parameters=True,
+            _SELECT, None, error, psycopg.Error, hide_parameters=True,
             connection_invalidated=bool(driver.broken), dialect=connection.dialect,
         ) from error  # fmt: skip
-    return _parsed(data)
-
-
-def _parsed(data: bytes) -> Array:
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for name in COLUMNS:
-        own = EVENT_ROW[name]
-        wire = _WIRE.get(name, ">i8" if own.kind == "i" else own.str)
-        fields += [(f"{name}#", ">i4"), (name, wire)]
-    dtype = np.dtype(fields)
-    count, rest = divmod(len(data) - HEADER - TRAILER, dtype.itemsize)
-    sent = np.frombuffer(data, dtype, count, HEADER)
-    rows = np.empty(count, EVENT_ROW)
-    whole = rest == 0 and bool((sent["fields"] == len(COLUMNS)).all())
-    for name in COLUMNS:
-        whole = whole and bool((sent[f"{name}#"] == dtype[name].itemsize).all())
-        rows[name] = sent[name]
-    if not whole:
-        message = "event: a column has another width than events have"
-        raise ValueError(message)
+    if cells[0] is None:
+        return np.zeros(0, EVENT_ROW)
+    columns = [_column(name, cell) for name, cell in zip(COLUMNS, cells, strict=True)]
+    rows = np.empty(len(columns[0]), EVENT_ROW)
+    for name, column in zip(COLUMNS, columns, strict=True):
+        rows[name] = column
     return rows
+
+
+def _column(name: str, cell: bytes) -> NDArray[Any]:
+    """Return the elements of an array; each has its length before it."""
+    own = EVENT_ROW[name]
+    wire = _WIRE.get(name, ">i8" if own.kind == "i" else own.str)
+    dtype = np.dtype([("width", ">i4"), ("value", wire)])
+    count, rest = divmod(len(cell) - ARRAY_HEADER, dtype.itemsize)
+    elements = np.frombuffer(cell, dtype, count, ARRAY_HEADER)
+    if rest or not bool((elements["width"] == dtype["value"].itemsize).all()):
+        message = f"event: {name} has another width than events have"
+        raise ValueError(message)
+    return elements["value"]
 
 
 def _with_bytes(session: Session, rows: Array) -> Events:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from server.db import one_of
 from server.errors import Refused
-from server.rows import among, as_param, insert_rows, is_postgresql, numbers_param
+from server.rows import among, insert_rows, is_postgresql, numbers_table, pairs_table
 from server.timebank.models import HELD, VOLUNTEER, Account, Entry, Transfer
 
 # Moving takes one number after the other, so one at a time; any constant of our own will do.
@@ -150,7 +150,7 @@ def find_accounts(session: Session, sides: Collection[Side]) -> dict[Side, int]:
 
 def _open(session: Session, kind: str, region: str, owners: Sequence[int]) -> None:
     """Open accounts, numbered in the order of their owners; who has one keeps it."""
-    given = numbers_param(session, "owners").subquery()
+    given = numbers_table(session, owners).subquery()
     minutes, floor = sa.literal(0), sa.literal(FLOORS.get(kind), sa.BigInteger)
     opened = sa.select(
         sa.literal(kind), given.c[0], sa.literal(region), minutes, floor
@@ -158,7 +158,7 @@ def _open(session: Session, kind: str, region: str, owners: Sequence[int]) -> No
     insert = postgresql.insert if is_postgresql(session) else sqlite.insert
     columns = ("kind", "owner", "region", "minutes", "floor")
     statement = insert(Account).from_select(columns, opened).on_conflict_do_nothing()
-    session.connection().execute(statement, {"owners": as_param(session, owners)})
+    session.connection().execute(statement)
 
 
 def _write_accounts(session: Session, moves: Sequence[Move], accounts: dict[Side, int]) -> None:
@@ -201,14 +201,10 @@ def _write_at_once(session: Session, changes: list[tuple[int, int]]) -> None:
     """Change accounts by one statement."""
     if not changes:
         return
-    numbers, minutes = zip(*changes, strict=True)
-    listed = [
-        sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.BigInteger))
-        for values in (numbers, minutes)
-    ]
-    given = sa.func.unnest(*listed).table_valued("number", "change").render_derived("given")
-    change = sa.type_coerce(given.c.change, sa.BigInteger)
-    statement = sa.update(Account).where(Account.id == given.c.number).values(**_yielding(change))
+    given = pairs_table(changes)
+    statement = (
+        sa.update(Account).where(Account.id == given.c.first).values(**_yielding(given.c.second))
+    )
     session.connection().execute(statement)
 
 
