@@ -54,7 +54,7 @@ def _count(session: Session, asns: set[str]) -> int:
     if not asns:
         return 0
     if session.get_bind().dialect.name == "postgresql":
-        return session.scalar(_REGISTERED, {"asns": ",".join(asns)}) or 0
+        return session.connection().scalar(_REGISTERED, {"asns": ",".join(asns)}) or 0
     some = sa.select(sa.func.count()).select_from(Card).where(one_of(session, Card.asn, list(asns)))
     return session.scalar(some) or 0
 

@@ -123,7 +123,9 @@ def _overlap(session: Session, opened: Opened, arrived: Arrived) -> tuple[Mask, 
     own = {"terminal": opened.header.terminal_id, "first": first, "last": opened.header.last_seq}
     forks = np.zeros(len(opened.events), dtype=np.bool_)
     resigned = np.zeros(len(opened.events), dtype=np.bool_)
-    for seq, content_hash, event_hash in session.execute(_STORED, own | arrived.bounds):
+    for seq, content_hash, event_hash in session.connection().execute(
+        _STORED, own | arrived.bounds
+    ):
         row = seq - first
         forks[row] = content_hash != opened.content_hashes[row].tobytes()
         resigned[row] = not forks[row] and event_hash != opened.event_hashes[row].tobytes()
@@ -142,4 +144,4 @@ def _check_start(opened: Opened, terminal_id: int, first_key: bytes) -> None:
 
 def _raw_of(session: Session, event: tuple[int, int], arrived: Arrived) -> bytes:
     key = {"terminal": event[0], "seq": event[1]}
-    return session.scalars(_RAW, key | arrived.bounds).one()
+    return session.connection().scalars(_RAW, key | arrived.bounds).one()

@@ -41,7 +41,7 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     Of a revoked terminal they are those it had: its events are stored, and reconciliation credits
     what came after the revocation only with card evidence and approval (rule 57).
     """
-    keys = session.execute(_KEYS, {"terminal": terminal_id}).all()
+    keys = session.connection().execute(_KEYS, {"terminal": terminal_id}).all()
     state = keys[0].state if keys else None
     late = state == REVOKED
     revoked_ms = max((key.revoked_ms for key in keys if key.revoked_ms is not None), default=0)
@@ -72,7 +72,7 @@ def _psams(session: Session, events: EventArray, late: int | None) -> dict[bytes
     """Return the PSAMs that events name; `late` is a revoked terminal, whose PSAMs went with it."""
     cells = np.ascontiguousarray(events["psam_no"]).view("V6").ravel()
     numbers = sorted({cell.tobytes() for cell in cells})
-    found = session.execute(_NAMED, {"numbers": numbers})
+    found = session.connection().execute(_NAMED, {"numbers": numbers})
     return {
         psam.number: PsamView(
             terminal_id=psam.terminal_id,

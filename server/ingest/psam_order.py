@@ -137,5 +137,5 @@ class _Neighbours:
 
     def _first(self, statement: sa.Select[int, int], seq: int) -> Neighbour | None:
         tap = {"terminal": self.terminal_id, "psam": self.number, "at": seq}
-        row = self.session.execute(statement, tap | self.arrived.bounds).first()
+        row = self.session.connection().execute(statement, tap | self.arrived.bounds).first()
         return Neighbour(row[0], row[1]) if row else None

@@ -112,7 +112,7 @@ def prefix(runs: Sequence[Run]) -> Prefix:
 
 def load(session: Session, terminal_id: int) -> list[Run]:
     """Return the stored runs of a terminal, in order: one, and one more for every gap."""
-    found = session.execute(_STORED, {"terminal": terminal_id})
+    found = session.connection().execute(_STORED, {"terminal": terminal_id})
     return [Run(first, last) for first, last in found]
 
 

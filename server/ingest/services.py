@@ -89,7 +89,7 @@ def _filed(
 def _known(session: Session, upload: Upload) -> sa.Row[bytes, bytes] | None:
     """Return hash and receipt of the batch that has this number already."""
     batch = {"terminal": upload.terminal_id, "number": upload.batch_no}
-    return session.execute(_KNOWN, batch).first()
+    return session.connection().execute(_KNOWN, batch).first()
 
 
 def _file(
