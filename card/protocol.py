@@ -62,7 +62,7 @@ class T0Connection:
         Raises:
             ProtocolFault: The command was carried out and its answer cannot be fetched.
         """
-        tpdu = self._as_tpdu(apdu)
+        tpdu = self._as_tpdu(apdu) if self._strip_le else apdu
         data, sw = self._inner.transmit(tpdu)
         if sw >> 8 == _WRONG_LE:
             data, sw = self._again(tpdu, sw)
@@ -92,7 +92,7 @@ class T0Connection:
 
     def _as_tpdu(self, apdu: bytes) -> bytes:
         size = len(apdu)
-        if not self._strip_le or size == HEADER_BYTES + 1:
+        if size == HEADER_BYTES + 1:
             return apdu
         if size == HEADER_BYTES:
             return apdu + b"\x00"  # case 1: P3 is part of every T=0 header

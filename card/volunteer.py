@@ -168,9 +168,9 @@ def public_data(fci: bytes) -> PublicData:
         template = parse_one(fci)
     except EmvError as exc:
         raise ProtocolFault("FCI") from exc
-    found = template.find(_PROPRIETARY, _ISSUER_DATA)
     if template.tag != _FCI:
         raise ProtocolFault("FCI")
+    found = template.find(_PROPRIETARY, _ISSUER_DATA)
     if found is None or not found.value.strip(b"\xff"):
         raise BlankCard
     return PUBLIC_DATA.parse(found.value)

@@ -94,6 +94,7 @@ class Desk:
         state = self.chain.journal.state
         trace, presence = state.trace(face.asn), state.presence(face.asn)
         now = (self.chain.boot, reading.uptime_ms, reading.utc_s)
+        last = trace.as_last(*now)
         return Situation(
             mode=state.mode,
             utc_s=reading.utc_s,
@@ -102,8 +103,8 @@ class Desk:
             card=card_view(face),
             hint=hint(composite),
             own_psam_no=self.psam.number,
-            last=trace.as_last(*now),
-            presence=presence.as_last(*now),
+            last=last,
+            presence=last if presence is trace else presence.as_last(*now),
             hotlisted=self.notices.is_listed(face.asn),
             activity_known=self.activity(reading) is not None,
             service_open=state.service_open,

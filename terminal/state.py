@@ -203,8 +203,8 @@ class State:
         self.holed = kind != EventType.BOOT and (self.holed or hole)
         while len(self.kinds) < seq - 1:  # a hole: the numbers before were lost
             self._note(0, 0, bytes(32))
-        self.head = event_hash(raw, self.suite)
-        self._note(kind, offset, self.head)
+        head = self.head = event_hash(raw, self.suite)
+        self._note(kind, offset, head)
         self.last_seq = seq
         self.intent = None
         self.boot = event.boot
@@ -223,13 +223,14 @@ class State:
     def _count(self, event: Event) -> None:
         n_in, n_out = tap_counts(event)
         rejected = event.type == EventType.REJECTED
+        period = self.period
         # Every event repeats the totals before it: they hold over numbers that are lost here.
         self.n_in = max(self.n_in, event.n_in) + n_in
         self.n_out = max(self.n_out, event.n_out) + n_out
         self.n_rej += rejected
-        self.period.n_in += n_in
-        self.period.n_out += n_out
-        self.period.n_rej += rejected
+        period.n_in += n_in
+        period.n_out += n_out
+        period.n_rej += rejected
         if event.type != EventType.TORN_RESOLVED:
             self.floor_ms = max(self.floor_ms, event.utc_total_ms)
 
