@@ -9,12 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from keys.store import FileKeyStore
-from server.db import Database
+from server.db import Database, one_of
 from server.errors import Refused
+from server.ingest import whereabouts
 from server.operations import partitions
 from server.operations.policy import Month, month_of, months_from
+from server.people.models import Card
 from server.schema import upgrade
 from server.transparency.roles import apply
+from tests.factories import TERMINAL_ID
 from tests.integration.postgres import PostgresCluster
 from tests.integration.server.rig import NOW_MS, Rig
 
@@ -70,6 +73,46 @@ def test_months_are_made_ahead_and_hold_their_events(months_rig: Rig) -> None:
     assert sorted(months_rig.stored()) == [1, 2, 3, 4]
     again = partitions.make(months_rig.database, NEXT.first_ms, ahead=2)
     assert again == [NEXT.next.next.table]
+
+
+def test_an_event_is_looked_up_in_its_month_only(months_rig: Rig) -> None:
+    """The batches tell when it arrived; the statement with that instant asks one partition."""
+    chain = months_rig.chain(3)
+    months_rig.upload(chain[:2], 1)
+    partitions.make(months_rig.database, NOW_MS, ahead=2)
+    months_rig.clock.now_ms = NEXT.first_ms + 1
+    months_rig.upload(chain[2:], 2)
+
+    with months_rig.database.reading() as session:
+        when = whereabouts.arrived(session, TERMINAL_ID, 3, 3)
+        events = [whereabouts.find_event(session, TERMINAL_ID, seq) for seq in (1, 2, 3, 4)]
+        found = [event.seq if event else None for event in events]
+        plan = session.scalars(
+            sa.text(
+                "EXPLAIN SELECT raw FROM event WHERE terminal_id = :t AND seq = 3 "
+                "AND received_ms BETWEEN :a AND :b"
+            ),
+            {"t": TERMINAL_ID, "a": when.from_ms, "b": when.until_ms} if when else {},
+        ).all()
+    assert found == [1, 2, 3, None]
+    assert {word for line in plan for word in line.split() if word.startswith("event_")} == {
+        NEXT.table
+    }
+
+
+def test_serials_are_found_by_the_index(months_rig: Rig) -> None:
+    """A list of serials is compared as the column is, not row by row as text."""
+    with months_rig.database.reading() as session:
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        wanted = sa.select(Card.id).where(one_of(session, Card.asn, ["1" * 20, "2" * 20]))
+        compiled = wanted.compile(session.connection(), compile_kwargs={"render_postcompile": True})
+        plan = (
+            session.connection()
+            .exec_driver_sql(f"EXPLAIN {compiled}", compiled.params)
+            .scalars()
+            .all()
+        )
+    assert any("Index Cond: (asn = ANY" in line for line in plan)
 
 
 @pytest.mark.parametrize("other_month", [False, True])
