@@ -18,6 +18,7 @@ from terminal.devices.protocols import Device
 from terminal.journal import Journal
 from terminal.releases import slots
 from terminal.report import Report
+from terminal.room import days_left, grown_lately
 from terminal.station import Station, firmware_hash
 
 # A journal that could not be brought back for this long will not come back in this process.
@@ -95,6 +96,7 @@ def figures(config: Config, station: Station, vitals: Vitals) -> Report:
         "slot": switch.active,
         "update_trial": switch.trial,
         "update_failed": list(switch.failed),
+        "below_floor": release < switch.floor,
         "firmware": firmware_hash().hex(),
         "events": state.events,
         "unsent": state.unsent,
@@ -107,6 +109,7 @@ def figures(config: Config, station: Station, vitals: Vitals) -> Report:
         "clock_uncertainty_ms": reading.unc_ms,
         **vitals(),
         **machine(config.data_dir),
+        **_room(config.data_dir, chain.journal, reading.utc_s),
     }
 
 
@@ -124,6 +127,14 @@ def machine(data_dir: Path) -> Report:
         found["rss_mb"] = round(pages * PAGE_SIZE / 1_000_000, 1)
         found["handles"] = len(list((PROC / "fd").iterdir()))
     return found
+
+
+def _room(data_dir: Path, journal: Journal, utc_s: int) -> Report:
+    """Return how long the disk lasts at the present rate of taps; nothing where that is unknown."""
+    with contextlib.suppress(OSError):
+        days = days_left(shutil.disk_usage(data_dir).free, *grown_lately(journal, utc_s))
+        return {} if days is None else {"disk_days_left": days}
+    return {}
 
 
 def package_version() -> str:

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from keys.verify import verify
+from swipe.kinds import EventType, OutageKind
 from swipe.requests import STATUS_CONTEXT, status_message
 from terminal.care import TRIAL_MS, Care
 from terminal.chain import Chain
 from terminal.config_sections import UpdateSection
 from terminal.errors import Unreachable
 from terminal.files import JOURNAL
-from terminal.health import JournalCheck
+from terminal.health import JournalCheck, figures
 from terminal.policy import Say
 from terminal.releases import archive, slots
+from terminal.room import DAY_S, DAYS_MAX, grown_lately
 from terminal.station import Station, open_station
 from terminal.transport import Request
 from tests.integration.terminal.bench import Bench
@@ -99,6 +101,32 @@ def test_the_status_is_signed_and_without_names(rig: Rig, bench: Bench) -> None:
     signature = bytes.fromhex(body["signature"])
     assert verify(bench.identity.public_key, signature, STATUS_CONTEXT, message)
     assert bench.psam.number.hex() not in body["status"]
+
+
+def test_the_status_tells_how_long_the_disk_lasts(rig: Rig, bench: Bench) -> None:
+    """Free room against what the journal grew by this week; older weeks do not count."""
+    journal = rig.station.journal
+    chain, written = rig.station.chain, []
+    for _ in range(3):
+        written.append(journal.size)
+        chain.record(EventType.OUTAGE, kind=OutageKind.READER, started=0, ended=0)
+        bench.clock.advance(4 * DAY_S)
+    now_s = chain.time.now().utc_s
+
+    grown, span_s = grown_lately(journal, now_s)
+
+    assert (grown, span_s) == (journal.size - written[2], 4 * DAY_S)
+    told = figures(rig.config, rig.station, rig.care.vitals)
+    assert 0 < told["disk_days_left"] <= DAYS_MAX
+    assert told["below_floor"] is False
+
+
+def test_a_version_below_the_floor_is_told(rig: Rig) -> None:
+    """A box that fell back behind a release it had proven says so."""
+    rig.folder.mkdir(parents=True, exist_ok=True)
+    slots.save(rig.folder, slots.Switch(floor=7))
+
+    assert figures(rig.config, rig.station, rig.care.vitals)["below_floor"] is True
 
 
 def test_the_status_tells_of_the_devices(rig: Rig) -> None:
