@@ -95,9 +95,9 @@ def test_an_event_is_looked_up_in_its_month_only(months_rig: Rig) -> None:
             {"t": TERMINAL_ID, "a": when.from_ms, "b": when.until_ms} if when else {},
         ).all()
     assert found == [1, 2, 3, None]
-    assert {word for line in plan for word in line.split() if word.startswith("event_")} == {
-        NEXT.table
-    }
+    asked = [word for line in plan for word in line.split() if word.startswith("event_")]
+    assert asked
+    assert all(name.startswith(NEXT.table) for name in asked)
 
 
 def test_serials_are_found_by_the_index(months_rig: Rig) -> None:
