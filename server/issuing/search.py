@@ -8,12 +8,12 @@ from them which people share such a beginning, and nothing they could read (ADR 
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from itertools import islice, product
 
 import sqlalchemy as sa
-from pypinyin import Style, pinyin
 from sqlalchemy.orm import Session
 
 from keys.custody import KeyStore
@@ -54,7 +54,10 @@ def words(name: str) -> set[str]:
 
 def _readings(name: str) -> Iterator[list[str]]:
     """Give the pinyin of a name syllable by syllable, each reading of the first character."""
-    read = pinyin(name, style=Style.NORMAL, heteronym=True, errors="default")
+    # Its tables are half a second and 50 MB: only who reads a name loads them.
+    pypinyin = importlib.import_module("pypinyin")
+    style = pypinyin.Style.NORMAL
+    read: list[list[str]] = pypinyin.pinyin(name, style=style, heteronym=True, errors="default")
     spoken = [[one for one in each if _LATIN.fullmatch(one)] for each in read]
     if not spoken or not all(spoken):
         return
