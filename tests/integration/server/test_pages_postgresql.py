@@ -20,8 +20,13 @@ def scene(database: Database, tmp_path: Path) -> Scene:
     return town.build(database, tmp_path)
 
 
-def test_everybody_reads_their_pages(scene: Scene) -> None:
-    """All pages of all roles are shown, whichever database holds the town."""
+def test_everybody_reads_their_pages_and_decisions_hold(scene: Scene) -> None:
+    """Pages of all roles are shown, failures counted, an exception settled on either database."""
+    _everybody_reads(scene)
+    _limits_and_decisions_hold(scene)
+
+
+def _everybody_reads(scene: Scene) -> None:
     ids = scene.ids
     pages = {
         "zhang": ["/me", "/me/stats", "/password"],
@@ -36,8 +41,7 @@ def test_everybody_reads_their_pages(scene: Scene) -> None:
             assert visitor.client.get(address, follow_redirects=True).status_code == 200
 
 
-def test_limits_and_decisions_hold(scene: Scene) -> None:
-    """Failures are counted, a code becomes a password, an exception is settled."""
+def _limits_and_decisions_hold(scene: Scene) -> None:
     number = town.forget_to_tap_out(scene)
     visitor = Visitor(build_app(scene.runtime).test_client(), scene)
     assert visitor.send("/sign-in/desk", name="librarian", secret="wrong").status_code == 401
