@@ -7,8 +7,9 @@ to compute, plus what a chip behind that interface takes. Here a cryptographic c
 in card and PSAM alike, eight times the round figure of the FM1208 class. Flushes are real; a raw
 flush of the same disk stands beside, because no tap can be faster than its two.
 
-The host's share decides by the processor time it takes, which other programs on the machine do not
-lengthen; the time on the wall is told too.
+The host's share decides by the processor time it takes. Other programs on the machine lengthen it
+far less than the time on the wall, which is told too; but they share its caches, and on two crowded
+cores it is half as long again as on quiet ones.
 """
 
 from __future__ import annotations
