@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the SQLite file of each test lies, one after the other."""
+    return tmp_path_factory.mktemp("sqlite-shared")
+
+
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(sqlite_template: Path, sqlite_folder: Path) -> str:
     """URL of a fresh migrated SQLite file."""
-    path = tmp_path / "yika.db"
+    path = sqlite_folder / "yika.db"
+    for left in sqlite_folder.glob(f"{path.name}*"):
+        left.unlink()
     shutil.copy(sqlite_template, path)
     return f"sqlite:///{path}"
 
@@ -106,17 +115,23 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def opened() -> Callable[[str], Database]:
+    """One engine for each URL: what it has learnt of statements serves the tests that follow."""
+    return cache(Database)
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database_url: str, opened: Callable[[str], Database]) -> Iterator[Database]:
     """A fresh migrated database, once of each kind."""
-    opened = Database(database_url)
-    yield opened
-    opened.close()
+    kept = opened(database_url)
+    yield kept
+    kept.close()
 
 
 @pytest.fixture
-def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+def sqlite_database(sqlite_url: str, opened: Callable[[str], Database]) -> Iterator[Database]:
     """A fresh migrated SQLite database."""
-    opened = Database(sqlite_url)
-    yield opened
-    opened.close()
+    kept = opened(sqlite_url)
+    yield kept
+    kept.close()

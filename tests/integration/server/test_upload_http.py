@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,21 +105,25 @@ def test_fork_and_reuse_are_problem_documents(sqlite_rig: Rig, sqlite_client: Fl
     assert (forked.status_code, problem(forked)["seq"]) == (422, 2)
 
 
-def hurry(database: Database) -> None:
-    """Make every connection give up at once when the database is locked."""
+@contextmanager
+def hurried(database: Database) -> Iterator[None]:
+    """Make every new connection give up at once when the database is locked."""
 
     def impatient(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA busy_timeout = 1")
 
+    database.close()
     sa.event.listen(database.engine, "connect", impatient)
+    yield
+    sa.event.remove(database.engine, "connect", impatient)
+    database.close()
 
 
 def test_locked_database_is_answered_later(sqlite_rig: Rig, sqlite_client: FlaskClient) -> None:
     """While the database is locked an upload gets 503 and Retry-After; afterwards it is stored."""
     body = sqlite_rig.batch(sqlite_rig.chain(1))
-    sqlite_rig.database.close()
-    hurry(sqlite_rig.database)
-    with sqlite_rig.database.engine.connect() as holder:
+    database = sqlite_rig.database
+    with hurried(database), database.engine.connect() as holder:
         holder.execute(sa.text("UPDATE sequence SET value = value"))
         refused = sqlite_client.put(f"{BATCHES}/1", data=body)
         holder.rollback()
