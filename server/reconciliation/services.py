@@ -27,7 +27,8 @@ from server.reconciliation.policy import DEFAULT_POLICY, Policy, judge_arrays
 from server.reconciliation.rules_set import CLONE_RULE, list_clones
 from server.reconciliation.storing import store_exceptions, store_intervals, store_training
 from server.reconciliation.training import CLASS_MINUTES, class_hours, list_training
-from server.rows import among, is_postgresql
+from server.rows import among
+from server.rows import hold as take_lock
 
 # One derivation at a time, so that two never take `current` from each other's rows.
 DERIVING_LOCK = 0x59494B42
@@ -82,8 +83,7 @@ def reconcile_slab(
 
 def hold(session: Session) -> None:
     """Let nobody else derive until this unit of work ends; SQLite has a single writer anyway."""
-    if is_postgresql(session):
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(DERIVING_LOCK)))
+    take_lock(session, DERIVING_LOCK)
 
 
 def next_slab(session: Session, after: int) -> list[int]:

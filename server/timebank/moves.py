@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from server.db import one_of
 from server.errors import Refused
-from server.rows import among, insert_rows, is_postgresql, numbers_table, pairs_table
+from server.rows import among, hold, insert_rows, is_postgresql, numbers_table, pairs_table
 from server.timebank.models import HELD, VOLUNTEER, Account, Entry, Transfer
 
 # Moving takes one number after the other, so one at a time; any constant of our own will do.
@@ -71,8 +71,7 @@ class Move:
 
 def lock(session: Session) -> None:
     """Let one mover run at a time; SQLite has a single writer anyway."""
-    if is_postgresql(session):
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(POSTING_LOCK)))
+    hold(session, POSTING_LOCK)
 
 
 def move(session: Session, moves: Sequence[Move], now_ms: int, actor: str) -> list[int]:
