@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, BigInt, Id, Millis
+from server.structure.models import Organisation
 
 INTERVAL_STATES = ("credited", "zero", "held", "open", "exception")
 EXCEPTION_STATES = ("open", "approved", "rejected", "closed")
@@ -170,7 +171,7 @@ class Merit(Base):
 
     id: Mapped[Id]
     person: Mapped[int] = mapped_column(sa.ForeignKey("volunteer.id"))
-    organisation: Mapped[int] = mapped_column(sa.ForeignKey("organisation.id"))
+    organisation: Mapped[int] = mapped_column(sa.ForeignKey(Organisation.id))
     kind: Mapped[str] = mapped_column(sa.String(8))
     value: Mapped[int]
     reason: Mapped[str] = mapped_column(sa.String(200))
