@@ -5,8 +5,8 @@ The ceiling adds up what one event costs in the single operations it cannot do w
 in the same run: Ed25519 verification on both cores, the card's three proofs in bulk, and COPY of
 the same rows into a table with the same key. All of it is timed in turns, round by round, so that
 what else the machine does falls on every part alike; bytes are prepared outside the clock. The
-peer is the usual way: JSON, one object and one check at a time, ORM. Replays are uploads the
-server has answered before.
+peers are the usual ways: one object and one check at a time, with JSON and the ORM, or with
+psycopg alone. Replays are uploads the server has answered before; SQLite takes the same code.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from tests import factories
 FULL_EVENTS = 20_000
 QUICK_EVENTS = 4_000
 PEER_EVENTS = 2_000
+SQLITE_EVENTS = 8_000
 # Uploads and the operations beside them take turns of so many batches.
 ROUND_BATCHES = 4
 CEILING_SHARE_MIN = 0.65
@@ -59,12 +60,12 @@ def run(quick: bool) -> Iterator[Line]:
     count = QUICK_EVENTS if quick else FULL_EVENTS
     with tempfile.TemporaryDirectory() as folder, durable_postgres() as cluster:
         world = make_world(Path(folder), count)
-        production = fresh_database(cluster, "production", world)
+        production = fresh_database(cluster.create_database("production"), world)
         times, replayed = _side_by_side(production, world)
         production.close()
-        peer_database = fresh_database(cluster, "peer", world)
-        peer = PEER_EVENTS / _timed(lambda: _peer(peer_database, world))
-        peer_database.close()
+        peer = _rate(cluster.create_database("peer"), world, _peer)
+        plain = _rate(cluster.create_database("plain"), world, _plain)
+        sqlite = _sqlite_rate(Path(folder), world)
     verified, proven, copied = times.verified, times.proven, times.copied
     first, replay = count / times.uploaded, count / replayed
     ceiling = count / (verified + proven + copied)
@@ -88,6 +89,8 @@ def run(quick: bool) -> Iterator[Line]:
         "events/s",
     )
     yield report("ingest", "peer: JSON, one by one, ORM", significant(peer), "events/s")
+    yield report("ingest", "peer: one by one, plain psycopg", significant(plain), "events/s")
+    yield report("ingest", "the same upload into SQLite", significant(sqlite), "events/s")
     yield report("ingest", "replay of known batches", significant(replay), "events/s")
     yield check("ingest", "share of the ceiling", significant(first / ceiling), "ratio",
                 limit=CEILING_SHARE_MIN, sense="min")  # fmt: skip
@@ -212,6 +215,54 @@ def _prove_seconds(taps: list[Event], world: World) -> float:
                 raise RuntimeError("a good proof was refused")
 
     return _timed(prove_all)
+
+
+def _rate(url: str, world: World, way: Callable[[Database, World], None]) -> float:
+    """Return events a second of a usual way, in a database of its own."""
+    database = fresh_database(url, world)
+    try:
+        return PEER_EVENTS / _timed(partial(way, database, world))
+    finally:
+        database.close()
+
+
+def _sqlite_rate(folder: Path, world: World) -> float:
+    """Return events a second of the code production calls, into a SQLite file that flushes."""
+    database = fresh_database(f"sqlite:///{folder}/ingest.db", world)
+    intake = Intake(database, world.store, Signer(factories.make_identity("server"), 1))
+    uploads = [
+        Upload(factories.TERMINAL_ID, number, body, NOW_MS, None)
+        for number, body in enumerate(world.batches[: SQLITE_EVENTS // BATCH_EVENTS], 1)
+    ]
+    try:
+        return len(uploads) * BATCH_EVENTS / _timed(partial(_upload, intake, uploads, []))
+    finally:
+        database.close()
+
+
+def _plain(database: Database, world: World) -> None:
+    """Do it by hand: parse and check each event with objects, insert batch by batch."""
+    columns = [column.name for column in StoredEvent.__table__.columns]
+    query = (
+        f"INSERT INTO event ({', '.join(columns)}) "
+        f"VALUES ({', '.join(f'%({name})s' for name in columns)})"
+    )
+    raw = database.engine.raw_connection()
+    try:
+        driver = raw.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        for low in range(0, PEER_EVENTS, BATCH_EVENTS):
+            rows = []
+            for event in world.events[low : low + BATCH_EVENTS]:
+                read = Event.from_bytes(event.to_bytes())
+                _check_one(read, world)
+                row = _row(read)
+                rows.append({name: getattr(row, name) for name in columns})
+            with driver.cursor() as cursor:
+                cursor.executemany(query, rows)
+            driver.commit()
+    finally:
+        raw.close()
 
 
 def _peer(database: Database, world: World) -> None:

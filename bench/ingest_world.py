@@ -15,13 +15,14 @@ from server.db import Database
 from server.people.models import Card, Volunteer
 from server.schema import upgrade
 from server.terminals.models import Psam, Site, Terminal, TerminalKey
+from swipe.batch import MAX_BATCH_EVENTS
 from swipe.event import Event
 from swipe.kinds import BatchFlag
 from tests import factories
 from tests.integration.postgres import DURABLE, PostgresCluster
 
 CARDS = 500
-BATCH_EVENTS = 500
+BATCH_EVENTS = MAX_BATCH_EVENTS  # what a terminal sends as long as more waits
 NOW_MS = 1000 * (factories.UTC_S + 10 * 365 * 86_400)
 
 
@@ -78,9 +79,9 @@ def durable_postgres() -> Iterator[PostgresCluster]:
         cluster.stop()
 
 
-def fresh_database(cluster: PostgresCluster, name: str, world: World) -> Database:
+def fresh_database(url: str, world: World) -> Database:
     """Make a migrated database in which the world's terminal, PSAM and cards are known."""
-    database = Database(cluster.create_database(name))
+    database = Database(url)
     upgrade(database)
     with database.writing() as session:
         session.add(

@@ -72,7 +72,7 @@ def run(quick: bool) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as name, durable_postgres() as cluster:
         folder = Path(name)
         world = services_of(folder, count)
-        database = fresh_database(cluster, "sizing", world)
+        database = fresh_database(cluster.create_database("sizing"), world)
         empty = weights(database)
         started = time.perf_counter()
         for number, body in enumerate(world.batches, 1):
