@@ -111,18 +111,27 @@ def insert_rows(
 def _copy(
     session: Session, table: type[Base], names: Sequence[str], rows: Collection[Sequence[Any]]
 ) -> None:
-    """COPY rows in; what goes wrong is raised as any other statement's trouble is."""
+    statement = f"COPY {table.__tablename__} ({', '.join(names)}) FROM STDIN"
+    ordered = list(rows)
+    parts = (
+        "".join(["\t".join([cell(value) for value in row]) + "\n" for row in part])
+        for part in (ordered[low : low + COPY_ROWS] for low in range(0, len(ordered), COPY_ROWS))
+    )
+    copy_in(session, statement, parts)
+
+
+def copy_in(session: Session, statement: str, parts: Iterable[str | bytes]) -> None:
+    """Send what a COPY reads; what goes wrong is raised as any other statement's trouble is.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database refused, or is gone.
+    """
     connection = session.connection()
     driver: Any = connection.connection.driver_connection
-    statement = f"COPY {table.__tablename__} ({', '.join(names)}) FROM STDIN"
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            ordered = list(rows)
-            for low in range(0, len(ordered), COPY_ROWS):
-                part = ordered[low : low + COPY_ROWS]
-                copy.write(
-                    "".join(["\t".join([cell(value) for value in row]) + "\n" for row in part])
-                )
+            for part in parts:
+                copy.write(part)
     except psycopg.Error as error:
         if driver.broken:
             connection.invalidate(error)

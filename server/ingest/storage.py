@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from server.ingest.checks import Opened
 from server.ingest.models import StoredEvent
+from server.rows import copy_in
 from swipe import arrays
 from swipe.arrays import EventArray
 from swipe.kinds import EventType
@@ -153,23 +152,7 @@ def _copy(session: Session, columns: dict[str, NDArray[Any]]) -> None:
         if len(rows):
             absent = {n for bit, n in enumerate(NULLABLE) if not kind >> bit & 1}
             parts.append(_records(columns, rows, absent))
-    _copy_in(session, statement, b"".join([*parts, COPY_TRAILER]))
-
-
-def _copy_in(session: Session, statement: str, data: bytes) -> None:
-    """Send the bytes of a COPY; what goes wrong is raised as any other statement's trouble is."""
-    connection = session.connection()
-    driver: Any = connection.connection.driver_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(data)
-    except psycopg.Error as error:
-        if driver.broken:
-            connection.invalidate(error)
-        raise sa.exc.DBAPIError.instance(
-            statement, None, error, psycopg.Error, hide_parameters=True,
-            connection_invalidated=bool(driver.broken), dialect=connection.dialect,
-        ) from error  # fmt: skip
+    copy_in(session, statement, [b"".join([*parts, COPY_TRAILER])])
 
 
 def _records(columns: dict[str, NDArray[Any]], rows: NDArray[np.intp], absent: set[str]) -> bytes:
