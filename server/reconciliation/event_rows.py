@@ -60,9 +60,11 @@ _SENT = {
 _COLUMNS = ", ".join(f"array_agg({_SENT.get(name, name)})" for name in COLUMNS)
 _SELECT = f"SELECT {_COLUMNS} FROM event"  # noqa: S608 - names of our own columns
 _OF_CARDS = " WHERE card_asn = ANY(%s::bpchar[])"
+# The terminals once more by themselves: from pairs alone the planner of a large table expects so
+# many rows that it reads all of it.
 _OF_BOOTS = (
     " JOIN unnest(%s::bigint[], %s::bigint[]) AS wanted (of_terminal, of_boot)"
-    " ON terminal_id = of_terminal AND boot = of_boot"
+    " ON terminal_id = of_terminal AND boot = of_boot WHERE terminal_id = ANY(%s::bigint[])"
 )
 _OF_TERMINALS = " WHERE terminal_id = ANY(%s::bigint[])"
 # An array begins with its dimensions, flags, type, length and lower bound.
@@ -111,6 +113,7 @@ def of_boots(session: Session, boots: Sequence[tuple[int, int]]) -> Events:
     """Return all events of boots, each named by its terminal and its number."""
     if is_postgresql(session):
         lists = [listed([boot[place] for boot in boots]) for place in (0, 1)]
+        lists.append(listed(sorted({terminal for terminal, _ in boots})))
         return _with_bytes(session, _columns(session, _OF_BOOTS, *lists))
     numbers: dict[int, list[int]] = {}
     for terminal, boot in boots:
