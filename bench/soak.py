@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from bench.line import Line, check, machine, report
-from bench.soak_terminal import FastClock
+from bench.soak_terminal import SPEED, FastClock
 from keys.identity import Identity
 from swipe import batch
 from swipe.frames import FileHeader
@@ -41,6 +41,7 @@ GROWTH_MAX_MB = 8
 HANDLES_GROWTH_MAX = 4
 WARM_UP = 0.25  # of the time: caches fill, the allocator finds its size
 END_S = 60
+SPEED_MAX = 300  # an exchange of 30 ms takes nine seconds of that time; faster, the rig is measured
 
 
 class SoakOffice(Office):
@@ -90,15 +91,22 @@ def look(pid: int, office: SoakOffice) -> Look:
     )
 
 
-def run(hours: float, per_second: float, every_s: float) -> Iterator[Line]:
-    """Let the terminal run and look at it; the last lines decide."""
+def run(hours: float, per_second: float, every_s: float, speed: int = SPEED) -> Iterator[Line]:
+    """Let the terminal run and look at it; the last lines decide.
+
+    Args:
+        hours: How long on the wall.
+        per_second: Taps a second on the wall.
+        every_s: Seconds between two looks.
+        speed: How many times faster than the wall's the clocks of terminal and server go.
+    """
     yield machine()
     origin_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     with tempfile.TemporaryDirectory(prefix="yika-soak-") as folder:
-        office = SoakOffice(FastClock(origin_ns), _provision(Path(folder)).public_key)
+        office = SoakOffice(FastClock(origin_ns, speed), _provision(Path(folder)).public_key)
         with office.open():
             line = [sys.executable, "-m", "bench.soak_terminal"]
-            line += [folder, office.url, str(origin_ns), str(per_second)]
+            line += [folder, office.url, str(origin_ns), str(speed), str(per_second)]
             with subprocess.Popen(line) as child:
                 try:
                     looks = []
@@ -109,7 +117,7 @@ def run(hours: float, per_second: float, every_s: float) -> Iterator[Line]:
                     child.terminate()
                     child.wait(END_S)
         _, state, _ = read_only(Path(folder) / JOURNAL)
-    yield from _judge(looks, hours)
+    yield from _judge(looks, hours, speed)
     yield report("soak", "taps in the journal", state.n_in + state.n_out, "taps")
     yield check("soak", "numbers without an event", state.last_seq - state.events, "events",
                 limit=0, sense="max")  # fmt: skip
@@ -144,13 +152,14 @@ def _wait(child: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:
     raise SystemExit(f"the terminal does not go on: {child.returncode}")
 
 
-def _judge(looks: list[Look], hours: float) -> Iterator[Line]:
+def _judge(looks: list[Look], hours: float, speed: int) -> Iterator[Line]:
     settled = looks[int(len(looks) * WARM_UP) :]
     first, last = settled[0], settled[-1]
     index_mb = (last.events - first.events) * INDEX_BYTES / 1e6
     growth_mb = round(_middle(settled[-3:]) - _middle(settled[:3]) - index_mb, 2)
     handles = [seen.handles for seen in settled]
     yield report("soak", "hours", hours, "h")
+    yield report("soak", "hours by the terminal's clock", round(hours * speed, 1), "h")
     yield report("soak", "events acknowledged", last.events, "events")
     yield check("soak", "most memory", max(s.rss_mb for s in looks), "MB",
                 limit=RSS_MAX_MB, sense="max")  # fmt: skip
@@ -179,14 +188,21 @@ def _provision(folder: Path) -> Identity:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--hours", default=8.0, show_default=True, help="how long, in real time")
 @click.option("--per-second", default=20.0, show_default=True, help="taps a second")
+@click.option(
+    "--speed",
+    type=click.IntRange(1, SPEED_MAX),
+    default=SPEED,
+    show_default=True,
+    help="how many times faster the clocks go",
+)
 @click.option("--every", "every_s", default=60.0, show_default=True, help="seconds between looks")
-def main(hours: float, per_second: float, every_s: float) -> None:
+def main(hours: float, per_second: float, speed: int, every_s: float) -> None:
     """Let a terminal tap without end and print JSON lines; exit 1 if a limit does not hold.
 
     Example: script/soak --hours 0.25 --every 10
     """
     failed = False
-    for line in run(hours, per_second, every_s):
+    for line in run(hours, per_second, every_s, speed):
         failed |= line.get("ok") is False
         print(json.dumps(line, ensure_ascii=False), flush=True)
     sys.exit(1 if failed else 0)

@@ -33,8 +33,9 @@ _SERIAL_AT = slice(4, 6)
 class FastClock:
     """Real time, made faster; equal in every process of this machine."""
 
-    def __init__(self, origin_ns: int) -> None:
+    def __init__(self, origin_ns: int, speed: int) -> None:
         self._origin_ns = origin_ns
+        self._speed = speed
 
     def utc_ms(self) -> int:
         """Return the hurried time of day."""
@@ -43,7 +44,7 @@ class FastClock:
     def uptime_ms(self) -> int:
         """Return the hurried uptime."""
         elapsed_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self._origin_ns
-        return 60_000 + elapsed_ns * SPEED // 1_000_000
+        return 60_000 + elapsed_ns * self._speed // 1_000_000
 
 
 class SoakCard(TableCard):
@@ -104,7 +105,7 @@ class SoakReader:
         """Nothing to let go of."""
 
 
-def main(folder: str, url: str, origin_ns: str, per_second: str) -> None:
+def main(folder: str, url: str, origin_ns: str, speed: str, per_second: str) -> None:
     """Run the program until SIGTERM."""
     config = Config(
         terminal=TerminalSection(name="soak", data_dir=folder),
@@ -117,7 +118,7 @@ def main(folder: str, url: str, origin_ns: str, per_second: str) -> None:
         transport=HttpTransport(url, 30),
         rng=random.Random(1),
     )
-    program = Program(config, FastClock(int(origin_ns)), parts)
+    program = Program(config, FastClock(int(origin_ns), int(speed)), parts)
     signal.signal(signal.SIGTERM, lambda *_: program.stop())
     program.run()
 
