@@ -10,6 +10,7 @@ import hashlib
 
 ENROL_CONTEXT = b"yika/enrol/1\0"
 ROTATE_CONTEXT = b"yika/rotate/1\0"
+CHANGED_CONTEXT = b"yika/rotated/1\0"
 REQUEST_CONTEXT = b"yika/request/1\0"
 STATUS_CONTEXT = b"yika/status/1\0"
 
@@ -30,6 +31,15 @@ def change_message(terminal_id: int, old_key_id: int, public_key: bytes) -> byte
     '0000000000000007000000014b'
     """
     return terminal_id.to_bytes(8) + old_key_id.to_bytes(4) + public_key
+
+
+def changed_message(terminal_id: int, key_id: int, public_key: bytes) -> bytes:
+    """Give what the server signs in answer: terminal (8) ‖ the new key's number (4) ‖ new key.
+
+    >>> changed_message(7, 2, b"K").hex()
+    '0000000000000007000000024b'
+    """
+    return terminal_id.to_bytes(8) + key_id.to_bytes(4) + public_key
 
 
 def request_message(method: str, path: str, utc_ms: int, body: bytes = b"") -> bytes:

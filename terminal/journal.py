@@ -30,6 +30,7 @@ from swipe.receipt import Receipt
 from terminal import checkpoint
 from terminal.errors import JournalForeign, JournalMissing, NotSaved
 from terminal.files import CHECKPOINT, JOURNAL
+from terminal.passport import changed_keys
 from terminal.scan import EVENT_AT, PAGE_SIZE, Hole, Scan, frame_at, salvage_intent
 from terminal.state import State
 from terminal.storage import Disk, Folder, Storage
@@ -58,14 +59,22 @@ class Repair:
 class Journal:
     """Append frames, keep the state they make, and give events back by number."""
 
-    def __init__(self, storage: Storage, header: FileHeader, mark: bytes | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        header: FileHeader,
+        mark: bytes | None = None,
+        changed_keys: tuple[bytes, ...] = (),
+    ) -> None:
         self._storage = storage
+        self._keys = (header.public_key, *changed_keys)
+        self._in_force = header.public_key
         self._mark: Callable[[], bytes | None] = lambda: mark
         self.header = header
         self._failed = False
         self.sync_ns = 0
         self.syncs = 0
-        self.state, self.repair = _read(storage, header, mark)
+        self.state, self.repair = _read(storage, header, self._keys, mark)
         # What was read may still be on its way to the disk since the program before was killed.
         storage.sync()
         self.durable_seq = self.state.last_seq
@@ -99,7 +108,7 @@ class Journal:
             raise JournalMissing(str(exc.filename or exc)) from exc
         try:
             header = _header(storage.read_at(0, FILE_HEADER_SIZE), name)
-            journal = cls(storage, header, disk.read(CHECKPOINT))
+            journal = cls(storage, header, disk.read(CHECKPOINT), changed_keys(disk))
         except BaseException:
             storage.close()
             raise
@@ -166,11 +175,26 @@ class Journal:
         Raises:
             NotSaved: The storage still refuses.
         """
-        self.state, self.repair = _read(self._storage, self.header, self._mark())
+        self.state, self.repair = _read(self._storage, self.header, self._keys, self._mark())
+        self.goes_on_with(self._in_force)
         self._storage.sync()
         self.durable_seq = self.state.last_seq
         self._failed = False
         return self.repair
+
+    def goes_on_with(self, public_key: bytes) -> bool:
+        """Say whether a key of the terminal's signs what follows, and remember it.
+
+        It is the one that the journal names last, or a later one of this terminal whose KEY_ROTATE
+        was lost: in a bad sector, or because an older journal was put back.
+        """
+        named = self.state.public_keys
+        if public_key != named[-1]:
+            if public_key not in _later(self._keys, named[-1]):
+                return False
+            named.append(public_key)
+        self._in_force = public_key
+        return True
 
     @property
     def size(self) -> int:
@@ -235,7 +259,8 @@ def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
         raise JournalMissing(str(path)) from exc
     try:
         header = _header(storage.read_at(0, FILE_HEADER_SIZE), str(path))
-        state, scan, frames = _scan(storage, header, disk.read(CHECKPOINT))
+        keys = (header.public_key, *changed_keys(disk))
+        state, scan, frames = _scan(storage, header, keys, disk.read(CHECKPOINT))
         behind = storage.size - scan.end
     finally:
         storage.close()
@@ -257,7 +282,9 @@ def _header(data: bytes, where: str) -> FileHeader:
         raise JournalForeign(where, str(exc)) from exc
 
 
-def _scan(storage: Storage, header: FileHeader, mark: bytes | None) -> tuple[State, Scan, int]:
+def _scan(
+    storage: Storage, header: FileHeader, keys: tuple[bytes, ...], mark: bytes | None
+) -> tuple[State, Scan, int]:
     """Read everything, or what follows a checkpoint that fits this journal."""
     known = checkpoint.load(mark, header, storage) if mark else None
     state, start = known or (blank_state(header), FILE_HEADER_SIZE)
@@ -265,23 +292,28 @@ def _scan(storage: Storage, header: FileHeader, mark: bytes | None) -> tuple[Sta
     frames = 0
     for item in scan:
         frames += 1
-        if _follows(item, state, header, damaged=bool(scan.holes)):
+        if _follows(item, state, (header, keys), damaged=bool(scan.holes)):
             state.apply(item.kind, item.body, item.offset)
     return state, scan, frames
 
 
-def _follows(item: Frame, state: State, header: FileHeader, *, damaged: bool) -> bool:
+def _follows(
+    item: Frame, state: State, ours: tuple[FileHeader, tuple[bytes, ...]], *, damaged: bool
+) -> bool:
     """Say whether a frame is this journal's: old blocks of a disk may hold another's frames.
 
     An event that links to the one before is. Behind lost frames none does; there the terminal's
-    signature tells, and other kinds of frames must fit what was read so far.
+    signature tells, also that of a later key whose beginning was lost, and other kinds of frames
+    must fit what was read so far.
     """
+    header, keys = ours
     if item.kind == FrameKind.EVENT:
         if item.body[_PREV] == state.head:
             return True
         event = Event.from_bytes(item.body)
-        ours = event.terminal_id == header.terminal_id and event.seq > state.last_seq
-        return ours and verify_event(event, state.public_keys[-1])
+        if event.terminal_id != header.terminal_id or event.seq <= state.last_seq:
+            return False
+        return _signed(event, state, keys)
     if item.kind == FrameKind.RECEIPT:
         return not damaged or Receipt.from_bytes(item.body).batch_no > state.batch_no
     if item.kind == FrameKind.INTENT:
@@ -289,9 +321,27 @@ def _follows(item: Frame, state: State, header: FileHeader, *, damaged: bool) ->
     return not damaged or state.intent is not None
 
 
-def _read(storage: Storage, header: FileHeader, mark: bytes | None = None) -> tuple[State, Repair]:
+def _signed(event: Event, state: State, keys: tuple[bytes, ...]) -> bool:
+    """Say whether the key in force or a later one signed an event, which is in force from then."""
+    if verify_event(event, state.public_keys[-1]):
+        return True
+    for key in _later(keys, state.public_keys[-1]):
+        if verify_event(event, key):
+            state.public_keys.append(key)
+            return True
+    return False
+
+
+def _later(keys: tuple[bytes, ...], key: bytes) -> tuple[bytes, ...]:
+    """Return the keys after one; none if it is a stranger's."""
+    return keys[keys.index(key) + 1 :] if key in keys else ()
+
+
+def _read(
+    storage: Storage, header: FileHeader, keys: tuple[bytes, ...], mark: bytes | None = None
+) -> tuple[State, Repair]:
     """Read everything, cut the tail, and report."""
-    state, scan, frames = _scan(storage, header, mark)
+    state, scan, frames = _scan(storage, header, keys, mark)
     holes = tuple(scan.holes)
     found = JournalState.HOLE if holes else JournalState.CLEAN
     cut = storage.size - scan.end

@@ -18,7 +18,12 @@ PUBLIC_KEY_BYTES = (32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """The enrolment, as `terminal.json` holds it; keys and serials in hex."""
+    """The enrolment, as `terminal.json` holds it; keys and serials in hex.
+
+    `changed_keys` are the terminal's own public keys after its first one, which the journal's
+    header names: oldest first, the one in force last. They stand here as well as in the journal
+    because a bad sector may take the event that tells of a change.
+    """
 
     terminal_id: int
     key_id: int
@@ -28,6 +33,7 @@ class Passport:
     site_zh: str
     site_en: str
     tz_q: int
+    changed_keys: tuple[str, ...] = ()
 
     @property
     def server_key(self) -> ServerKey:
@@ -48,10 +54,21 @@ class Passport:
         """
         try:
             document = json.loads(disk_of(place).read(name) or b"")
+            document["changed_keys"] = tuple(document.get("changed_keys", ()))
             passport = cls(**document)
             key = bytes.fromhex(passport.server_public_key)
-        except (OSError, ValueError, TypeError) as exc:
+            own = [bytes.fromhex(changed) for changed in passport.changed_keys]
+        except (OSError, ValueError, TypeError, AttributeError) as exc:
             raise NotProvisioned(str(place)) from exc
-        if len(key) not in PUBLIC_KEY_BYTES:
+        if any(len(each) not in PUBLIC_KEY_BYTES for each in (key, *own)):
             raise NotProvisioned(str(place))
         return passport
+
+
+def changed_keys(place: Disk | Path) -> tuple[bytes, ...]:
+    """Return the terminal's public keys after its first one, oldest first; none if nobody knows."""
+    try:
+        passport = Passport.load(place)
+    except NotProvisioned:
+        return ()
+    return tuple(bytes.fromhex(key) for key in passport.changed_keys)

@@ -10,14 +10,17 @@ one after it.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from keys.identity import Identity, short_key
+from keys.errors import KeysError
+from keys.identity import Identity, Suite, short_key
+from keys.verify import verify
 from swipe.kinds import EventType
-from swipe.requests import ROTATE_CONTEXT, change_message
+from swipe.requests import CHANGED_CONTEXT, ROTATE_CONTEXT, change_message, changed_message
 from terminal.chain import Chain
-from terminal.errors import BadAnswer
+from terminal.errors import BadAnswer, NotSaved
 from terminal.files import IDENTITY, NEXT_IDENTITY, NEXT_PASSPORT, PASSPORT
 from terminal.passport import Passport
 from terminal.state import State
@@ -28,36 +31,47 @@ KEYS_PATH = "/api/v1/terminals/{}/keys"
 
 
 def change_key(
-    place: Disk | Path, chain: Chain, passport: Passport, transport: Transport
+    place: Disk | Path,
+    chain: Chain,
+    passport: Passport,
+    transport: Transport,
+    generate: Callable[[Suite], Identity] = Identity.generate,
 ) -> Passport:
     """Make, show and take into use a new key; return the passport that names it.
+
+    `generate` makes the key; a simulator gives its own, so that a history stays the same.
 
     Raises:
         ServerError: No answer or a refusal; the old key stays in force.
         NotSaved: The journal refused the KEY_ROTATE event; the old key stays in force.
     """
     disk = disk_of(place)
-    fresh = _next_identity(disk, chain.identity)
-    answer = transport.send(_request(chain, passport, fresh))
-    changed = replace(passport, key_id=_key_id(answer))
-    changed.save(disk, NEXT_PASSPORT)
-    chain.record(EventType.KEY_ROTATE, public_key=short_key(fresh.public_key))
-    changed = finish_change(disk, chain.journal.state, passport)
+    try:
+        fresh = _next_identity(disk, chain.identity, generate)
+        answer = transport.send(_request(chain, passport, fresh))
+        keys = (*passport.changed_keys, fresh.public_key.hex())
+        key_id = _key_id(answer, passport, fresh.public_key)
+        replace(passport, key_id=key_id, changed_keys=keys).save(disk, NEXT_PASSPORT)
+        chain.record(EventType.KEY_ROTATE, public_key=short_key(fresh.public_key))
+        changed = finish_change(disk, chain.journal.state, passport)
+    except OSError as exc:
+        raise NotSaved(exc.strerror or type(exc).__name__) from exc
     chain.identity, chain.changed_key_id = fresh, changed.key_id
+    chain.journal.goes_on_with(fresh.public_key)
     return changed
 
 
 def finish_change(place: Disk | Path, state: State, passport: Passport) -> Passport:
     """Give the new key's files their names once the journal has the change; else leave them."""
     disk = disk_of(place)
-    fresh = load_identity(disk, NEXT_IDENTITY)
-    if fresh is not None:
-        if fresh.public_key != state.public_keys[-1]:
-            return passport
+    fresh = _waiting(disk)
+    if fresh is not None and fresh.public_key == state.public_keys[-1]:
         disk.rename(NEXT_IDENTITY, IDENTITY)
     if disk.read(NEXT_PASSPORT) is None:
         return passport
-    changed = Passport.load(disk, NEXT_PASSPORT)
+    changed, identity = Passport.load(disk, NEXT_PASSPORT), load_identity(disk)
+    if identity is None or changed.changed_keys[-1:] != (identity.public_key.hex(),):
+        return passport
     disk.rename(NEXT_PASSPORT, PASSPORT)
     return changed
 
@@ -68,18 +82,26 @@ def load_identity(place: Disk | Path, name: str = IDENTITY) -> Identity | None:
     return None if pem is None else Identity.from_pem(pem, name)
 
 
-def _next_identity(disk: Disk, old: Identity) -> Identity:
+def _next_identity(disk: Disk, old: Identity, generate: Callable[[Suite], Identity]) -> Identity:
     """Return the key of an interrupted change, or make one of the same suite."""
-    held = load_identity(disk, NEXT_IDENTITY)
+    held = _waiting(disk)
     if held is not None:
         return held
-    fresh = Identity.generate(old.suite)
+    fresh = generate(old.suite)
     fresh.sealed_by(lambda pem: _kept(disk, pem))
     return fresh
 
 
+def _waiting(disk: Disk) -> Identity | None:
+    """Return the key of an interrupted change; None if there is none, or a bad sector has it."""
+    try:
+        return load_identity(disk, NEXT_IDENTITY)
+    except (KeysError, OSError):
+        return None
+
+
 def _kept(disk: Disk, pem: bytes) -> bytes:
-    disk.create(NEXT_IDENTITY, pem)
+    disk.write_whole(NEXT_IDENTITY, pem)
     return pem
 
 
@@ -95,11 +117,16 @@ def _request(chain: Chain, passport: Passport, fresh: Identity) -> Request:
     return Request("POST", path, json.dumps(body).encode(), "application/json")
 
 
-def _key_id(answer: bytes) -> int:
+def _key_id(answer: bytes, passport: Passport, public_key: bytes) -> int:
+    """Return the number that the pinned server has given this very key, and nobody else."""
     try:
-        key_id = json.loads(answer)["key_id"]
+        document = json.loads(answer)
+        key_id, signature = document["key_id"], bytes.fromhex(document["signature"])
     except (ValueError, TypeError, KeyError) as exc:
         raise BadAnswer("change of key") from exc
     if not isinstance(key_id, int) or not 0 < key_id < 1 << 32:
+        raise BadAnswer("change of key")
+    message = changed_message(passport.terminal_id, key_id, public_key)
+    if not verify(passport.server_key.public_key, signature, CHANGED_CONTEXT, message):
         raise BadAnswer("change of key")
     return key_id

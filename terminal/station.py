@@ -72,8 +72,8 @@ def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
         identity = load_identity(disk)
         if identity is None:
             raise NotProvisioned(str(disk))
-        known = (journal.header.terminal_id, journal.state.public_keys[-1])
-        if known != (passport.terminal_id, identity.public_key):
+        named = journal.header.terminal_id == passport.terminal_id
+        if not named or not journal.goes_on_with(identity.public_key):
             raise JournalForeign(str(disk), f"terminal {journal.header.terminal_id}")
     except BaseException:
         journal.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from hardware_mocks.cardos.shell import ChipCard
 from hardware_mocks.world.cards import Field, PsamSocket
@@ -23,6 +24,7 @@ from hardware_mocks.world.stock import (
     terminal_id,
     terminal_identity,
 )
+from keys.identity import Identity, Suite
 from keys.psam import Psam
 from swipe.frames import FileHeader
 from swipe.kinds import BatchKind
@@ -41,6 +43,7 @@ from terminal.keypad import Key
 from terminal.loop import Around, Loop, Parts
 from terminal.passport import Passport
 from terminal.policy import Say
+from terminal.rotation import change_key
 from terminal.station import Station, open_station
 from terminal.tap import Outcome, present
 from terminal.updates import UpdateCarrier
@@ -108,11 +111,8 @@ class Box:
         if not restart:
             self.clock.power_on(battery=battery)
         slot: Psam = self.socket.slot(self.known_psam)
-        config = Config(
-            terminal=TerminalSection(name=f"pos-{self.number}"), clock=ClockSection(DRIFT_PPM)
-        )
         try:
-            station = open_station(config, self.clock, self.link, slot, disk=self.disk)
+            station = open_station(self._config(), self.clock, self.link, slot, disk=self.disk)
         except NotSaved as exc:
             self.problem = str(exc)
             return
@@ -181,6 +181,31 @@ class Box:
         if self.running is not None:
             self.running.loop.turn()
 
+    def rekey(self, dice: random.Random) -> None:
+        """End the program, change the terminal's key, and upload with the new one.
+
+        What breaks it off is kept as the problem; the key in force is then the old one or the new.
+        """
+        self.stop()
+        config = self._config()
+        try:
+            station = open_station(config, self.clock, self.link, None, disk=self.disk)
+            self.starts[station.chain.boot] = (self.clock.started_ms, self.clock.drift_ppm)
+            try:
+                make = partial(_made, dice)
+                change_key(self.disk, station.chain, station.passport, self.link, make)
+                exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
+                exchanger.round(BatchKind.LIVE, everything=True)
+            finally:
+                station.journal.close()
+        except TerminalError as exc:
+            self.problem = str(exc)
+
+    def _config(self) -> Config:
+        return Config(
+            terminal=TerminalSection(name=f"pos-{self.number}"), clock=ClockSection(DRIFT_PPM)
+        )
+
     def set_clock(self, by_ms: int) -> None:
         """Set the wall clock of the running device."""
         if self.running is None:
@@ -197,3 +222,7 @@ class Box:
 
 def _do(job: Job) -> None:
     job()
+
+
+def _made(dice: random.Random, suite: Suite) -> Identity:
+    return Identity.from_seed(dice.randbytes(32), suite)

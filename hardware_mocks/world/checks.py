@@ -59,7 +59,7 @@ def after_step(world: World, box: Box) -> None:
     book = world.book(box)
     fresh = book.take(box)
     _mark(book, box, fresh)
-    _holes(book, fresh)
+    _holes(book, box, fresh)
     _commits(book, box)
     _receipts(world, book, box)
 
@@ -138,9 +138,12 @@ def _strange(number: int) -> set[bytes]:
     return {psam_number(psam) for psam in {SPARE_PSAM, STRANGE_PSAM} - own}
 
 
-def _holes(book: Book, fresh: list[Event]) -> None:
-    """A PSAM whose number is not the next one is reported after the tap that shows it (I7)."""
-    if not book.holes_wanted:
+def _holes(book: Book, box: Box, fresh: list[Event]) -> None:
+    """A PSAM whose number is not the next one is reported after the tap that shows it (I7).
+
+    The report is a note: on a full disk it waits until there is room, which the tap still had.
+    """
+    if not book.holes_wanted or box.disk.room is not None or box.disk.broken_syncs:
         return
     told = any(
         event.type == EventType.TAMPER and event.payload[0] == TamperKind.PSAM_HOLE

@@ -46,7 +46,11 @@ class WorldDisk:
     room: int | None = None
     broken_syncs: int = 0
     keeps_unsynced: bool = True
-    _unsure: tuple[str, bytes | None] | None = None
+    # What small files were before a change that no sync of the folder has made sure of yet.
+    _unsure: dict[str, bytes | None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "the world's disk"
 
     def open(self, name: str) -> WorldStorage:
         """Open a growing file."""
@@ -55,10 +59,14 @@ class WorldDisk:
         return WorldStorage(self, self.grown[name])
 
     def create(self, name: str, data: bytes) -> None:
-        """Make a growing file, durably."""
-        if name in self.grown:
+        """Make a new file; a cut leaves any part of it until its sync has returned."""
+        if name in self.grown or name in self.small:
             raise FileExistsError(name)
-        self.grown[name] = Grown(bytearray(data), len(data))
+        self.fuse.moment()
+        self.grown[name] = file = Grown(bytearray(data), 0)
+        self.fuse.moment()
+        file.durable = len(data)
+        self.fuse.moment()
 
     def read(self, name: str, limit: int = -1) -> bytes | None:
         """Return the first bytes of a file, or None if there is none."""
@@ -75,11 +83,13 @@ class WorldDisk:
         self._replace(name, data)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a small file another name, durably."""
+        """Give a small file another name: after a cut it has one of them, never both."""
         self.fuse.moment()
-        data = self.small[old]
-        self._replace(new, data)
-        del self.small[old]
+        made = self.grown.pop(old, None)
+        data = self.small.pop(old) if made is None else bytes(made.content)
+        self._unsure = {old: data, new: self.small.get(new)}
+        self.small[new] = data
+        self._sync_folder()
 
     def remove(self, name: str) -> None:
         """Delete a file, if there is one."""
@@ -89,21 +99,24 @@ class WorldDisk:
 
     def _replace(self, name: str, data: bytes) -> None:
         self.fuse.moment()
-        self._unsure = (name, self.small.get(name))
+        self._unsure = {name: self.small.get(name)}
         self.small[name] = data
+        self._sync_folder()
+
+    def _sync_folder(self) -> None:
         self.fuse.moment()
-        self._unsure = None
+        self._unsure = {}
         self.fuse.moment()
 
     def lose_power(self, dice: random.Random) -> None:
         """Become what the next start finds."""
-        if self._unsure is not None and dice.random() < 0.5:
-            name, before = self._unsure
-            if before is None:
-                self.small.pop(name, None)
-            else:
-                self.small[name] = before
-        self._unsure = None
+        if self._unsure and dice.random() < 0.5:
+            for name, before in self._unsure.items():
+                if before is None:
+                    self.small.pop(name, None)
+                else:
+                    self.small[name] = before
+        self._unsure = {}
         for file in self.grown.values():
             file.content[file.durable :] = left_over(bytes(file.content[file.durable :]), dice)
             file.durable = len(file.content)

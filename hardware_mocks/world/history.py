@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardware_mocks.world import lives
+from hardware_mocks.world import keylife, lives
 from hardware_mocks.world.attacks import ATTACKS
 from hardware_mocks.world.link import FAULTS
 from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN_CARD, WRONG_CARD
@@ -25,6 +25,7 @@ GPS = 0.15  # so many have a receiver that lies about the time
 ALONE = 0.5  # so many play at one terminal only
 ISSUING = 10  # one in so many has applicants, staff and a bank in it
 ISSUING_SHORT = 50
+KEYS_AT = 2  # of so many, that part of the way in, one changes the keys of its terminals
 HARSH = 0.25  # so many histories have rolled-back, spoilt or foreign parts
 
 
@@ -69,9 +70,13 @@ def make(seed: int, lengths: tuple[int, int] = LENGTH) -> History:
         name = dice.choices(names, weights)[0]
         steps += _SCENES[name][1](dice)
     alone = dice.random() < ALONE
-    if seed % (ISSUING if lengths == LENGTH else ISSUING_SHORT) == 0:
+    every = ISSUING if lengths == LENGTH else ISSUING_SHORT
+    more = random.Random(seed + 1)  # noqa: S311 - dice, no secrets
+    if seed % every == 0:
         setup["issuing"] = True
-        steps = lives.woven(steps, random.Random(seed + 1))  # noqa: S311 - dice, no secrets
+        steps = lives.woven(steps, lives.life(more), more)
+    elif seed % every == every // KEYS_AT:
+        steps = lives.woven(steps, keylife.changes(more), more)
     for step in steps:
         step["r"] = dice.getrandbits(32)
         if alone and "box" in step:

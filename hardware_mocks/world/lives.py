@@ -14,9 +14,8 @@ SCENES = (2, 5)  # after the first order
 ENDS = (("lost", "hotline"), ("lost", "staff"), ("damaged", "staff"), ("suspended", "staff"))
 
 
-def woven(steps: list[Step], dice: random.Random) -> list[Step]:
-    """Put a card's life in among the steps of a history; both keep their order."""
-    life = _life(dice)
+def woven(steps: list[Step], life: list[Step], dice: random.Random) -> list[Step]:
+    """Put another story in among the steps of a history; both keep their order."""
     places = sorted(dice.randrange(len(steps) + 1) for _ in life)
     found: list[Step] = []
     for at in range(len(steps) + 1):
@@ -25,15 +24,16 @@ def woven(steps: list[Step], dice: random.Random) -> list[Step]:
     return found
 
 
-def _life(dice: random.Random) -> list[Step]:
+def life(dice: random.Random) -> list[Step]:
+    """Make the lives of some bank cards."""
     carrier = dice.choice(("debit", "credit"))
     first = [_step("order", who=who, reason="FIRST", carrier=carrier, seen=True)
              for who in range(dice.randint(1, APPLICANTS))]  # fmt: skip
-    life = [*first, _step("export"), _file(dice)]
+    steps = [*first, _step("export"), _file(dice)]
     scenes = (_on, _ended, _ended, _ended, _wish, _late, _cut, _cut, _back, _leave, _tap, _again)
     for _ in range(dice.randint(*SCENES)):
-        life += dice.choice(scenes)(dice)
-    return life
+        steps += dice.choice(scenes)(dice)
+    return steps
 
 
 def _step(what: str, **fields: Any) -> Step:

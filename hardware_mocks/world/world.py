@@ -236,10 +236,10 @@ class World:
     def roll_back(self, step: Step) -> None:
         """Put an older copy of a disk back, or of some of its files, while the power is off."""
         box, image = self.boxes[step["box"]], self.images.get(step["box"])
+        names = step.get("files")
         if image is None:
             return
         box.die(self.dice)
-        names = step.get("files")
         box.disk.put_back(image, frozenset(names) if names else None)
         if not names or JOURNAL in names:
             self.book(box).waived = "rolled back"
@@ -256,6 +256,17 @@ class World:
         end = min(at + length, len(content))
         content[at:end] = self.dice.randbytes(end - at)
         self.book(box).waived = "spoilt"
+
+    def rekey(self, step: Step) -> None:
+        """Change a terminal's key, which its program must not see, and start it again."""
+
+        def job(box: Box) -> None:
+            box.rekey(self.dice)
+            box.power_on(restart=True)
+            checks.after_start(self, box)
+
+        self.counted["rekeys"] += 1
+        self._guarded(step, job)
 
     def psam(self, step: Step) -> None:
         """Swap, reset, use elsewhere, or take away a terminal's PSAM."""
@@ -300,6 +311,7 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "image": World.keep_image,
     "rollback": World.roll_back,
     "spoil": World.spoil,
+    "rekey": World.rekey,
     "psam": World.psam,
     "issue": World.issue,
     "attack": World.attack,

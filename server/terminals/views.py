@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from server.errors import PROBLEM_TYPE, Problem, Refused
 from server.runtime import Runtime, current_runtime
 from server.terminals import enrolment, key_change, notices, requests, services
+from swipe.requests import CHANGED_CONTEXT, changed_message
 
 NOTICE_TYPE = "application/octet-stream"
 # A terminal may say in this header how many events it has not uploaded yet.
@@ -68,9 +69,10 @@ class KeyChangeBody(BaseModel):
 
 
 class KeyChangeAnswer(BaseModel):
-    """The number of the new key."""
+    """The number of the new key, signed by the server over terminal, number and key."""
 
     key_id: int
+    signature: SignatureHex
 
 
 class PublishedKey(BaseModel):
@@ -162,7 +164,9 @@ def change_key(path: TerminalPath, body: KeyChangeBody) -> dict[str, Any]:
     )
     with runtime.database.writing() as session:
         key = key_change.change_key(session, shown, runtime.clock.utc_ms())
-        answer = KeyChangeAnswer(key_id=key.id)
+        message = changed_message(key.terminal_id, key.id, key.public_key)
+        signature = runtime.identity.sign(CHANGED_CONTEXT, message).hex()
+        answer = KeyChangeAnswer(key_id=key.id, signature=signature)
     return answer.model_dump()
 
 

@@ -40,6 +40,16 @@ def test_a_bank_joins_a_history() -> None:
     assert figures.counted["orders active"] > 0
 
 
+def test_keys_change_in_a_history() -> None:
+    """Changes of key play among taps; terminals start and upload with one key or the other."""
+    figures = Figures()
+    seeds = range(ISSUING // 2, 4 * ISSUING, ISSUING)
+
+    assert all(any(step["do"] == "rekey" for step in make(seed).steps) for seed in seeds)
+    assert [told(one) for one in search(seeds, figures)] == []
+    assert figures.counted["rekeys"] >= len(seeds)
+
+
 def test_a_seed_is_one_history() -> None:
     """The same seed gives the same history, and its file reads back the same."""
     history = make(7)

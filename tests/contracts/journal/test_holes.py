@@ -7,21 +7,25 @@ import dataclasses
 
 import pytest
 
+from swipe import payloads
+from swipe.event import EVENT_SIZE, sign
 from swipe.frames import FrameKind, frame
-from swipe.kinds import JournalState
+from swipe.kinds import EventType, JournalState
 from terminal import checkpoint
 from terminal.journal import Journal
-from terminal.scan import SEARCH_SIZE
+from terminal.scan import EVENT_AT, SEARCH_SIZE
 from tests.contracts.journal.cuts import sample
 from tests.contracts.journal.disks import PAGE, MemoryDisk, SimulatedDisk
 from tests.contracts.journal.frames import (
     HEADER,
+    IDENTITY,
     add_tap,
     intent_of,
     next_event,
     open_on,
     receipt_for,
 )
+from tests.factories import make_identity
 
 
 def test_hole_is_named_and_what_follows_is_kept() -> None:
@@ -159,3 +163,57 @@ def test_long_journal_leaves_a_checkpoint() -> None:
 
     assert Journal.on(disk).repair.frames == 20_002
     assert Journal.on(disk).repair.frames == 0
+
+
+def changed(content: bytes, taps: int) -> tuple[SimulatedDisk, tuple[bytes, ...]]:
+    """Add two changes of key with taps behind each; return the disk and the later keys."""
+    disk = SimulatedDisk(content)
+    journal = open_on(disk)
+    later = (make_identity("second"), make_identity("third"))
+    old = IDENTITY
+    for fresh in later:
+        payload = payloads.build(EventType.KEY_ROTATE, public_key=fresh.public_key)
+        told = next_event(journal, type=EventType.KEY_ROTATE, payload=payload)
+        journal.add_event(sign(told, old))
+        old = fresh
+        for _ in range(taps):
+            journal.add_event(sign(next_event(journal), fresh))
+    return disk, tuple(fresh.public_key for fresh in later)
+
+
+@pytest.mark.parametrize("page", range(5))
+def test_lost_change_of_key_costs_its_page_only(page: int) -> None:
+    """Where the event that tells of a new key is unreadable, what that key signed is kept."""
+    disk, later = changed(sample(10), taps=30)
+    whole = Journal(disk, HEADER, None, later)
+    lost = _numbers_in(whole, page)
+    disk.bad = {page}
+    journal = Journal(disk, HEADER, None, later)
+
+    assert disk.size > page * PAGE
+    assert journal.state.last_seq >= whole.state.last_seq
+    for seq in range(1, whole.state.last_seq + 1):
+        if seq not in lost:
+            assert journal.event(seq) == whole.event(seq)
+    assert journal.goes_on_with(later[-1])
+
+
+def _numbers_in(journal: Journal, page: int) -> set[int]:
+    """Return the numbers of the events whose frames touch a page."""
+    starts = {seq: journal.state.offsets[seq - 1] for seq in range(1, journal.state.last_seq + 1)}
+    first, last = page * PAGE, (page + 1) * PAGE
+    return {seq for seq, at in starts.items() if at < last and at + EVENT_AT + EVENT_SIZE > first}
+
+
+def test_older_journal_goes_on_with_a_later_key_of_the_terminal() -> None:
+    """A journal from before the change is the terminal's; with a stranger's key it is not."""
+    content = sample(10)
+    _, later = changed(content, taps=1)
+    journal = Journal(SimulatedDisk(content), HEADER, None, later)
+
+    assert not journal.goes_on_with(make_identity("stranger").public_key)
+    assert journal.goes_on_with(later[-1])
+    assert journal.state.public_keys == [IDENTITY.public_key, later[-1]]
+    journal.recover()
+    assert journal.state.public_keys == [IDENTITY.public_key, later[-1]]
+    assert not open_on(SimulatedDisk(content)).goes_on_with(later[-1]), "nobody told of it"
