@@ -51,7 +51,17 @@ class Chain:
         return self.changed_key_id
 
     def core(self, kind: EventType, reading: Reading, **fields: Any) -> Event:
-        """Return the next event, unsigned, with what is known before its answer or payload."""
+        """Return the next event, unsigned, with what is known before its answer or payload.
+
+        An INTENT that could not be closed for want of room has its number already: it is closed
+        first, as the torn event it describes.
+
+        Raises:
+            NotSaved: It still cannot be.
+        """
+        intent = self.journal.state.intent
+        if intent is not None:
+            self.put(self.sign_bytes(intent))
         state, around = self.journal.state, self.around
         up_s, up_ms = divmod(reading.uptime_ms, 1000)
         utc_s, utc_ms = divmod(reading.utc_ms, 1000)
@@ -117,12 +127,5 @@ class Chain:
         durable: bool = True,
         **payload: int | bytes,
     ) -> Event:
-        """Make an event with a payload and append it.
-
-        An INTENT that could not be closed for want of room has its number already: it is closed
-        first, as the torn event it describes.
-        """
-        intent = self.journal.state.intent
-        if intent is not None:
-            self.put(self.sign_bytes(intent))
+        """Make an event with a payload and append it; raises as `put` and `core`."""
         return self.put(self.note(kind, core, **payload), durable=durable)

@@ -27,6 +27,8 @@ from terminal.tap import Outcome
 SKEW_S = 5
 # A clock worse than this cannot tell a fresh token from an old one; it counts as unknown.
 UNC_MAX_S = LIFE_MAX_S
+# So long may one token look fresh to a clock that is wrong by no more than that, either way.
+FRESH_MAX_S = LIFE_MAX_S + 2 * UNC_MAX_S
 # A token lives ten minutes at most; nobody serves more people at one terminal in that time.
 LOOK_BACK = 4_096
 _BOOT, _UP_S = slice(*EVENT_LAYOUT.span("boot")), slice(*EVENT_LAYOUT.span("up_s"))
@@ -41,9 +43,11 @@ def present_token(desk: Desk, code: bytes) -> Outcome:
     except (SwipeError, BadSignature):
         return Outcome(Say.CODE_FOREIGN)
     try:
-        if desk.chain.journal.failed:
+        healed = desk.chain.journal.failed
+        if healed:
             desk.chain.journal.recover()
-            close_open_intent(desk.chain)
+        close_open_intent(desk.chain)
+        if healed:
             desk.write_notes()
         return _Showing(desk, token, raw).run()
     except NotSaved:
@@ -103,11 +107,10 @@ class _Showing:
         last = journal.state.last_seq
         kinds = journal.state.kinds_between(max(1, last - LOOK_BACK + 1), last)
         first = last - len(kinds) + 1
-        oldest_ms = self._reading.uptime_ms - 1000 * (LIFE_MAX_S + SKEW_S)
         for seq in range(last, first - 1, -1):
             if kinds[seq - first] in PROVEN_TYPES:
                 raw = journal.event(seq)
-                if self._older(raw, oldest_ms):  # no token that is fresh now was shown then
+                if self._too_old(raw):
                     return None
                 if raw[_TOKEN_ID] == self._token.token_id:
                     event = Event.from_bytes(raw)
@@ -115,11 +118,15 @@ class _Showing:
                         return event
         return None
 
-    def _older(self, raw: bytes, uptime_ms: int) -> bool:
-        """Tell whether an event of this boot happened before an uptime."""
-        if int.from_bytes(raw[_BOOT]) != self._chain.boot:
+    def _too_old(self, raw: bytes) -> bool:
+        """Tell whether no token that is fresh now can have been shown at an event of this boot.
+
+        With an unknown clock this one may be of any age, and be here for the second time.
+        """
+        if not tells_age(self._reading) or int.from_bytes(raw[_BOOT]) != self._chain.boot:
             return False
-        return 1000 * int.from_bytes(raw[_UP_S]) < uptime_ms - 1000
+        passed_ms = self._reading.uptime_ms - 1000 * int.from_bytes(raw[_UP_S])
+        return passed_ms > 1000 * (FRESH_MAX_S + 1)
 
     def _refuse(self, decision: Decision) -> Outcome:
         reason = decision.reason or RejectReason.FOREIGN
@@ -181,10 +188,19 @@ def is_fresh(token: PhoneToken, reading: Reading) -> bool:
     An unknown clock refuses nobody: the event carries CLOCK_UNKNOWN, and the server, which knows
     when it signed the token, bounds the time.
     """
-    unc_s = -(-reading.unc_ms // 1000) + SKEW_S
-    if not reading.known or unc_s > UNC_MAX_S:
+    if not reading.known:
         return True
+    unc_s = _unc_s(reading)
     return token.issued_s - unc_s <= reading.utc_s <= token.expires_s + unc_s
+
+
+def tells_age(reading: Reading) -> bool:
+    """Say whether the clock tells a fresh token from an old one."""
+    return reading.known and _unc_s(reading) <= UNC_MAX_S
+
+
+def _unc_s(reading: Reading) -> int:
+    return -(-reading.unc_ms // 1000) + SKEW_S
 
 
 def face_of(token: PhoneToken) -> CardFace:

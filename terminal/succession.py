@@ -24,7 +24,7 @@ from terminal.journal import Journal
 from terminal.passport import Passport
 from terminal.recover import BOOT_SKIP
 from terminal.state import State
-from terminal.storage import Disk
+from terminal.storage import Disk, Folder
 from terminal.transport import Request, Transport
 
 SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
@@ -75,7 +75,7 @@ def succeed(
             raise BadAnswer("succession")
     finally:
         journal.close()
-    (data_dir / draft).rename(data_dir / JOURNAL)
+    Folder(data_dir).rename(draft, JOURNAL)
     return True
 
 

@@ -10,7 +10,7 @@ from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
 from swipe.event import Event
-from swipe.kinds import EventType, Result, TamperKind
+from swipe.kinds import CardKind, EventType, Result, TamperKind
 from swipe.receipt import Receipt
 from terminal.files import HIGH_WATER, JOURNAL
 from terminal.policy import Say
@@ -123,6 +123,8 @@ def _begin_again(book: Book, box: Box) -> None:
 def _mark(book: Book, box: Box, fresh: list[Event]) -> None:
     """Note which events carry evidence of a PSAM that the server cannot believe."""
     for event in fresh:
+        if event.card_kind == CardKind.TOKEN:
+            continue
         if event.type in TAPS or event.type in (EventType.GUARDIAN, EventType.TRAINING):
             top = book.psam_top.get(event.psam_no, 0)
             if event.psam_seq <= top or event.psam_seq > top + QUARANTINE_FROM:
@@ -149,6 +151,7 @@ def _holes(book: Book, box: Box, fresh: list[Event]) -> None:
         event.type == EventType.TAMPER and event.payload[0] == TamperKind.PSAM_HOLE
         for event in fresh
     )
+    fresh = [event for event in fresh if event.card_kind != CardKind.TOKEN]
     if told or any(event.type == EventType.BOOT for event in fresh):
         book.holes_wanted = 0
         return

@@ -108,6 +108,7 @@ def judge(world: World) -> None:
     orphans = office.database.orphans()
     demand(not orphans, "I11", f"rows that point at nothing: {orphans[:3]}")
     truth.check_hours(world)
+    world.phones.judge()
     if world.cardlife is not None:
         world.cardlife.judge()
 
@@ -142,7 +143,7 @@ def _set_apart(book: Book) -> set[bytes]:
 def _verdicts(world: World) -> None:
     """An honest tap is believed, whatever else was handed in (I10)."""
     apart = set().union(*(_set_apart(book) for book in world.books))
-    known = set(stock().serials[: len(OWNERS)])
+    known = set(stock().serials[: len(OWNERS)]) | world.phones.serials
     issued = {stock().serials[card] for card in SPARE_CARDS}
     for box in world.boxes:
         book = world.book(box)

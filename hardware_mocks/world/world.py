@@ -18,6 +18,7 @@ from hardware_mocks.world.disk import Image
 from hardware_mocks.world.faults import PowerCut, demand
 from hardware_mocks.world.history import Step
 from hardware_mocks.world.office import Office
+from hardware_mocks.world.phones import Phones
 from hardware_mocks.world.stock import stock
 from server.people.services import CardReport, find_card, report_card, restore_card
 from server.terminals.services import NewActivity, add_activity
@@ -52,6 +53,7 @@ class World:
         self.thorough = setup["r"] % 4 == 0
         self.used: set[int] = set()
         self.cardlife = CardLife(self) if setup.get("issuing") else None
+        self.phones = Phones(self)
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
             box.clock.drift_ppm, box.clock.offset_ms = drift, offset
@@ -85,7 +87,7 @@ class World:
         """Return what the world knows of a terminal."""
         return self.books[box.number]
 
-    def _guarded(self, step: Step, job: Callable[[Box], None]) -> None:
+    def guarded(self, step: Step, job: Callable[[Box], None]) -> None:
         """Do something at a terminal whose power may fail meanwhile."""
         box = self.boxes[step["box"]]
         box.link.dice = self.dice
@@ -131,7 +133,7 @@ class World:
                 answers.append(outcome)
                 checks.heard(self, at, number, outcome)
 
-        self._guarded(step, job)
+        self.guarded(step, job)
         card.plan()
         card.power_on()
         self.counted["taps"] += 1
@@ -149,7 +151,7 @@ class World:
         def job(box: Box) -> None:
             box.press(Key[step["key"]])
 
-        self._guarded(step, job)
+        self.guarded(step, job)
 
     def sync(self, step: Step) -> None:
         """Talk to the server, with what the line does meanwhile."""
@@ -161,7 +163,7 @@ class World:
             box.sync(kind, everything=bool(step.get("all")))
 
         self.counted["syncs"] += 1
-        self._guarded(step, job)
+        self.guarded(step, job)
 
     def cut(self, step: Step) -> None:
         """Take a terminal's power away."""
@@ -182,7 +184,7 @@ class World:
                 box.power_on(battery=step.get("battery", True), restart=step.get("again", False))
                 checks.after_start(self, box)
 
-        self._guarded(step, job)
+        self.guarded(step, job)
 
     def wait(self, step: Step) -> None:
         """Let time pass."""
@@ -266,7 +268,7 @@ class World:
             checks.after_start(self, box)
 
         self.counted["rekeys"] += 1
-        self._guarded(step, job)
+        self.guarded(step, job)
 
     def psam(self, step: Step) -> None:
         """Swap, reset, use elsewhere, or take away a terminal's PSAM."""
@@ -287,6 +289,10 @@ class World:
         """Go on in the life of bank cards."""
         if self.cardlife is not None:
             self.cardlife.play(step)
+
+    def phone(self, step: Step) -> None:
+        """Fetch a code on a phone, or show it."""
+        self.phones.play(step)
 
     def attack(self, step: Step) -> None:
         """Let somebody on the line hand something in at the server."""
@@ -314,5 +320,6 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "rekey": World.rekey,
     "psam": World.psam,
     "issue": World.issue,
+    "phone": World.phone,
     "attack": World.attack,
 }

@@ -16,7 +16,7 @@ from swipe.kinds import CardKind, CgType, EventType, Flag, RejectReason, Result
 from swipe.payloads import parse
 from swipe.phone_token import MINOR, SEEN_LAYOUT, PhoneToken, seen_digest, token_code
 from terminal.actions import set_mode, void_last
-from terminal.clock import Reading
+from terminal.clock import Earlier, Reading, TerminalTime
 from terminal.errors import NotSaved
 from terminal.journal import Journal
 from terminal.phone_token import is_fresh, present_token
@@ -134,7 +134,8 @@ def test_a_stale_or_future_code_is_refused(bench: Bench, shift_s: int) -> None:
         (Reading((TOKEN.issued_s - 6) * 1000, 0, 0, known=True), False),
         (Reading((TOKEN.issued_s - 60) * 1000, 0, 60_000, known=True), True),
         (Reading(0, 0, 0, known=False), True),
-        (Reading(0, 0, 601_000, known=True), True),
+        (Reading((TOKEN.expires_s + 700) * 1000, 0, 700_000, known=True), True),
+        (Reading((TOKEN.expires_s + 706) * 1000, 0, 700_000, known=True), False),
     ],
 )
 def test_the_clock_s_own_uncertainty_counts(reading: Reading, *, fresh_now: bool) -> None:
@@ -203,6 +204,36 @@ def test_a_full_disk_is_said(bench: Bench) -> None:
     bench.desk.chain.journal = cast("Journal", FullJournal(bench.desk.chain.journal))
 
     assert show(bench).say is Say.NOT_SAVED
+
+
+def test_a_torn_tap_keeps_its_number(bench: Bench) -> None:
+    """A tap whose event found no room is written before the code that comes after it."""
+    bench.tap(issue(bench.store, 2))
+    journal = bench.desk.chain.journal
+    bench.desk.chain.journal = cast("Journal", FullJournal(journal))
+    assert bench.tap(issue(bench.store, 1)).say is Say.NOT_SAVED
+    intent = journal.state.intent
+    bench.desk.chain.journal = journal
+    outcome = show(bench)
+    torn = bench.events()[-2]
+
+    assert intent is not None
+    assert outcome.say is Say.RECORDED
+    assert (torn.signed_bytes, torn.result) == (intent, Result.TORN)
+    assert bench.events()[-1].seq == torn.seq + 1
+
+
+def test_a_code_counts_once_where_nobody_knows_the_time(bench: Bench) -> None:
+    """Without a clock any code may be fresh: one that was taken hours ago is still known."""
+    bench.desk.chain.time = TerminalTime(bench.clock, 50, Earlier(0))
+    first = show(bench)
+    for number in range(2, 5):
+        bench.clock.advance(3600)
+        show(bench, fresh(bench, number))
+    bench.clock.advance(3600)
+
+    assert first.say is Say.RECORDED
+    assert show(bench).say is Say.CODE_USED
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
