@@ -100,6 +100,7 @@ def figures(config: Config, station: Station, vitals: Vitals) -> Report:
         "firmware": firmware_hash().hex(),
         "events": state.events,
         "unsent": state.unsent,
+        "receipts_unseen": station.uplink.unseen,
         "oldest_unsent_s": _oldest_unsent_s(chain.journal, reading.utc_s),
         "last_tap_s": _last_tap_s(chain.journal, reading.utc_s),
         "journal": "failed" if chain.journal.failed else "clean",

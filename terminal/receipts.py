@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which receipts a terminal believes: signature, its own batch, its own past, and the time."""
+"""Which receipts a terminal believes: signature, its own batch, and the time.
+
+Receipts to one terminal are chained, but a terminal need not have seen all of them: one may have
+come of a batch on a memory stick, or of a message that arrived when nobody waited for it any more.
+One that follows another than the last is believed all the same; who counts them can ask why.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +47,6 @@ class Sent:
     first_sent_ms: int | None
     received_ms: int
     last_seq: int
-    # The server knows a batch that we have forgotten, so its receipts point at one we never saw.
-    past_unknown: bool = False
 
     def fix(self, receipt: Receipt) -> Fix | None:
         """Return the time the receipt tells, bounded by the whole wait for it.
@@ -73,21 +76,51 @@ def check(raw: bytes, sent: Sent, before: Before | None, key: ServerKey, drift_p
     Raises:
         ReceiptRefused: With the reason; nothing of the receipt may be used.
     """
-    receipt = _signed(raw, key)
-    header = sent.header
-    _require(receipt.terminal_id == header.terminal_id, "for another terminal")
-    _require(receipt.batch_no == header.batch_no, "for another batch")
-    _require(receipt.head == header.head, "for events we did not send")
+    receipt = _own(raw, sent.header, key)
     _progress(receipt, sent)
-    _past(receipt, sent, before)
     if before is not None:
+        _require(receipt.log_size >= before.receipt.log_size, "the server's log has shrunk")
         _time(receipt, sent, before, drift_ppm)
     return receipt
+
+
+def is_old(raw: bytes, sent: Sent, before: Before | None, key: ServerKey) -> bool:
+    """Say whether this answer to our batch is from before the last receipt: nothing new.
+
+    Raises:
+        ReceiptRefused: It is no receipt of the server's to this batch.
+    """
+    receipt = _own(raw, sent.header, key)
+    return before is not None and older(receipt, before.receipt)
+
+
+def older(receipt: Receipt, last: Receipt) -> bool:
+    """Say whether a receipt is the last one, or from before it.
+
+    >>> last = Receipt(7, 1, 5, bytes(32), 9, bytes(32), 1_000)
+    >>> older(last, last)
+    True
+    """
+    return (receipt.srv_utc_ms, receipt.log_size) <= (last.srv_utc_ms, last.log_size)
+
+
+def follows(receipt: Receipt, before: Before | None) -> bool:
+    """Say whether the server gave this terminal no other receipt in between."""
+    return receipt.prev_receipt == (NO_RECEIPT if before is None else before.receipt.anchor)
 
 
 def _require(holds: bool, reason: str) -> None:
     if not holds:
         raise ReceiptRefused(reason)
+
+
+def _own(raw: bytes, header: BatchHeader, key: ServerKey) -> Receipt:
+    """Return the receipt if the server has signed it for this batch."""
+    receipt = _signed(raw, key)
+    _require(receipt.terminal_id == header.terminal_id, "for another terminal")
+    _require(receipt.batch_no == header.batch_no, "for another batch")
+    _require(receipt.head == header.head, "for events we did not send")
+    return receipt
 
 
 def _signed(raw: bytes, key: ServerKey) -> Receipt:
@@ -113,14 +146,6 @@ def _progress(receipt: Receipt, sent: Sent) -> None:
     _require(receipt.status == ReceiptStatus.GAP, f"status {receipt.status} is unknown")
     _require(receipt.up_to_seq < sent.last_seq, "reports a gap where nothing follows")
     _require(receipt.flags > 0, "reports a gap of no length")
-
-
-def _past(receipt: Receipt, sent: Sent, before: Before | None) -> None:
-    """Receipts to one terminal are chained, and the server's log only grows."""
-    anchor = NO_RECEIPT if before is None else before.receipt.anchor
-    _require(sent.past_unknown or receipt.prev_receipt == anchor, "does not follow the last one")
-    if before is not None:
-        _require(receipt.log_size >= before.receipt.log_size, "the server's log has shrunk")
 
 
 def _time(receipt: Receipt, sent: Sent, before: Before, drift_ppm: int) -> None:

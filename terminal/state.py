@@ -98,6 +98,8 @@ class State:
     # The last tap of a card's own presence, while its very last one is an attestation.
     presences: dict[bytes, CardTrace] = field(default_factory=dict)
     device_clock_good: bool = False
+    # Time and uncertainty of the last receipt at which the device's clock was looked at and right.
+    clock_receipt: tuple[int, int] | None = None
     kinds: bytearray = field(default_factory=bytearray)
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     heads: bytearray = field(default_factory=bytearray)
@@ -335,6 +337,8 @@ class State:
                 self.stepped_boot, self.device_clock_good = event.boot, False
         else:
             self.device_clock_good = event.boot != self.stepped_boot and not self.holed
+            if self.device_clock_good and self.receipt is not None:
+                self.clock_receipt = (self.receipt.srv_utc_ms, self.receipt.srv_unc_ms)
 
     def _receipt(self, receipt: Receipt) -> None:
         self.receipts += 1

@@ -129,12 +129,12 @@ def _assemble(
 
 def earlier_time(state: State) -> Earlier:
     """Return what the journal knows of the time: the device's clock counts if it was right then."""
-    receipt = state.receipt
-    if receipt is None or not state.device_clock_good:
+    if state.clock_receipt is None or not state.device_clock_good:
         return Earlier(state.floor_ms)
-    # Right to within a second then, and since then set by no more than goes unnoticed.
-    unc_ms = receipt.srv_unc_ms + STEP_MIN_MS + JUMP_MIN_MS
-    return Earlier(state.floor_ms, receipt.srv_utc_ms, unc_ms)
+    # Right to within a second then, and since then set by no more than goes unnoticed. A later
+    # receipt at which nobody looked at the clock says nothing of it.
+    srv_utc_ms, srv_unc_ms = state.clock_receipt
+    return Earlier(state.floor_ms, srv_utc_ms, srv_unc_ms + STEP_MIN_MS + JUMP_MIN_MS)
 
 
 def _surroundings(

@@ -35,7 +35,7 @@ from terminal.clock import Clock
 from terminal.config import Config
 from terminal.errors import NotSaved, ReceiptRefused, StickProblem, Unreachable
 from terminal.files import sole_writer, write_whole
-from terminal.receipts import Before, Sent, ServerKey, check
+from terminal.receipts import Before, Sent, ServerKey, check, older
 from terminal.station import open_station
 from terminal.transport import Request
 from terminal.uplink import Incoming, Uplink
@@ -122,7 +122,7 @@ def take_receipts(chain: Chain, uplink: Uplink, key: ServerKey, target: Path) ->
             continue
         try:
             header = _own_header(chain, folder, number)
-            sent = Sent(header, None, chain.time.uptime_ms(), state.last_seq, past_unknown=True)
+            sent = Sent(header, None, chain.time.uptime_ms(), state.last_seq)
             before = None if state.receipt is None else Before(state.receipt)
             receipt = check(raw, sent, before, key, chain.time.drift_ppm)
         except (ReceiptRefused, StickProblem) as exc:
@@ -130,8 +130,6 @@ def take_receipts(chain: Chain, uplink: Uplink, key: ServerKey, target: Path) ->
             continue
         uplink.settle(Incoming(receipt, raw, sent))
         accepted += 1
-    if not refused:
-        uplink.stick_back()
     return TakenBack(accepted, known, tuple(refused))
 
 
@@ -185,11 +183,19 @@ def _batch(chain: Chain, number: int, events: list[bytes]) -> bytes:
 
 
 def _own_header(chain: Chain, folder: Path, number: int) -> BatchHeader:
-    """Return the header of our batch with this number, as it is on the stick."""
+    """Return the header of our batch with this number, as it is on the stick.
+
+    The hash of its last event, and with it of all before, must be the journal's: a stick written
+    before an older journal was put back holds other events under the same numbers.
+    """
     raw = _read(folder / batch_name(number), HEADER_SIZE)
     header = _own(chain, raw)
     if header is None or header.batch_no != number:
         raise StickProblem(batch_name(number), "no batch of ours")
+    state, last = chain.journal.state, header.last_seq
+    ours = chain.journal.events(last, last) if last <= state.last_seq else []
+    if ours and state.suite.digest(ours[0]) != header.head:
+        raise StickProblem(batch_name(number), "other events than the journal's")
     return header
 
 
@@ -224,8 +230,7 @@ def _is_known(raw: bytes, last: Receipt | None) -> bool:
     """Say whether a receipt is the last one we hold, or older."""
     if last is None:
         return False
-    receipt = Receipt.from_bytes(raw)
-    return (receipt.srv_utc_ms, receipt.log_size) <= (last.srv_utc_ms, last.log_size)
+    return older(Receipt.from_bytes(raw), last)
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -28,7 +28,7 @@ from terminal.clock import TerminalTime, TimeStep
 from terminal.errors import NotSaved, Refused, Unreachable
 from terminal.files import HIGH_WATER, OUTBOX, STICK
 from terminal.policy import wants_anchor
-from terminal.receipts import Before, Sent, ServerKey, check
+from terminal.receipts import Before, Sent, ServerKey, check, follows, is_old
 from terminal.storage import Disk, disk_of
 from terminal.transport import Request, Transport
 
@@ -60,6 +60,7 @@ class Incoming:
     receipt: Receipt
     raw: bytes
     sent: Sent
+    old: bool = False  # from before the last receipt: it only says that the batch is stored
 
 
 class Uplink:
@@ -82,11 +83,12 @@ class Uplink:
         self._time: TerminalTime = chain.time
         self._limit = events_max(chain.identity.suite)
         self._batch_limit = self._limit
-        # A batch on a memory stick may be at the server already: its receipt comes between ours.
-        written, taken = stick_numbers(self._disk)
-        self._stick_out = written > taken
-        self._batch_no = max(self._journal.state.batch_no, written)
-        self._past_unknown = False
+        on_stick = stick_number(self._disk)
+        self._batch_no = max(self._journal.state.batch_no, on_stick)
+        # Receipts that were given to this terminal and never came here, for no reason known here.
+        self.unseen = 0
+        # A batch that went on a stick, or was given up, may have brought forth one at any time.
+        self._stray = on_stick > 0
         self._refusals = 0
         self._gaps: tuple[int, int] = (0, 0)
         self._settled_up_to = 0
@@ -95,6 +97,7 @@ class Uplink:
         self._numbering = threading.Lock()
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
+        self._stray |= self._under_way is not None
         # Whether the server may have seen the batch under way; of an earlier start nobody knows.
         self._may_be_known = self._under_way is not None
 
@@ -201,10 +204,14 @@ class Uplink:
             self._may_be_known = known or exc.sent
             raise
         self._refusals = 0
-        received_ms = self._time.uptime_ms()
-        first_ms, last_seq = outgoing.first_sent_ms, outgoing.last_seq
-        sent = Sent(header, first_ms, received_ms, last_seq, self._past_unknown or self._stick_out)
-        return Incoming(check(raw, sent, self._before, self._key, self._time.drift_ppm), raw, sent)
+        # By now the server may hold later events too: they went there on a stick.
+        last_seq = max(outgoing.last_seq, self._journal.durable_seq)
+        sent = Sent(header, outgoing.first_sent_ms, self._time.uptime_ms(), last_seq)
+        if known and is_old(raw, sent, self._before, self._key):
+            return Incoming(Receipt.from_bytes(raw), raw, sent, old=True)
+        receipt = check(raw, sent, self._before, self._key, self._time.drift_ppm)
+        self.unseen += not (self._stray or follows(receipt, self._before))
+        return Incoming(receipt, raw, sent)
 
     def settle(self, incoming: Incoming) -> None:
         """Make a receipt part of the journal: receipt, clock, anchor, one sync.
@@ -215,6 +222,9 @@ class Uplink:
         Raises:
             NotSaved: The receipt is not durable; the batch stays under way.
         """
+        if incoming.old:  # what it covers is covered; what is not goes out under another number
+            self._drop_outbox()
+            return
         header = incoming.sent.header
         journal = self._journal
         kinds = journal.state.kinds_between(header.first_seq, header.last_seq)
@@ -232,7 +242,7 @@ class Uplink:
         self._settled_up_to = max(self._settled_up_to, header.last_seq)
         sent = incoming.sent
         self._before = Before(incoming.receipt, sent.first_sent_ms, sent.received_ms)
-        self._past_unknown = False
+        self._may_be_known = False  # its receipt is here
         self._batch_limit = self._limit
         self._drop_outbox()
 
@@ -283,7 +293,7 @@ class Uplink:
         self._refusals += 1
         if status == CONFLICT:
             # Another content has this number: a batch of ours that we have forgotten.
-            self._past_unknown = True
+            self._stray = True
             self._drop_outbox()
         elif status == TOO_LARGE:
             self._batch_limit = max(BATCH_EVENTS_MIN, self._batch_limit // 2)
@@ -292,29 +302,20 @@ class Uplink:
             self._drop_outbox()
 
     def _drop_outbox(self) -> None:
+        self._stray |= self._may_be_known
         self._under_way = None
         self._refusals = 0
 
     def stick_number(self) -> int:
         """Return the number of the next batch for a memory stick, kept before it is used.
 
-        Until its receipt is back, the server may have given one that we have not seen.
-
         Raises:
             OSError: It cannot be kept.
         """
         number = self._next_number()
-        taken = stick_numbers(self._disk)[1]
-        self._disk.write_whole(STICK, number.to_bytes(8) + taken.to_bytes(8))
-        self._stick_out = True
+        self._disk.write_whole(STICK, number.to_bytes(8))
+        self._stray = True
         return number
-
-    def stick_back(self) -> None:
-        """Note that the receipts for all that went on a stick are here."""
-        written = stick_numbers(self._disk)[0].to_bytes(8)
-        with contextlib.suppress(OSError):  # then receipts are believed without their past
-            self._disk.write_whole(STICK, written + written)
-            self._stick_out = False
 
     def _next_number(self) -> int:
         with self._numbering:  # a stick is written in one thread while another uploads
@@ -371,10 +372,9 @@ class Uplink:
         return Outgoing(header, body, None, self._journal.state.last_seq)
 
 
-def stick_numbers(disk: Disk) -> tuple[int, int]:
-    """Return the highest batch number that went on a stick, and the highest acknowledged there."""
-    raw = (disk.read(STICK, 16) or b"").ljust(16, b"\0")
-    return int.from_bytes(raw[:8]), int.from_bytes(raw[8:])
+def stick_number(disk: Disk) -> int:
+    """Return the highest batch number that ever went on a stick, 0 if none did."""
+    return int.from_bytes(disk.read(STICK, 8) or b"")
 
 
 def stored_receipt(

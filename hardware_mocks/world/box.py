@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -187,15 +188,22 @@ class Box:
         What breaks it off is kept as the problem; the key in force is then the old one or the new.
         """
         self.stop()
-        config = self._config()
+
+        def work(station: Station) -> None:
+            make = partial(_made, dice)
+            change_key(self.disk, station.chain, station.passport, self.link, make)
+            exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
+            exchanger.round(BatchKind.LIVE, everything=True)
+
+        self.at_command(work)
+
+    def at_command(self, work: Callable[[Station], None]) -> None:
+        """Do something as a command does while the program is not running; keep its problem."""
         try:
-            station = open_station(config, self.clock, self.link, None, disk=self.disk)
+            station = open_station(self._config(), self.clock, self.link, None, disk=self.disk)
             self.starts[station.chain.boot] = (self.clock.started_ms, self.clock.drift_ppm)
             try:
-                make = partial(_made, dice)
-                change_key(self.disk, station.chain, station.passport, self.link, make)
-                exchanger = Exchanger(station.uplink, station.journal, station.fetcher, _do)
-                exchanger.round(BatchKind.LIVE, everything=True)
+                work(station)
             finally:
                 station.journal.close()
         except TerminalError as exc:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardware_mocks.world import keylife, lives, phonelife
+from hardware_mocks.world import keylife, lives, phonelife, sticklife
 from hardware_mocks.world.attacks import ATTACKS
 from hardware_mocks.world.link import FAULTS
 from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN_CARD, WRONG_CARD
@@ -25,8 +25,9 @@ GPS = 0.15  # so many have a receiver that lies about the time
 ALONE = 0.5  # so many play at one terminal only
 ISSUING = 10  # one in so many has applicants, staff and a bank in it
 ISSUING_SHORT = 50
-# Of so many, one changes the keys of its terminals, and one has phones: tenths of the way in.
-KEYS_AT, PHONES_AT = 5, 7
+# Of so many, one has a memory stick, one changes the keys of its terminals, and one has phones:
+# tenths of the way in.
+_STORIES = {3: sticklife.carried, 5: keylife.changes, 7: phonelife.shown}
 HARSH = 0.25  # so many histories have rolled-back, spoilt or foreign parts
 
 
@@ -76,10 +77,9 @@ def make(seed: int, lengths: tuple[int, int] = LENGTH) -> History:
     if seed % every == 0:
         setup["issuing"] = True
         steps = lives.woven(steps, lives.life(more), more)
-    elif seed % every == every * KEYS_AT // 10:
-        steps = lives.woven(steps, keylife.changes(more), more)
-    elif seed % every == every * PHONES_AT // 10:
-        steps = lives.woven(steps, phonelife.shown(more), more)
+    for tenth, story in _STORIES.items():
+        if seed % every == every * tenth // 10:
+            steps = lives.woven(steps, story(more), more)
     for step in steps:
         step["r"] = dice.getrandbits(32)
         if alone and "box" in step:

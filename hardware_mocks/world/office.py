@@ -123,9 +123,13 @@ class Office:
         finally:
             self.faults.crash_next = False
 
+    def intake(self) -> Intake:
+        """Return what takes batches, from whatever side they come."""
+        return Intake(self.database, self._stock.store, Signer(self._stock.server, SERVER_KEY_ID))
+
     def put(self, terminal: int, number: int, body: bytes, unsent: int | None = None) -> bytes:
         """Hand in a batch; raises as `answer`."""
-        intake = Intake(self.database, self._stock.store, Signer(self._stock.server, SERVER_KEY_ID))
+        intake = self.intake()
         upload = Upload(terminal, number, body, self.clock.utc_ms(), unsent)
         answer = accept_batch(intake, upload)
         if answer.problem is not None:

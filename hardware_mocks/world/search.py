@@ -67,6 +67,7 @@ def _play(history: History, figures: Figures) -> None:
         finish.talk(world)
         finish.judge(world)
     finally:
+        world.close()
         figures.counted += world.counted
 
 

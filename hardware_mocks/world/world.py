@@ -19,6 +19,7 @@ from hardware_mocks.world.faults import PowerCut, demand
 from hardware_mocks.world.history import Step
 from hardware_mocks.world.office import Office
 from hardware_mocks.world.phones import Phones
+from hardware_mocks.world.sticks import Sticks
 from hardware_mocks.world.stock import stock
 from server.people.services import CardReport, find_card, report_card, restore_card
 from server.terminals.services import NewActivity, add_activity
@@ -54,6 +55,7 @@ class World:
         self.used: set[int] = set()
         self.cardlife = CardLife(self) if setup.get("issuing") else None
         self.phones = Phones(self)
+        self.sticks: Sticks | None = None
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
             box.clock.drift_ppm, box.clock.offset_ms = drift, offset
@@ -294,6 +296,16 @@ class World:
         """Fetch a code on a phone, or show it."""
         self.phones.play(step)
 
+    def stick(self, step: Step) -> None:
+        """Carry a memory stick about."""
+        self.sticks = self.sticks or Sticks(self)
+        self.sticks.play(step)
+
+    def close(self) -> None:
+        """Take away what stands on this machine's disk."""
+        if self.sticks is not None:
+            self.sticks.close()
+
     def attack(self, step: Step) -> None:
         """Let somebody on the line hand something in at the server."""
         attacks.hand_in(self, self.boxes[step["box"]], step["how"])
@@ -321,5 +333,6 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "psam": World.psam,
     "issue": World.issue,
     "phone": World.phone,
+    "stick": World.stick,
     "attack": World.attack,
 }

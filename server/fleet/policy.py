@@ -39,6 +39,9 @@ _ALARMS = {
     "printer": Alarm("printer", "打印机缺纸或离线", "printer without paper, or off", urgent=False),
     "update": Alarm("update", "更新失败已退回", "an update failed and was undone", urgent=False),
     "old-version": Alarm("old-version", "版本过旧", "an old version", urgent=False),
+    "receipts": Alarm(
+        "receipts", "有回执未到本机", "receipts that never came to it", urgent=False
+    ),
 }
 
 
@@ -74,4 +77,5 @@ def _conditions(status: dict[str, Any]) -> list[tuple[str, bool]]:
         ("printer", status.get("printer") in ("paper-out", "offline", "cover-open", "fault")),
         ("update", bool(status.get("update_failed"))),
         ("old-version", bool(status.get("below_floor"))),
+        ("receipts", bool(status.get("receipts_unseen"))),
     ]

@@ -17,10 +17,12 @@ from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
 from swipe.kinds import EventType
 from swipe.stick import MANIFEST, RECEIPTS, batch_name, batch_numbers, folder_name
 from terminal.errors import StickProblem, Unreachable
-from terminal.stick import TakenBack, Written, export_usb, import_receipts
+from terminal.stick import TakenBack, Written, export_usb, import_receipts, write_stick
+from terminal.tap import present
 from terminal.transport import Request
 from tests.integration.server.rig import NOW_MS
-from tests.integration.server.test_suites import Post, make_post
+from tests.integration.server.test_suites import CARD, Post, make_post
+from tests.integration.terminal.bench import connect, issue
 
 
 @pytest.fixture
@@ -224,3 +226,68 @@ def test_receipt_file_is_a_container(post: Post, stick: Path) -> None:
         kinds = [item.kind for item in FrameReader(file)]
 
     assert kinds == [FrameKind.RECEIPT]
+
+
+def test_batch_under_way_outlives_a_stick_with_later_events(post: Post, stick: Path) -> None:
+    """An old batch that goes again after a stick took later events gets a receipt we believe."""
+    station = post.station()
+    waiting = station.uplink.plan()
+    assert waiting is not None
+    present(station.desk(post.psam, training=False), connect(issue(post.rig.store, CARD)))
+    write_stick(station.chain, station.uplink, stick)
+    take(post, stick)
+
+    station.uplink.settle(station.uplink.exchange(waiting))
+
+    assert station.journal.state.covered >= waiting.header.last_seq
+    station.journal.close()
+
+
+def test_delayed_batch_behind_a_stick_stops_nobody(post: Post, stick: Path) -> None:
+    """What arrives after the stick's receipts has a receipt that nobody waits for any more.
+
+    The next ones are believed all the same, after a restart too.
+    """
+    write(post, stick)
+    take(post, stick)
+    send, late = post.transport.send, []
+
+    def delay(request: Request) -> bytes:
+        late.append(request)
+        raise Unreachable("timed out")
+
+    post.transport.send = delay  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        post.sync()
+    post.transport.send = send  # type: ignore[method-assign]
+    assert bring_back(post, stick).refused == ()
+    post.rig.clock.now_ms += 10_000
+    for request in late:
+        send(request)
+    post.tap()
+    post.clock.advance(20)
+    post.rig.clock.now_ms += 10_000
+    post.sync()
+
+    assert taps(post) == [Verdict.OK] * 4
+
+
+def test_stick_of_another_future_confirms_nothing(post: Post, stick: Path) -> None:
+    """After an older disk was put back, receipts for what it has forgotten are refused."""
+    before = {path.name: path.read_bytes() for path in post.folder.iterdir() if path.is_file()}
+    post.tap()
+    write(post, stick)
+    take(post, stick)
+    for path in post.folder.iterdir():
+        path.unlink()
+    for name, content in before.items():
+        (post.folder / name).write_bytes(content)
+    post.clock.advance(60)
+    post.tap()
+    post.tap()
+
+    back = bring_back(post, stick)
+
+    assert back.accepted == 0
+    assert "other events than the journal's" in back.refused[0]
+    assert post.station().journal.state.covered == 0

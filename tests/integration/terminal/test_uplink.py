@@ -18,7 +18,7 @@ from swipe.verify import verify_stream
 from terminal.chain import Chain
 from terminal.clock import Earlier, TerminalTime
 from terminal.courier import Exchanger, Job
-from terminal.errors import BadAnswer, NotSaved, ReceiptRefused, Refused, Unreachable
+from terminal.errors import BadAnswer, NotSaved, ReceiptRefused, Refused, ServerError, Unreachable
 from terminal.fetch import NoticeFetcher
 from terminal.files import OUTBOX
 from terminal.journal import Journal
@@ -266,7 +266,6 @@ def test_batch_that_fails_its_checks_is_sent_again(wire: Wire, store: FileKeySto
         lying(head=bytes(32)),
         lying(up_to_seq=1000),
         lying(up_to_seq=0),
-        lying(prev_receipt=b"\x01" * 8),
         lying(key_id=1),
     ],
 )
@@ -517,3 +516,32 @@ def test_journal_with_receipts_verifies(wire: Wire, store: FileKeyStore) -> None
         report = verify_stream(file)
 
     assert [f for f in report.findings if f.kind.value != "not-checked"] == []
+
+
+def test_receipt_that_never_came_is_counted_and_stops_nothing(
+    wire: Wire, store: FileKeyStore
+) -> None:
+    """Somebody else uploads in the terminal's name: its own uploads go on, and status tells."""
+    wire.bench.tap(issue(store, 1))
+    wire.sync()
+    wire.bench.tap(issue(store, 2))
+    wire.office.lie = lying(prev_receipt=b"\x01" * 8)
+    wire.sync(everything=False)
+
+    assert settled(wire) or wire.journal.state.unsent == 1
+    assert wire.uplink.unseen == 1
+
+
+def test_lost_answers_are_no_receipts_of_somebody_else(wire: Wire, store: FileKeyStore) -> None:
+    """What this terminal itself gave up or sent twice counts nothing as unseen."""
+    wire.bench.tap(issue(store, 1))
+    wire.office.lose_answer = True
+    with pytest.raises(ServerError):
+        wire.sync()
+    wire.office.lose_answer = False
+    wire.sync()
+    wire.bench.tap(issue(store, 2))
+    wire.sync()
+
+    assert settled(wire)
+    assert wire.uplink.unseen == 0

@@ -20,6 +20,8 @@ from terminal.receipts import (
     Sent,
     ServerKey,
     check,
+    follows,
+    is_old,
 )
 from tests.factories import KEY_ID, TERMINAL_ID, make_identity
 
@@ -103,7 +105,6 @@ def test_first_receipt_of_all_is_taken() -> None:
         ({"up_to_seq": 49}, "does not cover its own batch"),
         ({"up_to_seq": 56}, "confirms events we never made"),
         ({"log_size": 899}, "the server's log has shrunk"),
-        ({"prev_receipt": bytes(8)}, "does not follow the last one"),
         ({"srv_utc_ms": NOW - HOUR - 1}, "its time runs back"),
         ({"srv_utc_ms": NOW + 10_000}, "its time and our uptime disagree"),
         ({"srv_utc_ms": NOW - 10_000}, "its time and our uptime disagree"),
@@ -162,11 +163,26 @@ def test_later_events_may_be_covered_too() -> None:
     assert checked(replace(HONEST, up_to_seq=55)).up_to_seq == 55
 
 
-def test_forgotten_batch_breaks_the_chain_once() -> None:
-    """When the server proved that it knows a batch we forgot, its receipts may point at that."""
-    sent = replace(SENT, past_unknown=True)
+def test_receipt_behind_one_that_never_came_is_believed_and_told_apart() -> None:
+    """A stick, or a message that came when nobody waited any more, has its receipt in between."""
+    stray = checked(replace(HONEST, prev_receipt=b"\x01" * 8))
 
-    assert checked(replace(HONEST, prev_receipt=b"\x01" * 8), sent).batch_no == 5
+    assert stray.batch_no == 5
+    assert follows(HONEST, BEFORE)
+    assert not follows(stray, BEFORE)
+
+
+def test_answer_from_before_the_last_receipt_is_old() -> None:
+    """It tells that the batch is stored and nothing else; it must be the server's all the same."""
+    raw = sign(replace(HONEST, srv_utc_ms=BEFORE.receipt.srv_utc_ms, log_size=1), SERVER).to_bytes()
+
+    assert is_old(raw, SENT, BEFORE, KEY)
+    assert not is_old(raw, SENT, None, KEY)
+    assert not is_old(sign(HONEST, SERVER).to_bytes(), SENT, BEFORE, KEY)
+    with pytest.raises(ReceiptRefused, match="signature"):
+        is_old(sign(HONEST, make_identity("somebody")).to_bytes(), SENT, BEFORE, KEY)
+    with pytest.raises(ReceiptRefused, match="another batch"):
+        is_old(sign(replace(HONEST, batch_no=4), SERVER).to_bytes(), SENT, BEFORE, KEY)
 
 
 def test_declared_drift_and_slack_are_allowed() -> None:
