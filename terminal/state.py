@@ -233,6 +233,8 @@ class State:
         period.n_in += n_in
         period.n_out += n_out
         period.n_rej += rejected
+        # What an event has used is in use, also if the power went before CONFIG could say so.
+        self.hot_ver = max(self.hot_ver, event.hot_ver)
         if event.type != EventType.TORN_RESOLVED:
             self.floor_ms = max(self.floor_ms, event.utc_total_ms)
 
@@ -309,6 +311,7 @@ class State:
     def _open(self, event: Event, values: dict[str, Any]) -> None:
         self.service_open, self.mode = True, Mode(values["mode"])
         self.activity = event.activity
+        self.cfg_ver = max(self.cfg_ver, values["cfg_ver"])
         self.operator = values["operator_asn"] if any(values["operator_asn"]) else b""
         self.wrong_pins.pop(self.operator, None)
 
