@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from keys.verify import verify
+from server.fleet.policy import alarms
 from swipe.kinds import EventType, OutageKind
 from swipe.requests import STATUS_CONTEXT, status_message
 from terminal.care import TRIAL_MS, Care
@@ -127,6 +128,17 @@ def test_a_version_below_the_floor_is_told(rig: Rig) -> None:
     slots.save(rig.folder, slots.Switch(floor=7))
 
     assert figures(rig.config, rig.station, rig.care.vitals)["below_floor"] is True
+
+
+def test_receipts_that_never_came_are_told_and_raise_an_alarm(rig: Rig) -> None:
+    """Somebody may upload in the terminal's name: the office reads it off the status."""
+    told = figures(rig.config, rig.station, rig.care.vitals)
+    rig.station.uplink.unseen = 2
+    later = figures(rig.config, rig.station, rig.care.vitals)
+
+    assert (told["receipts_unseen"], later["receipts_unseen"]) == (0, 2)
+    assert "receipts" not in [alarm.code for alarm in alarms(told, 0, 0)]
+    assert "receipts" in [alarm.code for alarm in alarms(later, 0, 0)]
 
 
 def test_the_status_tells_of_the_devices(rig: Rig) -> None:
