@@ -46,6 +46,8 @@ class Notices:
         self._now = now
         self.hotlist = HotlistBitmap(0, 0)
         self.config = SiteConfig()
+        # No older version is taken than the journal says was in use, whatever the disk still has.
+        self._floors = {HOTLIST: 0, CONFIG: 0}
 
     @property
     def server_key(self) -> ServerKey:
@@ -55,14 +57,12 @@ class Notices:
     def load(self, cfg_floor: int, hot_floor: int) -> list[NoticeRefused]:
         """Read the files of an earlier start; return what had to be left aside, and why."""
         complaints = []
-        for name, take, floor in (
-            (HOTLIST, self._load_hotlist, hot_floor),
-            (CONFIG, self._load_config, cfg_floor),
-        ):
+        self._floors = {HOTLIST: hot_floor, CONFIG: cfg_floor}
+        for name, take in ((HOTLIST, self._load_hotlist), (CONFIG, self._load_config)):
             try:
                 raw = _read(self._disk, name)
                 if raw is not None:
-                    take(raw, floor)
+                    take(raw)
             except NoticeRefused as exc:
                 complaints.append(exc)
         return complaints
@@ -74,7 +74,7 @@ class Notices:
             NoticeRefused: It is not the server's, older than the one in use, or expired.
         """
         hotlist = self._opened_hotlist(raw)
-        _not_older(HOTLIST, hotlist.version, self.hotlist.version)
+        _not_older(HOTLIST, hotlist.version, max(self.hotlist.version, self._floors[HOTLIST]))
         self._not_expired(HOTLIST, hotlist.expires_ms or None)
         return hotlist
 
@@ -98,7 +98,7 @@ class Notices:
                 or says what cannot be.
         """
         config = self._opened_config(raw)
-        _not_older(CONFIG, config.version, self.config.version)
+        _not_older(CONFIG, config.version, max(self.config.version, self._floors[CONFIG]))
         self._not_expired(CONFIG, _ms(config.expires_s))
         return config
 
@@ -137,14 +137,14 @@ class Notices:
         raw = _read(self._disk, name)
         return hashlib.sha256(raw).digest()[:8] if raw else bytes(8)
 
-    def _load_hotlist(self, raw: bytes, floor: int) -> None:
+    def _load_hotlist(self, raw: bytes) -> None:
         hotlist = self._opened_hotlist(raw)
-        _not_older(HOTLIST, hotlist.version, floor)
+        _not_older(HOTLIST, hotlist.version, self._floors[HOTLIST])
         self.hotlist = hotlist
 
-    def _load_config(self, raw: bytes, floor: int) -> None:
+    def _load_config(self, raw: bytes) -> None:
         config = self._opened_config(raw)
-        _not_older(CONFIG, config.version, floor)
+        _not_older(CONFIG, config.version, self._floors[CONFIG])
         self.config = config
 
     def _opened_hotlist(self, raw: bytes) -> HotlistBitmap:

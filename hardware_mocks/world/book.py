@@ -41,6 +41,8 @@ class Book:
     covered: int = 0
     hot_ver: int = 0
     waived: str = ""
+    forgotten: bool = False  # an older disk was put back
+    past_unsure: bool = False  # and part of it destroyed: it may send behind numbers used twice
     forked: bool = False
     verdicts_waived: set[int] = field(default_factory=set)
     claims_waived: set[int] = field(default_factory=set)

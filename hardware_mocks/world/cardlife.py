@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 EXPORT_MAX = 100
 PAUSE_MS = 150_000  # longer than a duplicate
-# What a terminal may answer that cannot use its PSAM, whatever card it is.
-TROUBLE = frozenset({Say.PSAM_FAILED, Say.AGAIN, Say.NOT_SAVED, Say.NO_SERVICE, Say.TO_CHECK})
+# What a terminal may answer that cannot use its PSAM, whatever card it is; and what it answers
+# a card that was here a moment ago by a clock that a receipt has put right since.
+TROUBLE = frozenset(
+    {Say.PSAM_FAILED, Say.AGAIN, Say.NOT_SAVED, Say.NO_SERVICE, Say.TO_CHECK, Say.DUPLICATE}
+)
 _LATEST = (
     sa.select(CardOrder.order_no)
     .join(Volunteer, Volunteer.id == CardOrder.volunteer_id)

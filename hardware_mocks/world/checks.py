@@ -204,8 +204,10 @@ def _receipts(world: World, book: Book, box: Box) -> None:
         if missing is not None and seq >= missing.start and seq not in held:
             continue  # the server has said that it misses this and what may follow
         ours = book.events.get(seq)
-        if book.waived and seq in held and (ours is None or world.sticks is not None):
-            continue  # a stick may have brought the server a future that the disk has forgotten
+        # A stick may have brought the server a future that the disk has forgotten.
+        unsure = ours is None or book.past_unsure or world.sticks is not None
+        if book.waived and seq in held and unsure:
+            continue
         same = seq in held and held[seq] == ours
         demand(same, "I4", f"a receipt covers event {seq}: {_told(held, seq)}")
     book.covered = covered

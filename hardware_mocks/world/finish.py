@@ -97,6 +97,7 @@ def _agreed(world: World, box: Box) -> None:
 def judge(world: World) -> None:
     """Hold verdicts, hours and ledger against what truly happened."""
     office = world.office
+    office.look_at_the_clock()
     office.drain()
     demand(not office.drained_failures, "I10", "a person could not be derived")
     _verdicts(world)

@@ -22,6 +22,7 @@ from server.app import build_app
 from server.config import Config
 from server.ingest.models import StoredEvent
 from server.ingest.services import Intake, Upload, accept_batch
+from server.reconciliation.rules_set import queue_overdue
 from server.runtime import Runtime
 from server.terminals.notices import Signer
 from server.worker import derive_and_post, drain
@@ -148,6 +149,11 @@ class Office:
             document = response.get_json(silent=True, force=True) or {}
             raise Refused(response.status_code, str(document.get("kind", "")))
         return bytes(response.data)
+
+    def look_at_the_clock(self) -> None:
+        """Queue whose time has come of age since, as the worker does every minute."""
+        with self.database.writing() as session:
+            queue_overdue(session, self.clock.utc_ms())
 
     def drain(self) -> None:
         """Let the worker derive and post what waits."""

@@ -247,6 +247,7 @@ class World:
         box.disk.put_back(image, frozenset(names) if names else None)
         if not names or JOURNAL in names:
             self.book(box).waived = "rolled back"
+            self.book(box).forgotten = True
 
     def spoil(self, step: Step) -> None:
         """Destroy some bytes in the middle of a journal while the power is off."""
@@ -259,7 +260,9 @@ class World:
         length = self.dice.randrange(1, 300)
         end = min(at + length, len(content))
         content[at:end] = self.dice.randbytes(end - at)
-        self.book(box).waived = "spoilt"
+        book = self.book(box)
+        book.past_unsure |= book.forgotten
+        book.waived = "spoilt"
 
     def rekey(self, step: Step) -> None:
         """Change a terminal's key, which its program must not see, and start it again."""
@@ -297,7 +300,7 @@ class World:
         self.phones.play(step)
 
     def stick(self, step: Step) -> None:
-        """Carry a memory stick about."""
+        """Carry a memory stick about; what it brings a terminal may have forgotten since."""
         self.sticks = self.sticks or Sticks(self)
         self.sticks.play(step)
 

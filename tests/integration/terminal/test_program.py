@@ -20,7 +20,7 @@ from swipe import payloads
 from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import BatchKind, EventType, OutageKind
 from swipe.notices import Config as ConfigNotice
-from terminal.errors import AlreadyRunning, JournalForeign, NotProvisioned
+from terminal.errors import AlreadyRunning, JournalForeign, NoticeRefused, NotProvisioned
 from terminal.files import CONFIG, HOTLIST, PASSPORT, sole_writer
 from terminal.keypad import Key
 from terminal.program import Parts, Program
@@ -345,6 +345,26 @@ def test_older_notices_never_come_back(bench: Bench, name: str) -> None:
     ]
     assert current == []
     assert len(forged) == 1
+
+
+@pytest.mark.parametrize("name", [HOTLIST, CONFIG])
+def test_what_was_in_use_is_a_floor_without_its_file(bench: Bench, name: str) -> None:
+    """With the file gone, an older notice that somebody plays back is refused all the same."""
+    server = make_identity("server")
+    notices = bench.desk.notices
+    assert notices.load(4, 4) == []
+    read = {
+        HOTLIST: lambda version: notices.read_hotlist(
+            HotlistBitmap(version, 0).signed(server).to_bytes()
+        ),
+        CONFIG: lambda version: notices.read_config(
+            ConfigNotice(version, SITE_JSON).to_bytes(server)
+        ),
+    }[name]
+
+    with pytest.raises(NoticeRefused, match="version 3 is older than 4"):
+        read(3)
+    assert read(4).version == 4
 
 
 def test_second_program_is_refused(bench: Bench) -> None:
