@@ -194,6 +194,8 @@ class State:
 
     def _go_on_after(self, receipt: Receipt) -> None:
         """Skip numbers the server holds and this journal has lost: none is used twice."""
+        # What was lost may have told of a wrong clock.
+        self.holed, self.device_clock_good = True, False
         while len(self.kinds) < receipt.up_to_seq:
             self._note(0, 0, bytes(32))
         self.last_seq, self.head, self.intent = receipt.up_to_seq, receipt.head, None
