@@ -90,12 +90,15 @@ def heard(world: World, box: Box, card: int, outcome: Outcome) -> None:
         book.last_green[card] = event
 
 
-def expect_hole(world: World, box: Box) -> None:
-    """Remember that the next number of this PSAM is not the one the terminal waits for."""
+def expect_hole(world: World, box: Box, counter: int) -> None:
+    """Remember that the next number of this PSAM is not the one the terminal waits for.
+
+    By chance it may be: a PSAM one ahead of what a spoilt journal knows, set back by one.
+    """
     running = box.running
     if running is not None:
         known = running.desk.psam_seen or running.journal.state.psam_last
-        world.book(box).holes_wanted = known
+        world.book(box).holes_wanted = 0 if counter == known else known
 
 
 def _begin_again(book: Book, box: Box) -> None:

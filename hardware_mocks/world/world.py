@@ -287,8 +287,8 @@ class World:
             box.socket.chip = self.psams[step["psam"]]
             box.known_psam = bytes(6) if box.running is None else box.known_psam
         elif chip is not None:
-            checks.expect_hole(self, box)
             chip.step(step["by"])  # type: ignore[attr-defined]
+            checks.expect_hole(self, box, chip.memory.image.counter)  # type: ignore[attr-defined]
 
     def issue(self, step: Step) -> None:
         """Go on in the life of bank cards."""
