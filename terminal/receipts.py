@@ -97,7 +97,7 @@ def is_old(raw: bytes, sent: Sent, before: Before | None, key: ServerKey) -> boo
 def older(receipt: Receipt, last: Receipt) -> bool:
     """Say whether a receipt is the last one, or from before it.
 
-    >>> last = Receipt(7, 1, 5, bytes(32), 9, bytes(32), 1_000)
+    >>> last = Receipt(7, 1, 5, bytes(32), 9, bytes(32), srv_utc_ms=1_000, srv_unc_ms=20, key_id=1)
     >>> older(last, last)
     True
     """
