@@ -18,9 +18,13 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from server.db import Database
+from server.people import sign_in
 from server.schema import upgrade
 from server.telemetry import configure_logging
+from tests.factories import QUICK
 from tests.integration.postgres import PostgresCluster, Wiper
+from tests.kept_pages import keep
+from tests.throwaway import open_unsynced
 
 SHARED = "yika_shared"
 
@@ -37,6 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files with slow tests first: at the end the other workers would wait for them."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_secrets() -> Iterator[None]:
+    """Secrets of people are hashed at next to no cost; other processes hash as they always do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_in, "ARGON2", QUICK)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_pages() -> Iterator[None]:
+    """Templates and catalogues are compiled by the first application that needs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep(patch)
+        yield
 
 
 @pytest.fixture
@@ -69,7 +89,7 @@ def postgres_template(postgres_cluster: PostgresCluster) -> str:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of a migrated, empty SQLite file that others are copied from."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
-    database = Database(f"sqlite:///{path}")
+    database = open_unsynced(f"sqlite:///{path}")
     upgrade(database)
     database.close()
     return path
@@ -118,7 +138,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def opened() -> Callable[[str], Database]:
     """One engine for each URL: what it has learnt of statements serves the tests that follow."""
-    return cache(Database)
+    return cache(open_unsynced)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from keys.envelope import KdfCost
 from keys.identity import Identity, Suite
 from keys.store import FileKeyStore
@@ -40,8 +42,9 @@ CARD_ASN = bytes.fromhex("00005949000000000018")
 TZ_Q = 32
 # 2026-11-21 09:00:00 in Shanghai.
 UTC_S = 1_795_222_800
-# A guess costs nothing here: tests do not wait for argon2id.
+# A guess costs nothing here: tests do not wait for argon2id. A hash names its own cost.
 CHEAP = KdfCost(passes=1, memory_kib=64, lanes=1)
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSPHRASE = "correct horse battery staple"
 
 

@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.orm import Session
 
-from server.db import Database
 from server.errors import Refused
 from server.issuing import branches, dates, dues, services
 from server.issuing.branches import Branch
@@ -35,6 +34,7 @@ from server.issuing.services import CardEvent, Detail, NewOrder
 from server.people.models import Card, Volunteer
 from server.people.policy import card_serial, volunteer_number
 from server.people.services import CardReport, report_card
+from tests.throwaway import open_unsynced
 from tests.unit.server.issuing.people import BANK, BRANCH, DAY_MS, MONDAY, OTHER_BANK, OTHER_BRANCH
 
 EXAMPLES = int(os.environ.get("YIKA_EXAMPLES", "12"))
@@ -66,7 +66,7 @@ class Issuing(RuleBasedStateMachine):
         super().__init__()
         self.path = self.template.with_name(f"model-{id(self)}.db")
         shutil.copy(self.template, self.path)
-        self.database = Database(f"sqlite:///{self.path}")
+        self.database = open_unsynced(f"sqlite:///{self.path}")
         self.session = Session(self.database.engine)
         self.now_ms = MONDAY
         self.causes = 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,19 @@ def test_other_databases_are_refused() -> None:
     """Only SQLite and PostgreSQL are taken, and the message says so."""
     with pytest.raises(ValueError, match="sqlite or postgresql"):
         Database("mysql://localhost/yika")
+
+
+def test_an_answered_upload_survives_a_power_cut_on_sqlite(tmp_path: Path) -> None:
+    """Every commit is flushed to the disk, and what is deleted is overwritten."""
+    database = Database(f"sqlite:///{tmp_path / 'yika.db'}")
+    with database.engine.connect() as connection:
+        asked = ("synchronous", "secure_delete", "foreign_keys", "recursive_triggers")
+        told = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    database.close()
+
+    assert told == [2, 1, 1, 1]  # 2 is FULL
+    assert mode == "wal"
 
 
 def test_password_does_not_show() -> None:

@@ -10,6 +10,8 @@ import pytest
 from server.errors import Refused
 from server.people import sign_in
 
+REAL = sign_in.ARGON2  # as the program has it, before the tests put a quick one in its place
+
 
 def test_codes_have_no_vowel_and_nothing_ambiguous() -> None:
     """A code is two groups of five characters that cannot be misread."""
@@ -27,6 +29,15 @@ def test_hash_verifies_its_secret_only() -> None:
     hashed = sign_in.hash_secret("correct horse")
 
     assert "correct" not in hashed
+    assert sign_in.verify_secret(hashed, "correct horse")
+    assert not sign_in.verify_secret(hashed, "correct hors")
+
+
+def test_a_guess_costs_what_rfc_9106_asks() -> None:
+    """64 MiB and three passes: section 4, second recommended option."""
+    hashed = REAL.hash("correct horse")
+
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=1$")
     assert sign_in.verify_secret(hashed, "correct horse")
     assert not sign_in.verify_secret(hashed, "correct hors")
 

@@ -14,7 +14,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.test import TestResponse
 
 from server.app import build_app
-from server.db import Database
+from tests.throwaway import open_unsynced
 from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.scene import Scene
 
@@ -67,7 +67,7 @@ def built_scene(
     folder = tmp_path_factory.mktemp("town")
     path = folder / "yika.db"
     shutil.copy(sqlite_template, path)
-    database = Database(f"sqlite:///{path}")
+    database = open_unsynced(f"sqlite:///{path}")
     built = town.build(database, folder)
     database.close()
     return built, path
@@ -78,7 +78,7 @@ def scene(built_scene: tuple[Scene, Path], tmp_path: Path) -> Iterator[Scene]:
     """The town in a SQLite file of its own."""
     built, path = built_scene
     shutil.copy(path, tmp_path / "yika.db")
-    database = Database(f"sqlite:///{tmp_path / 'yika.db'}")
+    database = open_unsynced(f"sqlite:///{tmp_path / 'yika.db'}")
     yield town.again(built, database, tmp_path)
     database.close()
 

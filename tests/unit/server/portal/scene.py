@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from argon2 import PasswordHasher
 
 from keys.custody import KeyStore
 from keys.store import FileKeyStore
@@ -50,15 +49,12 @@ from server.terminals import activities, places
 from server.terminals.models import Psam, Terminal
 from server.terminals.services import NewActivity, NewSite, add_activity, add_site
 from server.timebank.services import post_differences
-from tests.factories import CHEAP, PASSPHRASE, make_identity
+from tests.factories import CHEAP, PASSPHRASE, QUICK, make_identity
 from tests.unit.server.applications.forms import make_submission
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # a Saturday, 11:00 in Shenzhen
 NOW_MS = to_millis(NOW)
 HOUR_MS = 3_600_000
-
-# A hash names its own cost, so secrets hashed like this are checked in no time.
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 ZHANG_PASSWORD = "三月的深圳有点热"
 LEADER_PASSWORD = "leader of the care home"
