@@ -11,6 +11,7 @@ import hashlib
 ENROL_CONTEXT = b"yika/enrol/1\0"
 ROTATE_CONTEXT = b"yika/rotate/1\0"
 CHANGED_CONTEXT = b"yika/rotated/1\0"
+SUCCESSION_CONTEXT = b"yika/succession/1\0"
 REQUEST_CONTEXT = b"yika/request/1\0"
 STATUS_CONTEXT = b"yika/status/1\0"
 
@@ -40,6 +41,18 @@ def changed_message(terminal_id: int, key_id: int, public_key: bytes) -> bytes:
     '0000000000000007000000024b'
     """
     return terminal_id.to_bytes(8) + key_id.to_bytes(4) + public_key
+
+
+def succession_message(public_key: bytes, receipt: bytes, figures: tuple[int, ...]) -> bytes:
+    """Give what the server signs for a new box: its key ‖ last receipt ‖ boot, in, out, rejected.
+
+    The key is the one that asked (32, or 64 of SM2), a figure has 4 bytes; the receipt names the
+    terminal.
+
+    >>> succession_message(b"K", b"R", (3, 2, 1, 0)).hex()
+    '4b5200000003000000020000000100000000'
+    """
+    return public_key + receipt + b"".join(figure.to_bytes(4) for figure in figures)
 
 
 def request_message(method: str, path: str, utc_ms: int, body: bytes = b"") -> bytes:

@@ -3,21 +3,27 @@
 
 The journal of a box that replaces another begins with the last receipt of the old one, which the
 server signed: sequence numbers, chain and batches go on behind it. What a receipt does not say
-(starts and running totals) stands in a small file beside it, and counts until the first event of
-the new box, which repeats it, is durable.
+(starts and running totals) comes with it, signed for this box's key, stands in a small file beside
+it, and counts until the first event of the new box, which repeats it, is durable.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from keys.identity import Identity
+from keys.verify import verify as verify_signature
 from swipe.errors import SwipeError
 from swipe.frames import FileHeader, FrameKind
 from swipe.receipt import Receipt, verify
-from swipe.requests import REQUEST_CONTEXT, request_message
+from swipe.requests import (
+    REQUEST_CONTEXT,
+    SUCCESSION_CONTEXT,
+    request_message,
+    succession_message,
+)
 from terminal.errors import BadAnswer
 from terminal.files import JOURNAL, write_whole
 from terminal.journal import Journal
@@ -53,7 +59,7 @@ def succeed(
 
     Raises:
         ServerError: No answer, or a refusal.
-        BadAnswer: What came is not this server's receipt for this terminal.
+        BadAnswer: What came is not this server's, for this terminal and this box.
     """
     path = SUCCESSION_PATH.format(passport.terminal_id)
     signature = identity.sign(REQUEST_CONTEXT, request_message("POST", path, 0))
@@ -62,7 +68,10 @@ def succeed(
     told = _read(answer)
     if told is None:
         return False
-    raw, figures = told
+    raw, figures, signature = told
+    message = succession_message(identity.public_key, raw, astuple(figures))
+    if not verify_signature(passport.server_key.public_key, signature, SUCCESSION_CONTEXT, message):
+        raise BadAnswer("succession")
     receipt = _receipt(raw, passport)
     write_whole(data_dir / SUCCESSION, json.dumps(asdict(figures)).encode())
     draft = f".{JOURNAL}.new"
@@ -92,18 +101,18 @@ def go_on(disk: Disk, state: State) -> None:
     state.n_in, state.n_out, state.n_rej = figures.n_in, figures.n_out, figures.n_rej
 
 
-def _read(answer: bytes) -> tuple[bytes, Figures] | None:
+def _read(answer: bytes) -> tuple[bytes, Figures, bytes] | None:
     try:
         document = json.loads(answer)
         if not document["approved"]:
             return None
         counts = [int(document[name]) for name in ("boot", "n_in", "n_out", "n_rej")]
-        raw = bytes.fromhex(document["receipt"])
+        raw, signature = (bytes.fromhex(document[name]) for name in ("receipt", "signature"))
     except (ValueError, TypeError, KeyError) as exc:
         raise BadAnswer("succession") from exc
     if not all(0 <= count <= COUNT_MAX for count in counts):
         raise BadAnswer("succession")
-    return raw, Figures(*counts)
+    return raw, Figures(*counts), signature
 
 
 def _receipt(raw: bytes, passport: Passport) -> Receipt:

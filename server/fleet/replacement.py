@@ -27,7 +27,7 @@ from server.terminals.services import find_terminal, keys_of
 from swipe.event import Event, tap_counts
 from swipe.kinds import EventType
 from swipe.receipt import Receipt
-from swipe.requests import REQUEST_CONTEXT, request_message
+from swipe.requests import REQUEST_CONTEXT, request_message, succession_message
 
 REPLACED_STATES = ("active", "quarantined")
 SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
@@ -35,13 +35,20 @@ SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """Where the new box goes on: the last receipt, and the running figures behind it."""
+    """Where the new box, told by its key, goes on: the last receipt, the running figures behind."""
 
+    public_key: bytes
     receipt: bytes
     boot: int
     n_in: int
     n_out: int
     n_rej: int
+
+    @property
+    def message(self) -> bytes:
+        """Return what the server signs of it."""
+        figures = (self.boot, self.n_in, self.n_out, self.n_rej)
+        return succession_message(self.public_key, self.receipt, figures)
 
 
 def order(
@@ -137,10 +144,11 @@ def succession(session: Session, terminal_id: int, signature: bytes) -> Successi
     replaced = session.scalars(statement).one_or_none()
     if replaced is None or replaced.last_seq is None:
         raise Problem(404, "no-succession", "此终端不是更换机", "this box replaces none")
-    return _figures(session, terminal_id, replaced.last_seq)
+    return _figures(session, keys[0], replaced.last_seq)
 
 
-def _figures(session: Session, terminal_id: int, last_seq: int) -> Succession:
+def _figures(session: Session, key: TerminalKey, last_seq: int) -> Succession:
+    terminal_id = key.terminal_id
     mine = StoredEvent.terminal_id == terminal_id
     statement = sa.select(StoredEvent.raw).where(mine, StoredEvent.seq == last_seq)
     last = Event.from_bytes(session.scalars(statement).one())
@@ -152,7 +160,8 @@ def _figures(session: Session, terminal_id: int, last_seq: int) -> Succession:
     )
     n_in, n_out = tap_counts(last)
     receipt = _last_receipt_of(session, terminal_id, last_seq)
-    return Succession(receipt, boot, last.n_in + n_in, last.n_out + n_out, rejected or 0)
+    totals = (last.n_in + n_in, last.n_out + n_out, rejected or 0)
+    return Succession(key.public_key, receipt, boot, *totals)
 
 
 def _last_receipt_of(session: Session, terminal_id: int, last_seq: int) -> bytes:

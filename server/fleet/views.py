@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from flask import Response
@@ -15,6 +14,7 @@ from server.fleet import offering, replacement, services
 from server.fleet.services import STATUS_SIZE_MAX, Told
 from server.runtime import current_runtime
 from server.terminals.views import PROBLEM, SignatureHex, TerminalPath
+from swipe.requests import SUCCESSION_CONTEXT
 
 blueprint = APIBlueprint("fleet", __name__, url_prefix="/api/v1/terminals")
 
@@ -53,7 +53,7 @@ class SuccessionBody(BaseModel):
 
 
 class SuccessionAnswer(BaseModel):
-    """Where a replaced terminal goes on; all of it empty while nobody has approved."""
+    """Where a replaced terminal goes on, signed; all of it empty while nobody has approved."""
 
     approved: bool
     receipt: str = ""
@@ -61,6 +61,7 @@ class SuccessionAnswer(BaseModel):
     n_in: int = 0
     n_out: int = 0
     n_rej: int = 0
+    signature: str = ""
 
 
 @blueprint.post(
@@ -75,8 +76,16 @@ def succession(path: TerminalPath, body: SuccessionBody) -> dict[str, Any]:
         found = replacement.succession(session, path.terminal, bytes.fromhex(body.signature))
     if found is None:
         return SuccessionAnswer(approved=False).model_dump()
-    figures = asdict(found) | {"receipt": found.receipt.hex()}
-    return SuccessionAnswer(approved=True, **figures).model_dump()
+    answer = SuccessionAnswer(
+        approved=True,
+        receipt=found.receipt.hex(),
+        boot=found.boot,
+        n_in=found.n_in,
+        n_out=found.n_out,
+        n_rej=found.n_rej,
+        signature=runtime.identity.sign(SUCCESSION_CONTEXT, found.message).hex(),
+    )
+    return answer.model_dump()
 
 
 def register(app: OpenAPI) -> None:

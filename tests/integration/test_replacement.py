@@ -23,6 +23,7 @@ from server.ingest.verdicts import Verdict
 from server.terminals import enrolment
 from swipe.event import Event, event_hash, tap_counts
 from swipe.kinds import EventType
+from swipe.requests import SUCCESSION_CONTEXT, succession_message
 from terminal.clock import Clock
 from terminal.config import Config
 from terminal.config_sections import TerminalSection
@@ -37,7 +38,7 @@ from terminal.succession import SUCCESSION
 from terminal.sync import sync
 from terminal.tap import present
 from terminal.transport import Request
-from tests.factories import make_store
+from tests.factories import make_identity, make_store
 from tests.integration.server.rig import NOW_MS, FixedClock, Rig
 from tests.integration.terminal.bench import connect, issue, software_psam
 from tests.unit.terminal.clocks import HandClock
@@ -257,12 +258,15 @@ def test_a_terminal_that_never_uploaded_is_not_replaced(office: Office) -> None:
         office.replace(terminal_id)
 
 
-@pytest.mark.parametrize("what", ["receipt", "terminal", "figures", "garbage"])
+@pytest.mark.parametrize(
+    "what", ["receipt", "terminal", "figures", "boot", "unsigned", "other box", "garbage"]
+)
 def test_a_forged_history_is_not_taken(office: Office, terminal: int, what: str) -> None:
-    """Only the pinned server's own receipt for this terminal begins the new journal."""
+    """Only what the pinned server signed, for this terminal and this box, begins the journal."""
     code = office.replace(terminal)
     office.provision("new", code)
     office.approve_new(terminal)
+    server = office.rig.server_identity
 
     def lie(path: str, body: bytes) -> bytes:
         if not path.endswith("/succession"):
@@ -275,6 +279,14 @@ def test_a_forged_history_is_not_taken(office: Office, terminal: int, what: str)
             receipt[20] ^= 1
         elif what == "figures":
             told["n_in"] = -1
+        elif what == "boot":
+            told["boot"] -= 1
+        elif what == "unsigned":
+            told["signature"] = ""
+        elif what == "other box":
+            figures = tuple(told[name] for name in ("boot", "n_in", "n_out", "n_rej"))
+            message = succession_message(make_identity("third").public_key, receipt, figures)
+            told["signature"] = server.sign(SUCCESSION_CONTEXT, message).hex()
         told["receipt"] = receipt.hex()
         return b"[]" if what == "garbage" else json.dumps(told).encode()
 
