@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 ENROL_CONTEXT = b"yika/enrol/1\0"
+ENROLLED_CONTEXT = b"yika/enrolled/1\0"
 ROTATE_CONTEXT = b"yika/rotate/1\0"
 CHANGED_CONTEXT = b"yika/rotated/1\0"
 SUCCESSION_CONTEXT = b"yika/succession/1\0"
@@ -23,6 +24,21 @@ def enrol_message(token: str, psam_no: bytes, dpk_idx: int) -> bytes:
     b'K7QF\x00\x00\x00\x00\x00\x00\x00\x01'
     """
     return b"\0".join((token.encode(), psam_no + bytes([dpk_idx])))
+
+
+def enrolled_message(
+    public_key: bytes, terminal_id: int, key_ids: tuple[int, int], *, replaces: bool
+) -> bytes:
+    """Give what the server signs in answer to an enrolment.
+
+    Terminal (8) ‖ the key's number (4) ‖ the server key's number (4) ‖ 01 for a box that replaces
+    another, else 00 ‖ the new key.
+
+    >>> enrolled_message(b"K", 7, (2, 1), replaces=False).hex()
+    '00000000000000070000000200000001004b'
+    """
+    numbers = b"".join(number.to_bytes(4) for number in key_ids)
+    return terminal_id.to_bytes(8) + numbers + bytes([replaces]) + public_key
 
 
 def change_message(terminal_id: int, old_key_id: int, public_key: bytes) -> bytes:

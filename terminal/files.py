@@ -13,6 +13,7 @@ from pathlib import Path
 from terminal.errors import AlreadyRunning, NotProvisioned
 
 JOURNAL = "journal.yika"
+JOURNAL_DRAFT = ".journal.yika.new"  # until it is whole
 CHECKPOINT = "journal.mark"
 IDENTITY = "identity.pem"
 PASSPORT = "terminal.json"

@@ -3,24 +3,36 @@
 
 Every step looks first whether it was done, so a run that was cut short is simply repeated: the
 same key is shown again, and the server answers the same token and key with the same enrolment.
+Key and journal get their names when they are whole, so that no cut leaves a part of one.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keys.identity import Identity, Suite
+from keys.errors import BadPublicKey
+from keys.identity import Identity
 from keys.psam import Psam
+from keys.verify import verify
 from swipe.frames import FileHeader
 from swipe.invitation import digest
-from swipe.requests import ENROL_CONTEXT, enrol_message
+from swipe.requests import (
+    ENROL_CONTEXT,
+    ENROLLED_CONTEXT,
+    enrol_message,
+    enrolled_message,
+)
 from terminal.desk import dpk_idx
-from terminal.errors import BadAnswer, EnrolmentRefused, Refused, ServerUnknown
-from terminal.files import IDENTITY, JOURNAL
+from terminal.errors import BadAnswer, EnrolmentRefused, NotSaved, Refused, ServerUnknown
+from terminal.files import IDENTITY, JOURNAL, JOURNAL_DRAFT
 from terminal.journal import Journal
-from terminal.passport import PUBLIC_KEY_BYTES, Passport
+from terminal.passport import PUBLIC_KEY_BYTES, Passport, changed_keys
+from terminal.rotation import load_identity
+from terminal.storage import Disk, disk_of
 from terminal.succession import succeed
 from terminal.transport import Request, Transport
 
@@ -31,38 +43,49 @@ DATA_DIR_MODE = 0o700
 
 
 def provision(
-    data_dir: Path,
+    place: Disk | Path,
     psam: Psam,
     token: str,
     transport: Transport,
-    suite: Suite = Suite.ED25519,
+    make: Callable[[], Identity] = Identity.generate,
     key_digest: str = "",
 ) -> tuple[Passport, str]:
     """Enrol and return the passport with the state the server reports (pending or active).
 
-    With `key_digest`, from a letter, the code is shown only to the server that has this key. The
-    journal of a box that replaces a dead one is begun once the replacement is approved.
+    `make` makes the key, of whichever suite, at the first call. With `key_digest`, from a letter,
+    the code is shown only to the server that has this key. The journal of a box that replaces a
+    dead one is begun once the replacement is approved.
 
     Raises:
         ServerError: No answer, or the token, key or PSAM number is refused.
         ServerUnknown: The server has another key than the letter says.
+        NotSaved: The disk does not take the files; what was written stays for the next run.
     """
     if key_digest:
         check_server(transport, key_digest)
-    data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
-    identity = own_identity(data_dir, suite)
-    answer = _shown(transport, _body(identity, psam, token))
-    passport, state, replaces = _passport(answer)
-    if key_digest and digest(bytes.fromhex(passport.server_public_key)) != key_digest:
-        raise ServerUnknown(passport.server_public_key)
-    passport.save(data_dir)
-    if (data_dir / JOURNAL).exists():
-        return passport, state
-    header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
-    if not replaces:
-        Journal.create(data_dir / JOURNAL, header)
-    elif not succeed(data_dir, header, identity, passport, transport):
-        state = PENDING
+    try:
+        if isinstance(place, Path):
+            place.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
+        disk = disk_of(place)
+        identity = own_identity(disk, make)
+        answer = _shown(transport, _body(identity, psam, token))
+        passport, state, replaces = _passport(answer, identity.public_key)
+        if key_digest and digest(bytes.fromhex(passport.server_public_key)) != key_digest:
+            raise ServerUnknown(passport.server_public_key)
+        # A box that has changed its key since and asks again goes on with it.
+        since = tuple(key.hex() for key in changed_keys(disk))
+        passport = replace(passport, changed_keys=since)
+        passport.save(disk)
+        if disk.read(JOURNAL, 1) is not None:
+            return passport, state
+        header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
+        disk.remove(JOURNAL_DRAFT)
+        Journal.begin(disk, header, JOURNAL_DRAFT)
+        if replaces and not succeed(disk, identity, passport, transport):
+            return passport, PENDING
+        disk.rename(JOURNAL_DRAFT, JOURNAL)
+    except OSError as exc:
+        raise NotSaved(exc.strerror or type(exc).__name__) from exc
     return passport, state
 
 
@@ -90,14 +113,19 @@ def _shown(transport: Transport, body: bytes) -> bytes:
         raise EnrolmentRefused(exc.status, exc.title, exc.retry_after_s) from exc
 
 
-def own_identity(data_dir: Path, suite: Suite = Suite.ED25519) -> Identity:
+def own_identity(disk: Disk, make: Callable[[], Identity]) -> Identity:
     """Return the terminal's identity, made at the first call; its private half stays here."""
-    path = data_dir / IDENTITY
-    if path.exists():
-        return Identity.load(path)
-    identity = Identity.generate(suite)
-    identity.save(path)
+    held = load_identity(disk)
+    if held is not None:
+        return held
+    identity = make()
+    identity.sealed_by(lambda pem: _kept(disk, pem))
     return identity
+
+
+def _kept(disk: Disk, pem: bytes) -> bytes:
+    disk.write_whole(IDENTITY, pem)
+    return pem
 
 
 def _body(identity: Identity, psam: Psam, token: str) -> bytes:
@@ -115,7 +143,8 @@ def _body(identity: Identity, psam: Psam, token: str) -> bytes:
     ).encode()
 
 
-def _passport(answer: bytes) -> tuple[Passport, str, bool]:
+def _passport(answer: bytes, public_key: bytes) -> tuple[Passport, str, bool]:
+    """Read an answer that the key it names has signed for this box: an older box had another."""
     try:
         document: dict[str, Any] = json.loads(answer)
         site = document["site"]
@@ -129,11 +158,20 @@ def _passport(answer: bytes) -> tuple[Passport, str, bool]:
             site_en=str(site["name_en"]),
             tz_q=int(document["tz"]),
         )
-        fits = len(bytes.fromhex(passport.server_public_key)) in PUBLIC_KEY_BYTES
+        server_key = bytes.fromhex(passport.server_public_key)
+        signature = bytes.fromhex(document["signature"])
         state = str(document["state"])
         replaces = bool(document.get("replaces", False))
     except (ValueError, TypeError, KeyError) as exc:
         raise BadAnswer("enrolment") from exc
-    if not fits:
+    if len(server_key) not in PUBLIC_KEY_BYTES:
         raise BadAnswer("the server's key")
+    numbers = (passport.key_id, passport.server_key_id)
+    try:
+        message = enrolled_message(public_key, passport.terminal_id, numbers, replaces=replaces)
+        genuine = verify(server_key, signature, ENROLLED_CONTEXT, message)
+    except (OverflowError, BadPublicKey):
+        genuine = False
+    if not genuine:
+        raise BadAnswer("enrolment")
     return passport, state, replaces

@@ -196,6 +196,8 @@ class State:
         """Skip numbers the server holds and this journal has lost: none is used twice."""
         # What was lost may have told of a wrong clock.
         self.holed, self.device_clock_good = True, False
+        if not self.kinds:  # another box counted the taps before: they are in no total of this one
+            self.period = Period(first_seq=receipt.up_to_seq + 1)
         while len(self.kinds) < receipt.up_to_seq:
             self._note(0, 0, bytes(32))
         self.last_seq, self.head, self.intent = receipt.up_to_seq, receipt.head, None

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, astuple, dataclass
-from pathlib import Path
 
 from keys.identity import Identity
 from keys.verify import verify as verify_signature
 from swipe.errors import SwipeError
-from swipe.frames import FileHeader, FrameKind
+from swipe.frames import FrameKind
 from swipe.receipt import Receipt, verify
 from swipe.requests import (
     REQUEST_CONTEXT,
@@ -25,12 +24,12 @@ from swipe.requests import (
     succession_message,
 )
 from terminal.errors import BadAnswer
-from terminal.files import JOURNAL, write_whole
+from terminal.files import JOURNAL_DRAFT
 from terminal.journal import Journal
 from terminal.passport import Passport
 from terminal.recover import BOOT_SKIP
 from terminal.state import State
-from terminal.storage import Disk, Folder
+from terminal.storage import Disk
 from terminal.transport import Request, Transport
 
 SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
@@ -48,14 +47,8 @@ class Figures:
     n_rej: int
 
 
-def succeed(
-    data_dir: Path,
-    header: FileHeader,
-    identity: Identity,
-    passport: Passport,
-    transport: Transport,
-) -> bool:
-    """Begin the journal behind the old box's last receipt; False while nobody has approved.
+def succeed(disk: Disk, identity: Identity, passport: Passport, transport: Transport) -> bool:
+    """Let the journal's draft begin behind the old box's last receipt; False while unapproved.
 
     Raises:
         ServerError: No answer, or a refusal.
@@ -70,21 +63,18 @@ def succeed(
         return False
     raw, figures, signature = told
     message = succession_message(identity.public_key, raw, astuple(figures))
-    if not verify_signature(passport.server_key.public_key, signature, SUCCESSION_CONTEXT, message):
+    key = passport.server_key.public_key
+    if not verify_signature(key, signature, SUCCESSION_CONTEXT, message):
         raise BadAnswer("succession")
     receipt = _receipt(raw, passport)
-    write_whole(data_dir / SUCCESSION, json.dumps(asdict(figures)).encode())
-    draft = f".{JOURNAL}.new"
-    (data_dir / draft).unlink(missing_ok=True)
-    Journal.create(data_dir / draft, header)
-    journal = Journal.open(data_dir / draft)
+    disk.write_whole(SUCCESSION, json.dumps(asdict(figures)).encode())
+    journal = Journal.on(disk, JOURNAL_DRAFT)
     try:
         journal.add((FrameKind.RECEIPT, raw))
         if journal.state.last_seq != receipt.up_to_seq:
             raise BadAnswer("succession")
     finally:
         journal.close()
-    Folder(data_dir).rename(draft, JOURNAL)
     return True
 
 

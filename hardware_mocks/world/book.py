@@ -49,6 +49,7 @@ class Book:
     holes_wanted: int = 0
     psam_top: dict[bytes, int] = field(default_factory=dict)
     parsed: dict[int, Event] = field(default_factory=dict)
+    base: int = 0  # events up to here are a dead box's, of which this one holds nothing
 
     def take(self, box: Box) -> list[Event]:
         """Enter the events that have become durable; check each against those before it."""
@@ -57,7 +58,7 @@ class Book:
             return []
         journal = running.journal
         fresh = []
-        seq = max(self.events, default=0)
+        seq = max(self.events, default=self.base)
         while seq < journal.durable_seq:
             seq += 1
             try:

@@ -38,12 +38,13 @@ from terminal.courier import Exchanger, Job, Mailbox
 from terminal.desk import Desk
 from terminal.display import NoDisplay
 from terminal.errors import NotSaved, TerminalError
-from terminal.files import IDENTITY
+from terminal.files import IDENTITY, JOURNAL
 from terminal.journal import Journal
 from terminal.keypad import Key
 from terminal.loop import Around, Loop, Parts
 from terminal.passport import Passport
 from terminal.policy import Say
+from terminal.provision import provision
 from terminal.rotation import change_key
 from terminal.station import Station, open_station
 from terminal.tap import Outcome, present
@@ -87,9 +88,11 @@ class Box:
         self.starts: dict[int, tuple[int, int]] = {}
         # The start and the true time at which somebody set the clock, until that is durable.
         self.clock_set: tuple[int, int] | None = None
-        self._provision()
+        self.code = ""  # what the last box that replaced another was paired with
+        self.bare = False  # a box that has no journal yet
+        self._stock()
 
-    def _provision(self) -> None:
+    def _stock(self) -> None:
         """Make what enrolment makes."""
         identity = terminal_identity(self.number)
         passport = Passport(
@@ -107,7 +110,7 @@ class Box:
 
         If the disk takes no data the program does not start, and tries again later.
         """
-        if self.running is not None:
+        if self.running is not None or self.bare:
             return
         if not restart:
             self.clock.power_on(battery=battery)
@@ -143,6 +146,22 @@ class Box:
         self.field.lift()
         self.running = None
         self.disk.lose_power(dice)
+
+    def burn(self, code: str, offset_ms: int) -> None:
+        """Become a new box with an empty disk, which has nothing but a pairing code."""
+        self.running = None
+        self.field.lift()
+        self.link.sent.clear()
+        self.disk = WorldDisk(self.fuse)
+        self.code, self.bare, self.clock_set = code, True, None
+        self.clock.base_ms, self.clock.offset_ms = self.time.now_ms, offset_ms
+
+    def provision(self, seed: Callable[[], bytes]) -> bool:
+        """Show a key, or take over; say whether there is a journal to begin with."""
+        slot: Psam = self.socket.slot(self.known_psam)
+        provision(self.disk, slot, self.code, self.link, lambda: Identity.from_seed(seed()))
+        self.bare = self.disk.read(JOURNAL, 1) is None
+        return not self.bare
 
     def tap(self, chip: ChipCard, stays: int | None = None) -> Outcome | None:
         """Lay a card down and take it away again, perhaps after so many commands already."""

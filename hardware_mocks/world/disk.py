@@ -48,6 +48,7 @@ class WorldDisk:
     keeps_unsynced: bool = True
     # What small files were before a change that no sync of the folder has made sure of yet.
     _unsure: dict[str, bytes | None] = field(default_factory=dict)
+    _unsure_name: tuple[str, str] | None = None  # of a growing file: the old and the new one
 
     def __str__(self) -> str:
         return "the world's disk"
@@ -83,12 +84,15 @@ class WorldDisk:
         self._replace(name, data)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a small file another name: after a cut it has one of them, never both."""
+        """Give a file another name: after a cut it has one of them, never both."""
         self.fuse.moment()
-        made = self.grown.pop(old, None)
-        data = self.small.pop(old) if made is None else bytes(made.content)
-        self._unsure = {old: data, new: self.small.get(new)}
-        self.small[new] = data
+        if old in self.grown:
+            self._unsure_name = (old, new)
+            self.grown[new] = self.grown.pop(old)
+        else:
+            data = self.small.pop(old)
+            self._unsure = {old: data, new: self.small.get(new)}
+            self.small[new] = data
         self._sync_folder()
 
     def remove(self, name: str) -> None:
@@ -105,7 +109,7 @@ class WorldDisk:
 
     def _sync_folder(self) -> None:
         self.fuse.moment()
-        self._unsure = {}
+        self._unsure, self._unsure_name = {}, None
         self.fuse.moment()
 
     def lose_power(self, dice: random.Random) -> None:
@@ -116,7 +120,10 @@ class WorldDisk:
                     self.small.pop(name, None)
                 else:
                     self.small[name] = before
-        self._unsure = {}
+        if self._unsure_name is not None and dice.random() < 0.5:
+            old, new = self._unsure_name
+            self.grown[old] = self.grown.pop(new)
+        self._unsure, self._unsure_name = {}, None
         for file in self.grown.values():
             file.content[file.durable :] = left_over(bytes(file.content[file.durable :]), dice)
             file.durable = len(file.content)

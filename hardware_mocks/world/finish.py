@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from hardware_mocks.world import checks, truth
+from hardware_mocks.world import checks, successor, truth
 from hardware_mocks.world.book import Book
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.stock import OWNERS, SPARE_CARDS, WRONG_CARD, stock
 from hardware_mocks.world.world import World
+from server.ingest import settlement
 from server.ingest.models import StoredEvent
 from server.reconciliation.services import reconcile
 from server.timebank.checking import check as check_ledger
@@ -42,6 +43,7 @@ def heal(world: World) -> None:
         box.link.down = False
         box.disk.room, box.disk.broken_syncs = None, 0
         box.socket.chip = box.socket.chip or world.psams[box.number]
+        successor.finish(world, box)
         if box.running is None:
             box.power_on()
             checks.after_start(world, box)
@@ -86,12 +88,23 @@ def _agreed(world: World, box: Box) -> None:
         if seq > state.covered and book.parsed[seq].type in LEFT_OVER:
             continue
         demand(held.get(seq) == raw, "I8", f"event {seq} is not at the server after a sync")
-    strange = set(held) - set(book.events)
+    strange = {seq for seq in held if seq > book.base} - set(book.events)
     demand(not strange, "I8", f"the server holds {sorted(strange)} that nobody made")
     gap = running.station.uplink.gap_unfilled
     rest = {event.type for seq, event in book.parsed.items() if seq > state.covered}
     allowed = set() if world.thorough else LEFT_OVER
     demand(rest <= allowed and not gap, "I8", "not everything is covered")
+    _settled(world, box)
+
+
+def _settled(world: World, box: Box) -> None:
+    """The server counts in each closed period what its CLOSE says (I6)."""
+    parsed = world.book(box).parsed
+    closes = [seq for seq, event in parsed.items() if event.type == EventType.CLOSE]
+    with world.office.database.reading() as session:
+        for seq in closes:
+            found = settlement.compare(session, box.terminal_id, seq).state
+            demand(found == settlement.EQUAL, "I6", f"CLOSE {seq} is {found} at the server")
 
 
 def judge(world: World) -> None:

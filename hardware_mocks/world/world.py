@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from hardware_mocks.cardos.tear import Moment, Tear
-from hardware_mocks.world import attacks, checks
+from hardware_mocks.world import attacks, checks, successor
 from hardware_mocks.world.book import Book, Commit
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.cardlife import CardLife
@@ -32,6 +32,8 @@ from terminal.tap import Outcome
 STEP_MS = 400
 BOXES = 2
 DEBIT = 0x54
+# What can happen at a box that has no journal yet.
+AT_A_BARE_BOX = frozenset({"box", "late", "line", "psam"})
 
 
 class World:
@@ -72,6 +74,8 @@ class World:
         self.counted["steps"] += 1
         if "box" in step:
             self.unpack(self.boxes[step["box"]])
+            if self.boxes[step["box"]].bare and step["do"] not in AT_A_BARE_BOX:
+                return
         _STEPS[step["do"]](self, step)
         for box in self.boxes:
             box.fuse.arm(None)
@@ -94,7 +98,7 @@ class World:
         box = self.boxes[step["box"]]
         box.link.dice = self.dice
         box.link.faults = list(step.get("faults", ()))
-        if box.running is None and step["do"] != "start":
+        if box.running is None and step["do"] not in {"start", "box"}:
             return
         box.fuse.arm(step.get("cut"))
         try:
@@ -304,6 +308,10 @@ class World:
         self.sticks = self.sticks or Sticks(self)
         self.sticks.play(step)
 
+    def replace_box(self, step: Step) -> None:
+        """Let a box die, or go on with putting another one in its place."""
+        successor.play(self, step)
+
     def close(self) -> None:
         """Take away what stands on this machine's disk."""
         if self.sticks is not None:
@@ -337,5 +345,6 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "issue": World.issue,
     "phone": World.phone,
     "stick": World.stick,
+    "box": World.replace_box,
     "attack": World.attack,
 }

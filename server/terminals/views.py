@@ -13,7 +13,12 @@ from pydantic import BaseModel, Field
 from server.errors import PROBLEM_TYPE, Problem, Refused
 from server.runtime import Runtime, current_runtime
 from server.terminals import enrolment, key_change, notices, requests, services
-from swipe.requests import CHANGED_CONTEXT, changed_message
+from swipe.requests import (
+    CHANGED_CONTEXT,
+    ENROLLED_CONTEXT,
+    changed_message,
+    enrolled_message,
+)
 
 NOTICE_TYPE = "application/octet-stream"
 # A terminal may say in this header how many events it has not uploaded yet.
@@ -99,7 +104,7 @@ class SiteAnswer(BaseModel):
 
 
 class EnrolAnswer(BaseModel):
-    """What a terminal keeps of its enrolment."""
+    """What a terminal keeps of its enrolment; numbers and `replaces` are signed for its key."""
 
     terminal_id: int
     key_id: int
@@ -109,6 +114,7 @@ class EnrolAnswer(BaseModel):
     tz: int
     state: str
     replaces: bool = False
+    signature: SignatureHex
 
 
 @blueprint.post(
@@ -134,6 +140,9 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
     with runtime.database.writing() as session:
         terminal, key = enrolment.enrol(session, shown, runtime.clock.utc_ms())
         site = services.find_site(session, terminal.site_id)
+        replaces = enrolment.replaces(session, key)
+        numbers = (key.id, runtime.config.identity.key_id)
+        message = enrolled_message(shown.public_key, terminal.id, numbers, replaces=replaces)
         answer = EnrolAnswer(
             terminal_id=terminal.id,
             key_id=key.id,
@@ -142,7 +151,8 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
             site=SiteAnswer(id=site.id, name_zh=site.name_zh, name_en=site.name_en, tz_q=site.tz_q),
             tz=site.tz_q,
             state=enrolment.state_of(terminal, key),
-            replaces=enrolment.replaces(session, key),
+            replaces=replaces,
+            signature=runtime.identity.sign(ENROLLED_CONTEXT, message).hex(),
         )
     return answer.model_dump()
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def provision(session: Session, /, suite: str, *, as_json: bool, **given: Any) -
     psam = open_psam(config.reader.psam, passphrase(config))
     transport = open_transport(config.server)
     code, expected = (text, "") if letter is None else (letter.code, letter.key_digest)
-    chosen = Suite[suite.upper()]
-    passport, state = enrol(config.data_dir, psam, code, transport, chosen, expected)
+    make = partial(Identity.generate, Suite[suite.upper()])
+    passport, state = enrol(config.data_dir, psam, code, transport, make, expected)
     shown = fingerprint(Identity.load(config.data_dir / IDENTITY).public_key)
     report: Report = {
         "fingerprint": shown,

@@ -18,6 +18,7 @@ from keys.suite import Suite
 from server.db import Database
 from server.errors import Refused as ServerRefuses
 from server.fleet import replacement
+from server.ingest import settlement
 from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Verdict
 from server.terminals import enrolment
@@ -31,11 +32,12 @@ from terminal.decommission import Reason, decommission, is_ended
 from terminal.errors import BadAnswer, JournalMissing, Refused, ServerError
 from terminal.files import JOURNAL
 from terminal.journal import read_only
+from terminal.passport import Passport
 from terminal.policy import Say
 from terminal.provision import provision
 from terminal.station import open_station
 from terminal.succession import SUCCESSION
-from terminal.sync import sync
+from terminal.sync import renew_key, sync
 from terminal.tap import present
 from terminal.transport import Request
 from tests.factories import make_identity, make_store
@@ -315,6 +317,57 @@ def test_a_box_that_can_still_speak_says_goodbye(office: Office, terminal: int) 
     office.approve_new(terminal)
     office.provision("new", code)
     office.tap("new", 1)
+    assert office.upload("new") == 0
+
+
+def test_the_first_settlement_of_the_new_box_is_its_own(office: Office, terminal: int) -> None:
+    """Its period begins with itself: what the old box counted and never closed is in no total."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    office.tap("new", 3)
+    sync(office.config("new"), office.clock, office.wire, final=True)
+
+    _, state, _ = read_only(office.folder / "new" / JOURNAL)
+    assert state.closed is not None
+    with office.rig.database.reading() as session:
+        assert settlement.compare(session, terminal, state.closed[0]).state == "equal"
+
+
+def test_the_answer_to_an_earlier_box_is_refused(office: Office, terminal: int) -> None:
+    """Enrolment is signed for the key that was shown: an older answer names another's number."""
+    answers: list[bytes] = []
+
+    def record(path: str, body: bytes) -> bytes:
+        if path.endswith("/enrol"):
+            answers.append(body)
+        return body
+
+    office.wire.lie = record
+    office.provision("second", office.replace(terminal))
+    code = office.replace(terminal)
+    office.wire.lie = lambda path, body: answers[0] if path.endswith("/enrol") else body
+    with pytest.raises(BadAnswer):
+        office.provision("third", code)
+    office.wire.lie = lambda _path, body: body
+    assert office.provision("third", code) == "pending"
+
+
+def test_a_box_that_asks_again_keeps_its_later_keys(office: Office, terminal: int) -> None:
+    """`provision` once more on a box that has changed its key leaves everything as it is."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.approve_new(terminal)
+    office.provision("new", code)
+    renew_key(office.config("new"), office.clock, office.wire)
+    before = Passport.load(office.folder / "new")
+    assert len(before.changed_keys) == 1
+
+    assert office.provision("new", code) == "active"
+
+    assert Passport.load(office.folder / "new") == before
+    assert office.tap("new", 1)
     assert office.upload("new") == 0
 
 

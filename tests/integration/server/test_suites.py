@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ class Post:
         with self.rig.database.writing() as session:
             terminal, code = enrolment.add_terminal(session, name, 1, "li", NOW_MS)
             self.terminal_id = terminal.id
-        provision(self.folder, self.psam, code, self.transport, suite)
+        provision(self.folder, self.psam, code, self.transport, partial(Identity.generate, suite))
         with self.rig.database.writing() as session:
             enrolment.approve(session, self.terminal_id, "wang", NOW_MS)
 

@@ -20,6 +20,7 @@ from swipe.kinds import ReceiptStatus
 from swipe.merkle import CompactRange
 from swipe.notices import Config
 from swipe.receipt import Receipt, gap_length
+from swipe.requests import ENROLLED_CONTEXT, enrolled_message
 from terminal.clock import Clock
 from tests.factories import KEY_ID, make_identity
 from tests.integration.terminal.bench import SERVER_KEY_ID
@@ -189,6 +190,9 @@ class Office:
             "tz": 32,
             "state": "pending",
         }
+        numbers = (KEY_ID, SERVER_KEY_ID)
+        message = enrolled_message(self.terminal_key, 4711, numbers, replaces=False)
+        answer["signature"] = self.identity.sign(ENROLLED_CONTEXT, message).hex()
         return json.dumps(answer).encode()
 
 
