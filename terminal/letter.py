@@ -13,7 +13,7 @@ from swipe.invitation import SCHEME, Invitation, digest
 from terminal.config import Config, load
 from terminal.devices.protocols import Scanner
 from terminal.errors import ConfigError, TerminalError
-from terminal.files import FILE_MODE
+from terminal.files import write_whole
 from terminal.releases.mirror import Mirror
 from terminal.releases.trust import SIZE_MAX, Trust
 from terminal.transport import Transport
@@ -111,10 +111,6 @@ def _write(path: Path, invitation: Invitation) -> None:
         text += f'pin = "{invitation.tls_pin}"\n'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        write_whole(path, text.encode())  # a cut leaves no half of it, which would be refused
     except OSError as exc:
         raise ConfigError(str(path), exc.strerror or str(exc)) from exc
