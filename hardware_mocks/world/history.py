@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardware_mocks.world import boxlife, keylife, lives, phonelife, sticklife
+from hardware_mocks.world import boxlife, keylife, lives, phonelife, stafflife, sticklife
 from hardware_mocks.world.attacks import ATTACKS
 from hardware_mocks.world.link import FAULTS
 from hardware_mocks.world.stock import OWNERS, SPARE_PSAM, STRANGE_PSAM, UNKNOWN_CARD, WRONG_CARD
@@ -25,10 +25,12 @@ GPS = 0.15  # so many have a receiver that lies about the time
 ALONE = 0.5  # so many play at one terminal only
 ISSUING = 10  # one in so many has applicants, staff and a bank in it
 ISSUING_SHORT = 50
-# Of so many, one has a memory stick, one changes the keys of its terminals, one has phones, and in
-# one boxes die and are replaced: tenths of the way in.
+# Of so many, in one staff trains, signs on and enters sheets, one has a memory stick, one changes
+# the keys of its terminals, one has phones, and in one boxes die and are replaced: tenths of the
+# way in.
 _STORIES = {
-    3: sticklife.carried, 5: keylife.changes, 7: phonelife.shown, 9: boxlife.replaced,
+    1: stafflife.worked, 3: sticklife.carried, 5: keylife.changes,
+    7: phonelife.shown, 9: boxlife.replaced,
 }  # fmt: skip
 HARSH = 0.25  # so many histories have rolled-back, spoilt or foreign parts
 

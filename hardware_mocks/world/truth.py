@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from hardware_mocks.world.box import DRIFT_PPM
 from hardware_mocks.world.faults import demand
+from hardware_mocks.world.staff import check_credited
 from server.reconciliation.loading import load
 from server.reconciliation.models import ServiceInterval
 from server.reconciliation.policy import DEFAULT_POLICY, reconcile_arrays
@@ -112,6 +113,8 @@ def _served(world: World, row: ServiceInterval) -> None:
         if box is None or seq is None or world.book(box).waived:
             return
         event = world.book(box).parsed.get(seq)
+        if event is not None:
+            check_credited(event)
         known = event is not None and event.boot in box.starts
         if event is None or not known or event.type == EventType.TORN_RESOLVED:
             return

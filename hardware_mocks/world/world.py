@@ -19,6 +19,7 @@ from hardware_mocks.world.faults import PowerCut, demand
 from hardware_mocks.world.history import Step
 from hardware_mocks.world.office import Office
 from hardware_mocks.world.phones import Phones
+from hardware_mocks.world.staff import Staff
 from hardware_mocks.world.sticks import Sticks
 from hardware_mocks.world.stock import stock
 from server.people.services import CardReport, find_card, report_card, restore_card
@@ -57,6 +58,7 @@ class World:
         self.used: set[int] = set()
         self.cardlife = CardLife(self) if setup.get("issuing") else None
         self.phones = Phones(self)
+        self.staff = Staff(self)
         self.sticks: Sticks | None = None
         drifts, offsets = setup.get("drift", [0, 0]), setup.get("offset", [0, 0])
         for box, drift, offset in zip(self.boxes, drifts, offsets, strict=True):
@@ -308,6 +310,10 @@ class World:
         self.sticks = self.sticks or Sticks(self)
         self.sticks.play(step)
 
+    def work(self, step: Step) -> None:
+        """Let staff press keys that are not every volunteer's."""
+        self.staff.play(step)
+
     def replace_box(self, step: Step) -> None:
         """Let a box die, or go on with putting another one in its place."""
         successor.play(self, step)
@@ -346,5 +352,6 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "phone": World.phone,
     "stick": World.stick,
     "box": World.replace_box,
+    "staff": World.work,
     "attack": World.attack,
 }

@@ -218,6 +218,8 @@ class Console:
         return Say.SIGNED_ON
 
     def _enter(self, form: Form | None) -> Say:
+        if not self._station.journal.state.operator:  # a failing disk took the sign-on back
+            return Say.SIGN_ON_FIRST
         now_s = self._station.chain.time.now().utc_s
         sheet = None
         if form is not None:

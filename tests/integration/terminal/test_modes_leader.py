@@ -87,6 +87,16 @@ def test_sheet_needs_an_operator(post: Post) -> None:
     assert "请先签到操作员" in post.press("8")
 
 
+def test_sheet_without_the_operator_it_was_begun_by(post: Post, store: FileKeyStore) -> None:
+    """If the sign-on is gone by the last key, nothing is entered in nobody's name."""
+    sign_on(post, store)
+    post.press("817y1120y0900y1130y120y42y")
+    post.station.journal.state.operator = b""  # as after a disk that took it back
+
+    assert "请先签到操作员" in post.press("y")
+    assert post.events(EventType.MANUAL) == []
+
+
 def test_settlement_is_compared(post: Post, store: FileKeyStore) -> None:
     """Key 9 closes with totals; the server's answer is shown when it has come: equal."""
     post.tap(issue(store, VOLUNTEER))
