@@ -40,7 +40,8 @@ class Sent:
     """A batch that went out: its header, when, when its answer came, the last number in use.
 
     `first_sent_ms` is the uptime at which these very bytes went out for the first time; None if
-    that was in an earlier start. A repeated answer may be as old as that.
+    that was in an earlier start, or if its last event is of one. A repeated answer may be as old
+    as that.
     """
 
     header: BatchHeader
@@ -51,8 +52,9 @@ class Sent:
     def fix(self, receipt: Receipt) -> Fix | None:
         """Return the time the receipt tells, bounded by the whole wait for it.
 
-        None if the wait began in an earlier start: the time may then be of any moment before. None
-        too if it was so long that the time it tells is worth less than none.
+        None if the wait began in an earlier start, or the batch ends in one: the time may then be
+        of any moment before. None too if it was so long that the time it tells is worth less than
+        none.
         """
         if self.first_sent_ms is None:
             return None

@@ -39,18 +39,19 @@ BATCH_EVENTS_MIN = 1
 SAME_BYTES_MAX = 3
 # The same gap asked for this often cannot be filled by sending.
 SAME_GAP_MAX = 3
-_SEQ = slice(*EVENT_LAYOUT.span("seq"))
+_SEQ, _BOOT = (slice(*EVENT_LAYOUT.span(name)) for name in ("seq", "boot"))
 CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One batch ready to leave."""
+    """One batch ready to leave; `tells_time` if its last event was made in this start."""
 
     header: BatchHeader
     body: bytes
     first_sent_ms: int | None
     last_seq: int
+    tells_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,10 @@ class Uplink:
             self._disk.write_whole(OUTBOX, body[:HEADER_SIZE])
         except OSError as exc:
             raise NotSaved(exc.strerror or str(exc)) from exc
-        self._under_way = Outgoing(header, body, self._time.uptime_ms(), durable)
+        # A journal put back may have sent earlier events under this very number before, and the
+        # receipt of that time fits still. For an event of this start there cannot be one yet.
+        fresh = int.from_bytes(events[-1][_BOOT]) == self._chain.boot
+        self._under_way = Outgoing(header, body, None, durable, tells_time=fresh)
         self._may_be_known = False
         return self._under_way
 
@@ -188,7 +192,7 @@ class Uplink:
             ReceiptRefused: A receipt that proves nothing.
         """
         known, self._may_be_known = self._may_be_known, True
-        if not known:  # no earlier attempt can have brought forth a receipt
+        if not known and outgoing.tells_time:  # no earlier attempt can have brought forth a receipt
             outgoing = replace(outgoing, first_sent_ms=self._time.uptime_ms())
             self._under_way = outgoing
         header = outgoing.header
