@@ -14,6 +14,7 @@ from flask_openapi.openapi import OpenAPI
 from werkzeug.test import TestResponse
 
 from server.app import build_app
+from server.runtime import EXTENSION
 from tests.throwaway import open_unsynced
 from tests.unit.server.portal import scene as town
 from tests.unit.server.portal.scene import Scene
@@ -83,10 +84,22 @@ def scene(built_scene: tuple[Scene, Path], tmp_path: Path) -> Iterator[Scene]:
     database.close()
 
 
+@pytest.fixture(scope="session")
+def built_app(built_scene: tuple[Scene, Path]) -> OpenAPI:
+    """The application, built once; the runtime is what each test puts into it."""
+    return build_app(built_scene[0].runtime)
+
+
 @pytest.fixture
-def app(scene: Scene) -> OpenAPI:
-    """The server of the town."""
-    return build_app(scene.runtime)
+def app(built_app: OpenAPI, scene: Scene) -> Iterator[OpenAPI]:
+    """The server of the town; views and settings that a test changes come back after it."""
+    views, settings = dict(built_app.view_functions), dict(built_app.config)
+    built_app.extensions[EXTENSION] = scene.runtime
+    yield built_app
+    built_app.view_functions.clear()
+    built_app.view_functions.update(views)
+    built_app.config.clear()
+    built_app.config.update(settings)
 
 
 @pytest.fixture
