@@ -313,11 +313,14 @@ class State:
                 trace.voided = True
 
     def _open(self, event: Event, values: dict[str, Any]) -> None:
+        before = self.operator, self.mode, self.activity
         self.service_open, self.mode = True, Mode(values["mode"])
         self.activity = event.activity
         self.cfg_ver = max(self.cfg_ver, values["cfg_ver"])
         self.operator = values["operator_asn"] if any(values["operator_asn"]) else b""
-        self.wrong_pins.pop(self.operator, None)
+        # Another mode or activity repeats who is signed on; only a sign-on was a right PIN.
+        if self.operator != before[0] or (self.mode, self.activity) == before[1:]:
+            self.wrong_pins.pop(self.operator, None)
 
     def _rejected(self, event: Event) -> None:
         if payloads.parse(event.type, event.payload)["reason"] != RejectReason.WRONG_PIN:

@@ -24,6 +24,7 @@ from server.reconciliation.codes import (
     PROOF_TAC,
     PROOF_TOKEN,
     SWITCH,
+    TRAINING,
     VERDICT_FORKED,
 )
 from server.reconciliation.desk import (
@@ -321,10 +322,10 @@ def add_pair(desk: Desk, place: Place, half: int, rescue: int) -> None:
 
 
 def add_rescue(desk: Desk, place: Place, row: int) -> None:
-    """Add a rescue alone: direction from the card's hint, grade B at most (rule 35)."""
+    """Add a rescue alone: what it was by the card's hint, grade B at most (rule 35)."""
     tap = desk.taps[row]
     hint = tap["hint"]
-    kind = hint if hint in (IN, OUT, SWITCH, GUARDIAN) else AUTO
+    kind = hint if hint in (IN, OUT, SWITCH, GUARDIAN, TRAINING) else AUTO
     line = desk.line[add_entry(desk, place, row, kind, RESCUED)]
     grade_entry(line, tap["proof"])
     line["grade"] = max(line["grade"], GRADE_B)

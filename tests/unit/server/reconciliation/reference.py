@@ -20,6 +20,7 @@ SIGNATURE, TAC, MAC2, CG2, HARDWARE = 1, 2, 4, 8, 16
 TOKEN = 32
 IN, OUT, AUTO, REJECTED, RESOLVED, SWITCH, VOID, TRAINING, GUARDIAN = 1, 2, 3, 4, 6, 7, 8, 9, 10
 RECOVERED, OUTAGE, MANUAL = 0x0B, 0x17, 0x19
+HINTED = {IN, OUT, SWITCH, GUARDIAN, TRAINING}  # what a rescue can have been
 LINE = {IN, OUT, AUTO, RESOLVED, SWITCH, TRAINING, GUARDIAN, RECOVERED}
 BLOCKING = {3, "unproven", 33, 34, 37, 53, 57, 59, "quarantine"}
 
@@ -430,7 +431,7 @@ class Reference:
             if len({(event.psam, event.ref) for event in rescues}) > 1:
                 return []
             tap = self.tap(rescues[0], gaps)
-            tap.kind = rescues[0].hint if rescues[0].hint in (IN, OUT, SWITCH, GUARDIAN) else AUTO
+            tap.kind = rescues[0].hint if rescues[0].hint in HINTED else AUTO
             tap.grade = max(tap.grade, 2)
             tap.rules.add(35)
             return [tap]

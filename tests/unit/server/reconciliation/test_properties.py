@@ -90,7 +90,7 @@ def oddities(draw: st.DrawFn, at: int, kind: str) -> dict[str, Any]:
         st.fixed_dictionaries({"received": arrivals}),
         st.fixed_dictionaries({"proof": st.sampled_from((1, 7, 15, 23, 25, 33))}),
         st.fixed_dictionaries({"unc_ms": st.sampled_from((0, 60_000, 7_200_000))}),
-        st.fixed_dictionaries({"hint": st.sampled_from(("IN", "OUT", "GUARDIAN"))}),
+        st.fixed_dictionaries({"hint": st.sampled_from(("IN", "OUT", "GUARDIAN", "TRAINING"))}),
     )
     if kind in ("MANUAL", "OUTAGE"):
         usual = draw(spans(at))
