@@ -270,8 +270,8 @@ _ENROLMENTS = {
         "compare it with the letter, or have a new letter printed",
     ),
     409: (
-        "配对码已用过，或密钥、PSAM 属于别的终端",
-        "the code was used, or key or PSAM belong to another terminal",
+        "配对码已用过，或密钥、PSAM 属于别的终端，或 PSAM 已停用",
+        "the code was used, or key or PSAM belong to another terminal, or the PSAM is set apart",
         "请管理员查看 yika-server terminal list",
         "have staff look at yika-server terminal list",
     ),

@@ -10,6 +10,7 @@ from hardware_mocks.world import checks
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.history import Step
+from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
 from server.errors import Refused
 from server.fleet import replacement
 from swipe.event import Event
@@ -40,8 +41,17 @@ def finish(world: World, box: Box) -> None:
             return
         step = {"do": "box", "box": box.number}
         _provision(world, box, step)
+        if "psam-set-apart" in box.problem:
+            _other_psam(world, box)
         _approve(world, box)
     demand(not box.bare, "I14", f"no box takes the place of terminal {box.number}: {box.problem}")
+
+
+def _other_psam(world: World, box: Box) -> None:
+    """Put another PSAM in: the server believes none of what the old one proves."""
+    used = box.number or box.socket.chip is world.psams[SPARE_PSAM]
+    number = STRANGE_PSAM if used else SPARE_PSAM
+    box.socket.chip, box.known_psam = world.psams[number], psam_number(number)
 
 
 def _die(world: World, box: Box, step: Step) -> None:
@@ -78,6 +88,7 @@ def _provision(world: World, box: Box, step: Step) -> None:
             ready = at.provision(partial(world.dice.randbytes, 32))
         except TerminalError as exc:
             at.problem = str(exc)
+            world.counted["not provisioned"] += 1
             return
         if was_new and ready:
             _take_over(world, at)

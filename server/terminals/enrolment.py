@@ -296,17 +296,25 @@ def _known_psam(session: Session, shown: Enrolment, terminal: Terminal) -> bool:
     """Say whether the PSAM is this terminal's already: one that moved into a new box.
 
     Raises:
-        Problem: 409 the key is known, of another suite than before, or the PSAM is another's.
+        Problem: 409 the key is known, of another suite than before, or the PSAM is another's, or
+            set apart.
     """
     statement = sa.select(TerminalKey.id).where(TerminalKey.public_key == shown.public_key)
     psam = session.get(Psam, shown.psam_no)
-    moved = psam is not None and psam.terminal_id == terminal.id and psam.state == "active"
+    moved = psam is not None and psam.terminal_id == terminal.id
     if session.scalar(statement) is not None or (psam is not None and not moved):
         raise Problem(
             409,
             "already-enrolled",
             "此密钥或 PSAM 已登记到另一台终端",
             "this key or PSAM is enrolled to another terminal",
+        )
+    if psam is not None and psam.state not in {"active", "pending"}:
+        raise Problem(
+            409,
+            "psam-set-apart",
+            "此 PSAM 已停用或被隔离，请换一张 PSAM",
+            "this PSAM is revoked or set apart; put another one in",
         )
     earlier = keys_of(session, terminal.id)
     if earlier and earlier[0].suite != int(Suite.of(shown.public_key)):

@@ -139,6 +139,22 @@ def test_key_or_psam_of_another_terminal_is_refused(session: Session, same: str)
     assert (caught.value.status, caught.value.kind) == (409, "already-enrolled")
 
 
+@pytest.mark.parametrize("state", ["quarantined", "revoked"])
+def test_a_psam_that_is_set_apart_comes_back_in_no_box(session: Session, state: str) -> None:
+    """A new box of the terminal is told to have another one put in; a pending one is taken."""
+    terminal, first = ordered(session)
+    enrolment.enrol(session, shown(first), NOW_MS)
+    second = enrolment.new_token(session, terminal.id, NOW_MS)
+    enrolment.enrol(session, shown(second, identity=make_identity("second")), NOW_MS)
+    psam = session.scalars(sa.select(Psam).where(Psam.terminal_id == terminal.id)).one()
+    psam.state = state
+    third = enrolment.new_token(session, terminal.id, NOW_MS)
+
+    with pytest.raises(Problem) as caught:
+        enrolment.enrol(session, shown(third, identity=make_identity("third")), NOW_MS)
+    assert (caught.value.status, caught.value.kind) == (409, "psam-set-apart")
+
+
 def test_further_psam_takes_two_people(session: Session) -> None:
     """A further PSAM counts once another person approves it."""
     terminal, token = ordered(session)
