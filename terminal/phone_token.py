@@ -43,12 +43,10 @@ def present_token(desk: Desk, code: bytes) -> Outcome:
     except (SwipeError, BadSignature):
         return Outcome(Say.CODE_FOREIGN)
     try:
-        healed = desk.chain.journal.failed
-        if healed:
+        if desk.chain.journal.failed:
             desk.chain.journal.recover()
         close_open_intent(desk.chain)
-        if healed:
-            desk.write_notes()
+        desk.write_notes()
         return _Showing(desk, token, raw).run()
     except NotSaved:
         return Outcome(Say.NOT_SAVED)

@@ -116,12 +116,10 @@ class _Presentation:
 
     def run(self) -> Outcome:
         """Read the card, bring its last tap to an end, decide, and do what was decided."""
-        healed = self._chain.journal.failed
-        if healed:
+        if self._chain.journal.failed:
             self._chain.journal.recover()
         close_open_intent(self._chain)
-        if healed:  # a clock that was set meanwhile is told before anything relies on it
-            self._desk.write_notes()
+        self._desk.write_notes()  # a clock that was set is told before anything relies on it
         face = self.face = run(select(), self._connection)
         self._watch.phase("select")
         composite = run(read_composite(), self._connection)

@@ -41,7 +41,7 @@ def finish(world: World, box: Box) -> None:
             return
         step = {"do": "box", "box": box.number}
         _provision(world, box, step)
-        if "psam-set-apart" in box.problem:
+        if "409" in box.problem:  # the PSAM is set apart
             _other_psam(world, box)
         _approve(world, box)
     demand(not box.bare, "I14", f"no box takes the place of terminal {box.number}: {box.problem}")
