@@ -59,16 +59,19 @@ def changed_message(terminal_id: int, key_id: int, public_key: bytes) -> bytes:
     return terminal_id.to_bytes(8) + key_id.to_bytes(4) + public_key
 
 
-def succession_message(public_key: bytes, receipt: bytes, figures: tuple[int, ...]) -> bytes:
-    """Give what the server signs for a new box: its key ‖ last receipt ‖ boot, in, out, rejected.
+def succession_message(
+    public_key: bytes, receipt: bytes, head: bytes, figures: tuple[int, ...]
+) -> bytes:
+    """Give what the server signs for a new box.
 
-    The key is the one that asked (32, or 64 of SM2), a figure has 4 bytes; the receipt names the
-    terminal.
+    Its key ‖ last receipt ‖ hash of the last event held (32) ‖ that one's number, boot, in, out,
+    rejected. The key is the one that asked (32, or 64 of SM2), a figure has 4 bytes; the receipt
+    names the terminal.
 
-    >>> succession_message(b"K", b"R", (3, 2, 1, 0)).hex()
-    '4b5200000003000000020000000100000000'
+    >>> succession_message(b"K", b"R", b"H", (4, 3, 2, 1, 0)).hex()
+    '4b52480000000400000003000000020000000100000000'
     """
-    return public_key + receipt + b"".join(figure.to_bytes(4) for figure in figures)
+    return public_key + receipt + head + b"".join(figure.to_bytes(4) for figure in figures)
 
 
 def request_message(method: str, path: str, utc_ms: int, body: bytes = b"") -> bytes:

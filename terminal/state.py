@@ -196,16 +196,22 @@ class State:
         """Skip numbers the server holds and this journal has lost: none is used twice."""
         # What was lost may have told of a wrong clock.
         self.holed, self.device_clock_good = True, False
-        if not self.kinds:  # another box counted the taps before: they are in no total of this one
-            self.period = Period(first_seq=receipt.up_to_seq + 1)
-        while len(self.kinds) < receipt.up_to_seq:
+        self.go_on_behind(receipt.up_to_seq, receipt.head)
+
+    def go_on_behind(self, last_seq: int, head: bytes) -> None:
+        """Let the next event follow this one, which is not here."""
+        if not any(self.kinds):  # another box counted the taps before: they are in no total here
+            self.period = Period(first_seq=last_seq + 1)
+        while len(self.kinds) < last_seq:
             self._note(0, 0, bytes(32))
-        self.last_seq, self.head, self.intent = receipt.up_to_seq, receipt.head, None
+        self.last_seq, self.head, self.intent = last_seq, head, None
 
     def apply_event(self, event: Event, raw: bytes, offset: int) -> None:
         """Take one event whose frame stands at `offset`."""
         seq, kind = event.seq, event.type
         hole = len(self.kinds) < seq - 1
+        if hole and not any(self.kinds):
+            self.period = Period(first_seq=seq)
         self.holed = kind != EventType.BOOT and (self.holed or hole)
         while len(self.kinds) < seq - 1:  # a hole: the numbers before were lost
             self._note(0, 0, bytes(32))

@@ -85,8 +85,15 @@ def fleet_approve(console: Console, terminal_id: int, actor: str, as_json: bool)
     with console.writing() as session:
         require_staff(session, actor)
         done = replacement.approve(session, terminal_id, actor, console.clock.utc_ms())
-        document = {"terminal": terminal_id, "key_id": done.key_id, "last_seq": done.last_seq}
+        lost = replacement.missing(session, terminal_id)
+        document: dict[str, Any] = {
+            "terminal": terminal_id, "key_id": done.key_id, "last_seq": done.last_seq,
+            "missing": [list(span) for span in lost],
+        }  # fmt: skip
     text = f"旧密钥止于 the old key ends at {document['last_seq']}"
+    if lost:
+        spans = ", ".join(f"{first}–{last}" for first, last in lost)
+        text += f"\n缺失 missing {spans}：可由旧机导出补齐 · an export of the old box may fill them"
     show(document, text, as_json=as_json)
 
 

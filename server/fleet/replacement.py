@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from keys.suite import Suite
 from keys.verify import verify
 from server import evidence
 from server.errors import Problem, Refused
@@ -24,9 +25,8 @@ from server.people import audit
 from server.terminals import enrolment, key_change, policy
 from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.services import find_terminal, keys_of
-from swipe.event import Event, tap_counts
+from swipe.event import Event, event_hash, tap_counts
 from swipe.kinds import EventType
-from swipe.receipt import Receipt
 from swipe.requests import REQUEST_CONTEXT, request_message, succession_message
 
 REPLACED_STATES = ("active", "quarantined")
@@ -35,10 +35,15 @@ SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """Where the new box, told by its key, goes on: the last receipt, the running figures behind."""
+    """Where the new box, told by its key, goes on: the last receipt, the last event, the figures.
+
+    The receipt covers less than the last event where records in the middle are missing.
+    """
 
     public_key: bytes
     receipt: bytes
+    head: bytes
+    last_seq: int
     boot: int
     n_in: int
     n_out: int
@@ -47,8 +52,8 @@ class Succession:
     @property
     def message(self) -> bytes:
         """Return what the server signs of it."""
-        figures = (self.boot, self.n_in, self.n_out, self.n_rej)
-        return succession_message(self.public_key, self.receipt, figures)
+        figures = (self.last_seq, self.boot, self.n_in, self.n_out, self.n_rej)
+        return succession_message(self.public_key, self.receipt, self.head, figures)
 
 
 def order(
@@ -57,14 +62,14 @@ def order(
     """Order a replacement; return the terminal and the pairing code for the new box.
 
     Raises:
-        Refused: It is not in service, has never uploaded, or records in the middle are missing.
+        Refused: It is not in service, or has never uploaded.
     """
     terminal = find_terminal(session, terminal_id)
     if terminal.state not in REPLACED_STATES:
         raise Refused(
             "not-active", "终端不在用，无需更换", f"terminal {terminal_id} is {terminal.state}"
         )
-    _last_receipt(session, terminal_id)
+    _last_held(session, terminal_id)
     _cancel(session, terminal_id)
     session.add(
         Replacement(
@@ -108,7 +113,7 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Repl
             "新机还没有入网，请先在新机上运行 provision",
             "the new box has not shown its key yet: run provision on it first",
         )
-    last_seq = _last_receipt(session, terminal_id).up_to_seq
+    last_seq = _last_held(session, terminal_id)
     for key in keys_of(session, terminal_id):
         if key.valid_from_ms is not None and key.until_seq is None:
             key_change.end_key(session, key.id, last_seq + 1, waiting.reason, (actor, now_ms))
@@ -159,43 +164,41 @@ def _figures(session: Session, key: TerminalKey, last_seq: int) -> Succession:
         )
     )
     n_in, n_out = tap_counts(last)
-    receipt = _last_receipt_of(session, terminal_id, last_seq)
     totals = (last.n_in + n_in, last.n_out + n_out, rejected or 0)
-    return Succession(key.public_key, receipt, boot, *totals)
+    head = event_hash(last.to_bytes(), Suite(key.suite))
+    receipt = _last_receipt(session, terminal_id, last_seq)
+    return Succession(key.public_key, receipt, head, last_seq, boot, *totals)
 
 
-def _last_receipt_of(session: Session, terminal_id: int, last_seq: int) -> bytes:
+def _last_receipt(session: Session, terminal_id: int, last_seq: int) -> bytes:
     raw = session.scalar(
         sa.select(ChainState.last_receipt).where(ChainState.terminal_id == terminal_id)
     )
-    if raw is None or Receipt.from_bytes(raw).up_to_seq != last_seq:
+    if raw is None or _last_held(session, terminal_id) != last_seq:
         raise Problem(
             409, "went-on", "该终端已继续上传", "this terminal has gone on since: nothing to give"
         )
     return raw
 
 
-def _last_receipt(session: Session, terminal_id: int) -> Receipt:
-    """Return the receipt that covers everything the server holds of a terminal."""
-    raw = session.scalar(
-        sa.select(ChainState.last_receipt).where(ChainState.terminal_id == terminal_id)
-    )
-    if raw is None:
+def missing(session: Session, terminal_id: int) -> list[tuple[int, int]]:
+    """Return the runs of numbers (first, last) that the server lacks below the last it holds."""
+    runs = ranges.load(session, terminal_id)
+    firsts = [1, *(run.last + 1 for run in runs)]
+    gaps = ((low, run.first - 1) for low, run in zip(firsts, runs, strict=False))
+    return [(low, high) for low, high in gaps if low <= high]
+
+
+def _last_held(session: Session, terminal_id: int) -> int:
+    """Return the number of the last event that the server holds of a terminal."""
+    runs = ranges.load(session, terminal_id)
+    if not runs:
         raise Refused(
             "never-uploaded",
             "该终端从未上传；请停用它并登记新终端",
             "it has never uploaded: revoke it and add a new terminal",
         )
-    receipt = Receipt.from_bytes(raw)
-    runs = ranges.load(session, terminal_id)
-    if receipt.missing is not None or len(runs) != 1 or receipt.up_to_seq != runs[0].last:
-        raise Refused(
-            "records-missing",
-            "中间有缺失的记录；请先导入旧机的导出文件，或停用它并登记新终端",
-            "records in the middle are missing: import an export of the old box first, "
-            "or revoke it and add a new terminal",
-        )
-    return receipt
+    return runs[-1].last
 
 
 def _cancel(session: Session, terminal_id: int) -> None:

@@ -57,6 +57,8 @@ class SuccessionAnswer(BaseModel):
 
     approved: bool
     receipt: str = ""
+    head: str = ""
+    last_seq: int = 0
     boot: int = 0
     n_in: int = 0
     n_out: int = 0
@@ -79,6 +81,8 @@ def succession(path: TerminalPath, body: SuccessionBody) -> dict[str, Any]:
     answer = SuccessionAnswer(
         approved=True,
         receipt=found.receipt.hex(),
+        head=found.head.hex(),
+        last_seq=found.last_seq,
         boot=found.boot,
         n_in=found.n_in,
         n_out=found.n_out,

@@ -286,8 +286,10 @@ def test_a_forged_history_is_not_taken(office: Office, terminal: int, what: str)
         elif what == "unsigned":
             told["signature"] = ""
         elif what == "other box":
-            figures = tuple(told[name] for name in ("boot", "n_in", "n_out", "n_rej"))
-            message = succession_message(make_identity("third").public_key, receipt, figures)
+            names = ("last_seq", "boot", "n_in", "n_out", "n_rej")
+            figures = tuple(told[name] for name in names)
+            third, head = make_identity("third").public_key, bytes.fromhex(told["head"])
+            message = succession_message(third, receipt, head, figures)
             told["signature"] = server.sign(SUCCESSION_CONTEXT, message).hex()
         told["receipt"] = receipt.hex()
         return b"[]" if what == "garbage" else json.dumps(told).encode()
@@ -329,6 +331,40 @@ def test_the_first_settlement_of_the_new_box_is_its_own(office: Office, terminal
     office.tap("new", 3)
     sync(office.config("new"), office.clock, office.wire, final=True)
 
+    _, state, _ = read_only(office.folder / "new" / JOURNAL)
+    assert state.closed is not None
+    with office.rig.database.reading() as session:
+        assert settlement.compare(session, terminal, state.closed[0]).state == "equal"
+
+
+def test_a_hole_in_the_middle_stops_no_replacement(office: Office, terminal: int) -> None:
+    """What is missing stays missing; the new box goes on behind the last event that is held."""
+    office.tap("old", 3)
+    first = max(seq for _, seq in stored(office, terminal)) + 1
+    station = open_station(office.config("old"), office.clock, office.wire, office.psam)
+    station.uplink.resend(first + 2, first + 2)  # this one arrives, those before it never do
+    outgoing = station.uplink.plan()
+    while outgoing is not None and outgoing.header.first_seq < first + 2:
+        outgoing = station.uplink.plan()
+    assert outgoing is not None
+    station.uplink.exchange(outgoing)
+    station.journal.close()
+    code = office.replace(terminal)
+    office.provision("new", code)
+    assert office.approve_new(terminal) == first + 2
+    with office.rig.database.reading() as session:
+        assert replacement.missing(session, terminal) == [(first, first + 1)]
+    assert office.provision("new", code) == "active"
+
+    numbers = office.tap("new", 2)
+    sync(office.config("new"), office.clock, office.wire, final=True)
+    office.tap("new", 1)
+
+    held = {seq for _, seq in stored(office, terminal)}
+    assert min(numbers) > first + 2
+    assert set(numbers) <= held
+    assert not {first, first + 1} & held
+    assert office.rig.forks() == []
     _, state, _ = read_only(office.folder / "new" / JOURNAL)
     assert state.closed is not None
     with office.rig.database.reading() as session:
