@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.portal.conftest import Visitor, app, built_scene, scene, visitor
+from tests.unit.server.portal.conftest import (
+    Visitor,
+    app,
+    built_app,
+    built_scene,
+    scene,
+    visitor,
+)
 
-__all__ = ["app", "built_scene", "scene", "visitor"]
+__all__ = ["app", "built_app", "built_scene", "scene", "visitor"]
 
 API = "/api/v1/desk"
 ATR = "3B6800009C11860000000000"
