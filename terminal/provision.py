@@ -28,10 +28,10 @@ from swipe.requests import (
 )
 from terminal.desk import dpk_idx
 from terminal.errors import BadAnswer, EnrolmentRefused, NotSaved, Refused, ServerUnknown
-from terminal.files import IDENTITY, JOURNAL, JOURNAL_DRAFT
+from terminal.files import JOURNAL, JOURNAL_DRAFT
 from terminal.journal import Journal
 from terminal.passport import PUBLIC_KEY_BYTES, Passport, changed_keys
-from terminal.rotation import load_identity
+from terminal.rotation import load_identity, save_identity
 from terminal.storage import Disk, disk_of
 from terminal.succession import succeed
 from terminal.transport import Request, Transport
@@ -119,13 +119,8 @@ def own_identity(disk: Disk, make: Callable[[], Identity]) -> Identity:
     if held is not None:
         return held
     identity = make()
-    identity.sealed_by(lambda pem: _kept(disk, pem))
+    save_identity(disk, identity)
     return identity
-
-
-def _kept(disk: Disk, pem: bytes) -> bytes:
-    disk.write_whole(IDENTITY, pem)
-    return pem
 
 
 def _body(identity: Identity, psam: Psam, token: str) -> bytes:

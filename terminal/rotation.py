@@ -82,13 +82,23 @@ def load_identity(place: Disk | Path, name: str = IDENTITY) -> Identity | None:
     return None if pem is None else Identity.from_pem(pem, name)
 
 
+def save_identity(disk: Disk, identity: Identity, name: str = IDENTITY) -> None:
+    """Write a private key to the terminal's disk, whole or not at all."""
+
+    def write(pem: bytes) -> bytes:
+        disk.write_whole(name, pem)
+        return pem
+
+    identity.sealed_by(write)
+
+
 def _next_identity(disk: Disk, old: Identity, generate: Callable[[Suite], Identity]) -> Identity:
     """Return the key of an interrupted change, or make one of the same suite."""
     held = _waiting(disk)
     if held is not None:
         return held
     fresh = generate(old.suite)
-    fresh.sealed_by(lambda pem: _kept(disk, pem))
+    save_identity(disk, fresh, NEXT_IDENTITY)
     return fresh
 
 
@@ -98,11 +108,6 @@ def _waiting(disk: Disk) -> Identity | None:
         return load_identity(disk, NEXT_IDENTITY)
     except (KeysError, OSError):
         return None
-
-
-def _kept(disk: Disk, pem: bytes) -> bytes:
-    disk.write_whole(NEXT_IDENTITY, pem)
-    return pem
 
 
 def _request(chain: Chain, passport: Passport, fresh: Identity) -> Request:

@@ -210,11 +210,9 @@ class State:
         """Take one event whose frame stands at `offset`."""
         seq, kind = event.seq, event.type
         hole = len(self.kinds) < seq - 1
-        if hole and not any(self.kinds):
-            self.period = Period(first_seq=seq)
         self.holed = kind != EventType.BOOT and (self.holed or hole)
-        while len(self.kinds) < seq - 1:  # a hole: the numbers before were lost
-            self._note(0, 0, bytes(32))
+        if hole:  # the numbers before were lost
+            self.go_on_behind(seq - 1, bytes(32))
         head = self.head = event_hash(raw, self.suite)
         self._note(kind, offset, head)
         self.last_seq = seq

@@ -97,6 +97,14 @@ class Office:
         with self.rig.database.writing() as session:
             return replacement.approve(session, terminal_id, actor, NOW_MS).last_seq
 
+    def succeed(self, terminal_id: int) -> str:
+        """Put the box "new" in the place of a dead one; return the code it was paired with."""
+        code = self.replace(terminal_id)
+        self.provision("new", code)
+        self.approve_new(terminal_id)
+        assert self.provision("new", code) == "active"
+        return code
+
     def config(self, name: str) -> Config:
         """Return the configuration of a box."""
         section = TerminalSection(name="gate", data_dir=str(self.folder / name))
@@ -182,10 +190,7 @@ def test_the_new_box_goes_on_behind_the_old_one(office: Office, terminal: int) -
 
 def test_nothing_of_the_new_box_is_suspect(office: Office, terminal: int) -> None:
     """No fork, no wrong link, no bad signature: the server finds nothing to complain of."""
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    office.succeed(terminal)
     office.tap("new", 2)
     office.upload("new")
 
@@ -199,10 +204,7 @@ def test_nothing_of_the_new_box_is_suspect(office: Office, terminal: int) -> Non
 
 def test_what_the_old_box_says_later_counts_for_nothing(office: Office, terminal: int) -> None:
     """The old box is not dead after all: what it signs behind the end is refused."""
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    office.succeed(terminal)
     office.tap("new", 2)
     office.upload("new")
     before = stored(office, terminal)
@@ -314,20 +316,14 @@ def test_a_box_that_can_still_speak_says_goodbye(office: Office, terminal: int) 
     assert is_ended(state)
     assert bytes(state.kinds).count(int(EventType.DECOMMISSION)) == 1
 
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    office.succeed(terminal)
     office.tap("new", 1)
     assert office.upload("new") == 0
 
 
 def test_the_first_settlement_of_the_new_box_is_its_own(office: Office, terminal: int) -> None:
     """Its period begins with itself: what the old box counted and never closed is in no total."""
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    office.succeed(terminal)
     office.tap("new", 3)
     sync(office.config("new"), office.clock, office.wire, final=True)
 
@@ -392,10 +388,7 @@ def test_the_answer_to_an_earlier_box_is_refused(office: Office, terminal: int) 
 
 def test_a_box_that_asks_again_keeps_its_later_keys(office: Office, terminal: int) -> None:
     """`provision` once more on a box that has changed its key leaves everything as it is."""
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    code = office.succeed(terminal)
     renew_key(office.config("new"), office.clock, office.wire)
     before = Passport.load(office.folder / "new")
     assert len(before.changed_keys) == 1
@@ -409,10 +402,7 @@ def test_a_box_that_asks_again_keeps_its_later_keys(office: Office, terminal: in
 
 def test_the_figures_are_used_once(office: Office, terminal: int) -> None:
     """After its first start the new box lives from its own journal, whatever lies beside it."""
-    code = office.replace(terminal)
-    office.provision("new", code)
-    office.approve_new(terminal)
-    office.provision("new", code)
+    office.succeed(terminal)
     office.tap("new", 1)
     (office.folder / "new" / SUCCESSION).write_bytes(b"garbage")
 
