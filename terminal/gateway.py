@@ -126,6 +126,8 @@ class Gateway:
         ).start()
 
     def _forward(self, session: int, message: bytes) -> None:
+        """Bring the answer, whatever happens: without one the terminal would be told to wait."""
+        answer = fault_bytes(BadAnswer("gateway"))
         try:
             request = read_request(message)
             answer = answer_bytes(self._transport.send(request))
@@ -134,7 +136,8 @@ class Gateway:
         except ServerError as exc:
             _LOG.info("%s", exc)
             answer = fault_bytes(exc)
-        self._answers.put((session, answer))
+        finally:
+            self._answers.put((session, answer))
 
     def _bring_answer(self) -> None:
         while True:

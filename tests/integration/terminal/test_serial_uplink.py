@@ -119,6 +119,23 @@ def test_noise_changes_nothing(tmp_path: Path) -> None:
     assert {len(request.body) for request in server.seen} == {100, 4_000, 10}
 
 
+class Broken:
+    """A way to the server with a fault of its own."""
+
+    def send(self, _request: Request) -> bytes:
+        """Fail as no transport should."""
+        raise RuntimeError("a fault of the program")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_gateway_that_fails_leaves_nobody_waiting(tmp_path: Path) -> None:
+    """Whatever breaks at the gateway, the terminal hears of it instead of being told to wait."""
+    with joined(tmp_path, Broken()) as (transport, _, gateway):
+        with pytest.raises(BadAnswer, match="gateway"):
+            transport.send(put(b"x"))
+        assert gateway.forwarded == 1
+
+
 def until_answered(transport: Transport, request: Request) -> bytes:
     """Ask until there is an answer, as the uplink does."""
     deadline = time.monotonic() + 60
