@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from terminal.cli import main
+from terminal.modes.usb import ROOTS
 
 SYSTEMD_ANALYZE = "/usr/bin/systemd-analyze"
 EXPOSURE_MAX = 20  # of 100; systemd's own word for it is OK
@@ -83,3 +84,18 @@ def test_the_program_is_watched_and_comes_back(root: Path) -> None:
     for line in ("Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"):
         assert f"\n{line}\n" in text
     assert "-m terminal.releases.launcher run" in text
+
+
+def test_what_the_drivers_use_is_within_the_bounds(root: Path) -> None:
+    """Serial lines, buzzer, lights and sticks: allowed to the service, and to its group."""
+    unit = (root / "etc/systemd/system/yika-terminal.service").read_text()
+    rules = (root / "etc/udev/rules.d/60-yika.rules").read_text()
+    allowed = {line.split("=")[1] for line in unit.splitlines() if line.startswith("DeviceAllow")}
+    writable = next(line for line in unit.splitlines() if line.startswith("ReadWritePaths="))
+
+    assert {"char-ttyUSB rw", "char-ttyACM rw", "char-ttyS rw", "char-input rw"} <= allowed
+    assert {"-/media", "-/sys/devices"} == set(writable.partition("=")[2].split())
+    assert Path("/media") in ROOTS
+    assert f" $devnode {ROOTS[0]}/" in rules
+    assert 'SYMLINK+="yika/buzzer"' in rules
+    assert all(f'SUBSYSTEM=="{kind}"' in rules for kind in ("tty", "input", "leds", "block"))
