@@ -72,6 +72,7 @@ class Care:
         self.messenger = Messenger(transport, config.update.status_s * 1000)
         self._look_ms = self._started_ms + LOOK_AT_SWITCH_MS
         self._settled = False
+        self._passed_over: slots.Switch | None = None
 
     def turn(self) -> bool:
         """Do what is due; return False when the program must end so that another version runs."""
@@ -107,17 +108,25 @@ class Care:
             _LOG.warning("update: %s", exc)
 
     def _switched(self) -> bool:
-        """Say whether another version is to run: the program ends and the launcher starts it."""
-        if not self._slot:
+        """Say whether another version is to run: the program ends and the launcher starts it.
+
+        What the launcher has passed over, because it is damaged or never came up, is no reason.
+        """
+        folder = self._config.update_dir
+        switch = slots.load(folder)
+        if not self._slot or switch.active == self._slot or switch == self._passed_over:
             return False
-        active = slots.load(self._config.update_dir).active
-        if active != self._slot:
-            _LOG.warning("update: %s takes over from %s", active, self._slot)
-        return active != self._slot
+        fresh = slots.next_up(folder, switch)
+        if fresh == self._slot:
+            self._passed_over = switch
+            _LOG.warning("update: %s is passed over, %s runs", switch.active, self._slot)
+            return False
+        _LOG.warning("update: %s takes over from %s", fresh, self._slot)
+        return True
 
     def _report(self, now_ms: int) -> None:
         terminal = self._station.passport.terminal_id
-        told = figures(self._config, self._station, self.vitals)
+        told = figures(self._config, self._station, self.vitals, self._slot)
         request = status_request(terminal, self._station.chain.identity, told)
         self.messenger.send(request, now_ms)
 

@@ -235,12 +235,14 @@ def _clock(state: State | None, around: Around) -> Finding:
 
 
 def _update(config: Config) -> Finding:
-    switch = slots.load(config.update_dir)
-    release, version = slots.running(config.update_dir)
-    found = f"{switch.active} release {release} {version}".strip()
+    folder = config.update_dir
+    switch = slots.load(folder)
+    slot = slots.next_up(folder, switch)
+    release, version = slots.release_of(folder, slot)
     complaint = ""
-    if switch.active != slots.BASE and not slots.is_intact(config.update_dir / switch.active):
-        complaint = f"slot {switch.active} is damaged"
+    if switch.active != slots.BASE and not slots.is_intact(folder / switch.active):
+        complaint = f"slot {switch.active} is damaged, {slot} runs"
+    found = f"{slot} release {release} {version}".strip()
     return _finding("update", words("update"), complaint, found)
 
 

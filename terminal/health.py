@@ -81,11 +81,14 @@ class Vitals:
         return {"reader": self.reader, "psam": self.psam, **words}
 
 
-def figures(config: Config, station: Station, vitals: Vitals) -> Report:
-    """Return what the server is told: counts, versions, parts, machine; no names, no serials."""
+def figures(config: Config, station: Station, vitals: Vitals, slot: str = slots.BASE) -> Report:
+    """Return what the server is told: counts, versions, parts, machine; no names, no serials.
+
+    `slot` is the one this program was started from; without a launcher that is the base.
+    """
     chain = station.chain
     state, reading = chain.journal.state, chain.time.now()
-    release, named = slots.running(config.update_dir)
+    release, named = slots.release_of(config.update_dir, slot)
     switch = slots.load(config.update_dir)
     return {
         "utc_ms": reading.utc_ms,
@@ -93,7 +96,7 @@ def figures(config: Config, station: Station, vitals: Vitals) -> Report:
         "boot": chain.boot,
         "version": named or package_version(),
         "release": release,
-        "slot": switch.active,
+        "slot": slot or slots.BASE,
         "update_trial": switch.trial,
         "update_failed": list(switch.failed),
         "below_floor": release < switch.floor,

@@ -137,8 +137,9 @@ def status(session: Session, *, as_json: bool) -> None:
     """
     folder = session.config().update_dir
     switch = slots.load(folder)
-    release, version = slots.running(folder)
-    report = {"release": release, "version": version, **asdict(switch)}
+    slot = slots.next_up(folder, switch)
+    release, version = slots.release_of(folder, slot)
+    report = {"runs": slot, "release": release, "version": version, **asdict(switch)}
     report["trusted"] = Trust(folder / METADATA).established
     shown = {**report, "failed": " ".join(map(str, switch.failed))}
     lines = (f"{name:<10} {'–' if value == '' else value}" for name, value in shown.items())

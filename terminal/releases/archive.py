@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from terminal.files import sync_directory, write_whole
@@ -21,6 +22,8 @@ FILES_MAX = 5_000
 UNPACKED_MAX = 64 * 1024 * 1024
 NAME_MAX = 200
 PIECE = 65_536
+# What wheels are made of; other ways to pack are other libraries, with other ways to fail.
+COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def unpack(archive: Path, slot: Path, release: int, version: str) -> int:
@@ -40,7 +43,7 @@ def unpack(archive: Path, slot: Path, release: int, version: str) -> int:
                 digest, size = _copy(wheel, member, target, left)
                 files[member.filename] = digest
                 left -= size
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as exc:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as exc:
         raise UpdateRefused(Fault.BROKEN, archive.name) from exc
     if "terminal/__main__.py" not in files:
         raise UpdateRefused(Fault.ARCHIVE, "terminal/__main__.py")
@@ -71,12 +74,14 @@ def _members(wheel: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         kind = stat.S_IFMT(member.external_attr >> 16)
         plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
         if (
-            path.is_absolute()
+            not path.parts
+            or path.is_absolute()
             or ".." in path.parts
             or "\\" in member.filename
             or "\0" in member.filename
             or len(member.filename) > NAME_MAX
             or not plain
+            or member.compress_type not in COMPRESSIONS
         ):
             raise UpdateRefused(Fault.ARCHIVE, member.filename[:NAME_MAX])
     return [

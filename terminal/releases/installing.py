@@ -82,7 +82,7 @@ class Installer:
         with self._alone():
             offer = self._offer(signed_ms, retry=retry)
             self._download(offer)
-            slot = slots.load(self.folder).spare()
+            slot = slots.spare(self.folder)
             self._unpack(offer, self.folder / slot)
             self._try(offer, self.folder / slot)
             self.at("switch")

@@ -16,13 +16,14 @@ from terminal.releases.slots import BASE, SLOT_VARIABLE, choose
 
 FOLDER_VARIABLE = "YIKA_UPDATE_DIR"
 FOLDER = "/var/lib/yika-releases"
+PROGRAM = "run"  # what a trial is of; the nightly look for updates starts the same code
 
 
 def command(
     folder: Path, arguments: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
     """Return the command line and the environment of the release to start."""
-    slot = choose(folder)
+    slot = choose(folder, counts=list(arguments[:1]) == [PROGRAM])
     fresh = {**environ, SLOT_VARIABLE: BASE if slot is None else slot.name}
     if slot is not None:
         fresh["PYTHONPATH"] = str(slot)

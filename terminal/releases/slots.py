@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,6 @@ class Switch:
     failed: tuple[int, ...] = ()
     note: str = ""
 
-    def spare(self) -> str:
-        """Return the slot that a new release goes into.
-
-        >>> Switch().spare(), Switch(active="a").spare(), Switch(active="b", previous="a").spare()
-        ('a', 'b', 'a')
-        """
-        return "b" if self.active == "a" else "a"
-
 
 def load(folder: Path) -> Switch:
     """Read the switch; what cannot be read means the base, which always runs."""
@@ -72,9 +65,9 @@ def load(folder: Path) -> Switch:
     except (OSError, ValueError, TypeError, AttributeError):
         return Switch()
     known = (BASE, *SLOTS)
-    if switch.active not in known or switch.previous not in known:
-        return Switch()
-    return switch
+    named = switch.active in known and switch.previous in known
+    counted = all(type(number) is int for number in (switch.starts, switch.floor, *switch.failed))
+    return switch if named and counted and type(switch.trial) is bool else Switch()
 
 
 def save(folder: Path, switch: Switch) -> None:
@@ -134,28 +127,39 @@ def mark_failed(folder: Path, release: int, why: str) -> None:
     save(folder, replace(switch, failed=failed[-FAILED_MAX:], note=why))
 
 
-def choose(folder: Path) -> Path | None:
+def choose(folder: Path, *, counts: bool = True) -> Path | None:
     """Return the folder of the slot to start now, None for the base; count a start on trial.
 
-    Called once at each start, before anything of a release runs. A slot whose files are not what
-    its manifest says is passed over. A disk that takes no data does not keep a terminal from
-    starting: then nothing is counted.
+    Called once at each start, before anything of a release runs; `counts` is false for a command
+    that is not the program. A disk that takes no data does not keep a terminal from starting, nor
+    from going back: then nothing is counted, and the next start decides alike.
     """
     switch = load(folder)
-    try:
-        if switch.trial and switch.starts >= STARTS_MAX:
-            switch = go_back(folder, f"{switch.active} did not come up in {STARTS_MAX} starts")
-        elif switch.trial:
-            switch = replace(switch, starts=switch.starts + 1)
-            save(folder, switch)
-    except OSError:
-        pass
-    for slot in (switch.active, switch.previous):
-        if slot == BASE:
-            return None
-        if is_intact(folder / slot):
-            return folder / slot
-    return None
+    slot = next_up(folder, switch)
+    with suppress(OSError):
+        if _is_spent(switch):
+            go_back(folder, f"{switch.active} did not come up in {STARTS_MAX} starts")
+        elif switch.trial and counts:
+            save(folder, replace(switch, starts=switch.starts + 1))
+    return None if slot == BASE else folder / slot
+
+
+def next_up(folder: Path, switch: Switch) -> str:
+    """Return which slot a start would run: one on trial for too long, or damaged, is passed over.
+
+    Damaged is a slot whose files are not what its manifest says.
+    """
+    wanted = (switch.previous,) if _is_spent(switch) else (switch.active, switch.previous)
+    return next((slot for slot in wanted if slot == BASE or is_intact(folder / slot)), BASE)
+
+
+def spare(folder: Path) -> str:
+    """Return the slot that a new release goes into: not the one that a start would run."""
+    return "b" if next_up(folder, load(folder)) == "a" else "a"
+
+
+def _is_spent(switch: Switch) -> bool:
+    return switch.trial and switch.starts >= STARTS_MAX
 
 
 def read_manifest(slot: Path) -> Manifest | None:
@@ -163,8 +167,9 @@ def read_manifest(slot: Path) -> Manifest | None:
     try:
         with (slot / MANIFEST).open("rb") as file:
             document = json.loads(file.read(MANIFEST_SIZE_MAX))
-        return Manifest(int(document["release"]), str(document["version"]), document["files"])
-    except (OSError, ValueError, TypeError, KeyError):
+        files = {str(name): str(digest) for name, digest in document["files"].items()}
+        return Manifest(int(document["release"]), str(document["version"]), files)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -182,8 +187,12 @@ def is_intact(slot: Path) -> bool:
         return False
 
 
-def running(folder: Path) -> tuple[int, str]:
-    """Return release number and version of the active slot; 0 and "" for the base."""
-    switch = load(folder)
-    manifest = None if switch.active == BASE else read_manifest(folder / switch.active)
+def release_of(folder: Path, slot: str) -> tuple[int, str]:
+    """Return release number and version of a slot; 0 and "" for the base."""
+    manifest = read_manifest(folder / slot) if slot in SLOTS else None
     return (0, "") if manifest is None else (manifest.release, manifest.version)
+
+
+def running(folder: Path) -> tuple[int, str]:
+    """Return release number and version of the slot that a start would run."""
+    return release_of(folder, next_up(folder, load(folder)))

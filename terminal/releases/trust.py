@@ -129,7 +129,7 @@ class Trust:
 
     def _snapshot(self, mirror: Mirror, root: Root, told: MetaFile) -> Snapshot:
         name = f"{told.version}.snapshot.json"
-        raw = _there(mirror.metadata(name, told.length or SIZE_MAX[SNAPSHOT]), name)
+        raw = _there(mirror.metadata(name, _length(told, SNAPSHOT)), name)
         _fits(told, raw, name)
         fresh = _parse(SNAPSHOT, raw, Snapshot)
         _verify(root, SNAPSHOT, fresh)
@@ -145,7 +145,7 @@ class Trust:
 
     def _targets(self, mirror: Mirror, root: Root, told: MetaFile) -> Targets:
         name = f"{told.version}.targets.json"
-        raw = _there(mirror.metadata(name, told.length or SIZE_MAX[TARGETS]), name)
+        raw = _there(mirror.metadata(name, _length(told, TARGETS)), name)
         _fits(told, raw, name)
         fresh = _parse(TARGETS, raw, Targets)
         _verify(root, TARGETS, fresh)
@@ -200,6 +200,11 @@ def _verify(root: Root, role: str, shown: Metadata[Kind]) -> None:
 def _unexpired(signed: Root | Timestamp | Snapshot | Targets, role: str, now: dt.datetime) -> None:
     if signed.is_expired(now):
         raise UpdateRefused(Fault.EXPIRED, f"{role}.json")
+
+
+def _length(told: MetaFile, role: str) -> int:
+    """Return how much to read at most: what was announced, within what such a file may have."""
+    return min(told.length or SIZE_MAX[role], SIZE_MAX[role])
 
 
 def _fits(told: MetaFile, raw: bytes, name: str) -> None:

@@ -209,6 +209,27 @@ def test_the_program_ends_when_another_version_is_to_run(bench: Bench) -> None:
     assert not rig.after(60)
 
 
+def test_what_the_launcher_passed_over_ends_no_program(bench: Bench) -> None:
+    """A damaged slot, passed over at the start, is no version to run: no restart every minute."""
+    rig = Rig(bench, "base")
+    wheel = make_wheel(bench.folder / "x.whl", "release 4")
+    archive.clear(rig.folder / "a")
+    archive.unpack(wheel, rig.folder / "a", 4, "0.4.0")
+    slots.begin_trial(rig.folder, "a", 4)
+    slots.confirm(rig.folder)
+    program = rig.folder / "a" / "terminal" / "__main__.py"
+    whole = program.read_bytes()
+    program.write_bytes(b"broken")
+
+    assert all(rig.after(61) for _ in range(3))
+    told = rig.listener.wait(1)
+    assert (told["slot"], told["release"], told["below_floor"]) == ("base", 0, True)
+
+    program.write_bytes(whole)
+    slots.begin_trial(rig.folder, "a", 4)
+    assert not rig.after(61)
+
+
 def test_without_a_launcher_no_switch_ends_the_program(rig: Rig) -> None:
     """A program started by hand is nobody's to end."""
     rig.folder.mkdir()

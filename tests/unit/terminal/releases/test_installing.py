@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from terminal.errors import Unreachable
-from terminal.releases import slots
+from terminal.releases import archive, slots
 from terminal.releases.faults import Fault, UpdateRefused
 from terminal.releases.installing import DOWNLOAD, Installer
 from terminal.releases.launcher import command
 from terminal.releases.mirror import DOWNLOAD_S, Mirror
-from tests.unit.terminal.releases.publisher import NOW_MS, Lines, Publisher, box
+from tests.unit.terminal.releases.publisher import NOW_MS, Lines, Publisher, box, make_wheel
 
 
 class PowerCut(BaseException):
@@ -210,6 +211,43 @@ def test_an_archive_that_swells_is_refused(tmp_path: Path) -> None:
     publisher.release(1, {"terminal/big.bin": bytes(65 * 1024 * 1024)})
 
     assert fault_of(box(tmp_path / "box", publisher, publisher.lines())) is Fault.ENDLESS
+
+
+@pytest.mark.parametrize("how", ["bits", "bzip2", "no name"])
+def test_an_archive_that_cannot_be_unpacked_is_named(tmp_path: Path, how: str) -> None:
+    """Rotten bytes, another way to pack, a file without a name: refused, the slot stays empty."""
+    wheel = make_wheel(tmp_path / "x.whl", "release 1", {"terminal/x.py": bytes(range(256)) * 40})
+    with zipfile.ZipFile(wheel, "a") as packed:
+        if how == "bzip2":
+            packed.writestr("terminal/y.py", b"x", zipfile.ZIP_BZIP2)
+        elif how == "no name":
+            packed.writestr(".", b"x")
+    if how == "bits":
+        data = bytearray(wheel.read_bytes())
+        at = data.index(b"terminal/x.py") + len(b"terminal/x.py")
+        data[at : at + 40] = b"\xff" * 40
+        wheel.write_bytes(data)
+    archive.clear(tmp_path / "a")
+
+    with pytest.raises(UpdateRefused) as caught:
+        archive.unpack(wheel, tmp_path / "a", 1, "0.1")
+
+    assert caught.value.fault is (Fault.BROKEN if how == "bits" else Fault.ARCHIVE)
+    assert slots.read_manifest(tmp_path / "a") is None
+
+
+def test_a_damaged_slot_is_filled_again(publisher: Publisher, tmp_path: Path) -> None:
+    """The same release is taken once more where its slot has lost a byte; an intact one is not."""
+    folder = tmp_path / "box"
+    again = installed(publisher, folder)
+    active = slots.load(folder).active
+    (folder / active / "terminal" / "__main__.py").write_bytes(b"broken")
+    assert runs(folder) == "base"
+
+    again.install(NOW_MS)
+
+    assert (slots.load(folder).active, runs(folder)) == (active, "release 1")
+    assert fault_of(again) is Fault.NOTHING
 
 
 def test_a_release_that_fails_its_check_never_runs(publisher: Publisher, tmp_path: Path) -> None:

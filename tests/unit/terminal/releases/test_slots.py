@@ -58,9 +58,29 @@ def test_a_damaged_slot_is_passed_over(folder: Path) -> None:
         assert slots.choose(folder) == expected
 
 
+def test_what_is_not_the_program_is_no_trial(folder: Path) -> None:
+    """The nightly look for updates runs the same code, and uses up none of its three starts."""
+    assert [slots.choose(folder, counts=False) for _ in range(5)] == [folder / "b"] * 5
+    assert slots.load(folder).starts == 0
+
+
+def test_a_new_release_goes_where_nothing_runs(folder: Path) -> None:
+    """Beside an intact slot into the other one; beside a damaged one into that."""
+    slots.confirm(folder)
+    assert slots.spare(folder) == "a"
+    (folder / "b" / "terminal" / "__main__.py").write_bytes(b"broken")
+    assert slots.spare(folder) == "b"
+    assert slots.running(folder) == (1, "0.1")
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"active": "../../x"}', b'{"unknown": 1}', b'{"failed": 3}']
-)
+    "content",
+    [
+        b"", b"{", b"[]", b'{"active": "../../x"}', b'{"unknown": 1}', b'{"failed": 3}',
+        b'{"active": "b", "trial": true, "starts": "3"}', b'{"active": "b", "trial": 1}',
+        b'{"active": "b", "floor": null}', b'{"active": "b", "failed": ["2"]}',
+    ],
+)  # fmt: skip
 def test_a_switch_that_cannot_be_read_means_the_base(folder: Path, content: bytes) -> None:
     """Whatever stands in the switch, something starts."""
     (folder / slots.SWITCH).write_bytes(content)
@@ -75,6 +95,25 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_starting(
     monkeypatch.setattr(slots, "save", _full)
 
     assert slots.choose(folder) == folder / "b"
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_from_going_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three starts the version before runs, also where that cannot be written down."""
+    for _ in range(slots.STARTS_MAX):
+        slots.choose(folder)
+    monkeypatch.setattr(slots, "save", _full)
+
+    assert [slots.choose(folder) for _ in range(2)] == [folder / "a"] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"release": 2, "version": "x", "files": 7}'])
+def test_a_manifest_that_cannot_be_read_is_a_damaged_slot(folder: Path, content: bytes) -> None:
+    """Whatever stands in a slot's manifest, the version before starts."""
+    (folder / "b" / slots.MANIFEST).write_bytes(content)
+
+    assert slots.choose(folder) == folder / "a"
 
 
 def _full(*_: object) -> None:
