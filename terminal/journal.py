@@ -351,6 +351,7 @@ def _read(
         tail = Hole(scan.end, cut, unreadable=True)
         storage.skip(-(-storage.size // PAGE_SIZE) * PAGE_SIZE)
         state.last_seq += cut // _EVENT_FRAME + 1  # whatever numbers it holds are not used again
+        state.device_clock_good = False  # it may have told of a clock that was set
         return state, Repair(JournalState.HOLE, 0, None, (*holes, tail), frames)
     lost = _next(salvage_intent(storage, scan.end), state, header)
     storage.truncate(scan.end)

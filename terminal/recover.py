@@ -9,6 +9,7 @@ from typing import Any
 from card.layouts import Composite
 from card.tap import DebitAnswer
 from card.volunteer import LOG_RECORDS, CardFace
+from swipe.batch import BatchHeader
 from swipe.event import NO_POSITION, Event
 from swipe.frames import FrameKind
 from swipe.kinds import (
@@ -23,7 +24,7 @@ from swipe.kinds import (
 from swipe.receipt import Receipt
 from terminal.chain import Chain
 from terminal.clock import Reading
-from terminal.journal import Repair
+from terminal.journal import Journal, Repair
 
 # Boot numbers skipped when the journal has lost events: none of those may be used twice.
 BOOT_SKIP = 1_000
@@ -63,32 +64,43 @@ def note_damaged_intent(chain: Chain, repair: Repair) -> Event | None:
     return chain.record(EventType.TORN, core, durable=False, psam_seq=psam_seq, result=Result.TORN)
 
 
-def skip_lost(chain: Chain, stored: tuple[Receipt, bytes] | None) -> bool:
-    """Go on after the numbers the server confirmed, if the journal has lost its end.
+def skip_lost(
+    journal: Journal, stored: tuple[Receipt, bytes] | None, sent: BatchHeader | None
+) -> int | None:
+    """Go on after the numbers that have left or are confirmed, if the journal has lost its end.
 
-    A receipt kept beside the journal confirms more events than the journal holds: somebody put
-    back an older copy. Using those numbers again would be a fork.
+    A receipt kept beside the journal confirms more events than the journal holds, or the header of
+    a batch that has left names more: somebody put back an older copy, or a bad sector took the end.
+    Using those numbers again would be a fork. Nothing is known then of the device's clock.
+
+    Args:
+        journal: What was read at this start.
+        stored: The copy of the last receipt, with its bytes.
+        sent: The header with the highest number that has left.
+
+    Returns:
+        The last number that the journal held, or None if it has lost nothing.
     """
-    if stored is None or stored[0].missing is not None:
-        return False
-    receipt, raw = stored
-    if receipt.up_to_seq <= chain.journal.state.last_seq:
-        return False
-    chain.journal.add((FrameKind.RECEIPT, raw), durable=False)
-    chain.boot += BOOT_SKIP
-    return True
+    held = journal.state.last_seq
+    if stored is not None and stored[0].missing is None and stored[0].up_to_seq > held:
+        journal.add((FrameKind.RECEIPT, stored[1]), durable=False)
+    if sent is not None and sent.last_seq > journal.state.last_seq:
+        journal.state.skip_to(sent.last_seq, sent.head)
+    return None if journal.state.last_seq == held else held
 
 
-def start_up(chain: Chain, firmware: bytes, stored: tuple[Receipt, bytes] | None) -> None:
+def start_up(chain: Chain, firmware: bytes, rolled_back_to: int | None = None) -> None:
     """Bring the journal to order and record the start: BOOT, and what was found.
+
+    `rolled_back_to` is what `skip_lost` has returned.
 
     Raises:
         NotSaved: Nothing may be accepted before this is durable.
     """
-    journal, repair = chain.journal, chain.journal.repair
-    cause, state, held = _cause(chain), journal.state, journal.state.last_seq
-    rolled_back = skip_lost(chain, stored)
-    if state.last_seq > len(state.kinds):  # the end cannot be read: starts are lost as well
+    journal, repair, state = chain.journal, chain.journal.repair, chain.journal.state
+    cause, rolled_back = _cause(chain), rolled_back_to is not None
+    # Where the end cannot be read, or is not here, starts are lost as well.
+    if rolled_back or state.last_seq > len(state.kinds):
         chain.boot += BOOT_SKIP
     if not rolled_back:
         close_open_intent(chain)
@@ -103,13 +115,13 @@ def start_up(chain: Chain, firmware: bytes, stored: tuple[Receipt, bytes] | None
         journal_state=JournalState.ROLLED_BACK if rolled_back else repair.state,
         torn=min(state.torn, UINT16_MAX),
     )
-    if rolled_back:
+    if rolled_back_to is not None:
         chain.record(
             EventType.TAMPER,
             durable=False,
             kind=TamperKind.ROLLBACK,
             expected=state.last_seq - 1,
-            found=held,
+            found=rolled_back_to,
         )
     if state.own_psam_no != chain.around.psam_no:
         note_config(chain, ConfigKind.PSAM, bytes(8))

@@ -192,11 +192,11 @@ class State:
         elif kind == FrameKind.ABANDON:
             self.intent = None
 
-    def _go_on_after(self, receipt: Receipt) -> None:
-        """Skip numbers the server holds and this journal has lost: none is used twice."""
+    def skip_to(self, last_seq: int, head: bytes) -> None:
+        """Skip numbers that this journal has lost: none is used twice."""
         # What was lost may have told of a wrong clock.
         self.holed, self.device_clock_good = True, False
-        self.go_on_behind(receipt.up_to_seq, receipt.head)
+        self.go_on_behind(last_seq, head)
 
     def go_on_behind(self, last_seq: int, head: bytes) -> None:
         """Let the next event follow this one, which is not here."""
@@ -209,10 +209,9 @@ class State:
     def apply_event(self, event: Event, raw: bytes, offset: int) -> None:
         """Take one event whose frame stands at `offset`."""
         seq, kind = event.seq, event.type
-        hole = len(self.kinds) < seq - 1
-        self.holed = kind != EventType.BOOT and (self.holed or hole)
-        if hole:  # the numbers before were lost
-            self.go_on_behind(seq - 1, bytes(32))
+        if len(self.kinds) < seq - 1:  # the numbers before were lost
+            self.skip_to(seq - 1, bytes(32))
+        self.holed &= kind != EventType.BOOT
         head = self.head = event_hash(raw, self.suite)
         self._note(kind, offset, head)
         self.last_seq = seq
@@ -364,7 +363,7 @@ class State:
         if missing is None:
             self.covered = max(self.covered, receipt.up_to_seq)
             if self.last_seq < receipt.up_to_seq:
-                self._go_on_after(receipt)
+                self.skip_to(receipt.up_to_seq, receipt.head)
         elif any(self.kinds[missing.start - 1 : missing.stop - 1]):
             self.covered = receipt.up_to_seq  # send again from the gap on; repeats harm nobody
         else:

@@ -20,13 +20,13 @@ from terminal.fetch import NoticeFetcher
 from terminal.journal import Journal
 from terminal.notices import Notices
 from terminal.passport import Passport
-from terminal.recover import start_up
+from terminal.recover import skip_lost, start_up
 from terminal.rotation import finish_change, load_identity
 from terminal.state import State
 from terminal.storage import Disk, Folder
 from terminal.succession import go_on
 from terminal.transport import Transport
-from terminal.uplink import Uplink, stored_receipt
+from terminal.uplink import Uplink, farthest_header, stored_receipt
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,6 +114,8 @@ def _assemble(
     clock, transport, psam = around
     passport, identity, journal = opened
     key, firmware = passport.server_key, firmware_hash()
+    stored = stored_receipt(disk, key, passport.terminal_id)
+    rolled_back_to = skip_lost(journal, stored, farthest_header(disk, journal.state))
     time = TerminalTime(clock, config.clock.drift_ppm, earlier_time(journal.state))
     notices = Notices(disk, key, passport.terminal_id, time.now)
     for complaint in notices.load(journal.state.cfg_ver, journal.state.hot_ver):
@@ -121,7 +123,7 @@ def _assemble(
     chain = Chain(journal, identity, time, journal.state.boot + 1)
     chain.changed_key_id = passport.key_id
     chain.around = _surroundings(config, passport, notices, journal.state, psam)
-    start_up(chain, firmware, stored_receipt(disk, key, passport.terminal_id))
+    start_up(chain, firmware, rolled_back_to)
     uplink = Uplink(disk, chain, key, transport, firmware)
     fetcher = NoticeFetcher(chain, notices, transport)
     return Station(passport, chain, notices, uplink, fetcher)

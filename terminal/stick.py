@@ -91,10 +91,11 @@ def stick_steps(chain: Chain, uplink: Uplink, target: Path) -> Generator[int, No
         listed, kept = _kept(chain, folder)
         first = max(chain.journal.state.covered, max((b.last_seq for b in listed), default=0)) + 1
         for events in _runs(chain, first):
-            number = _number(uplink)
-            body = _batch(chain, number, events)
-            write_whole(folder / batch_name(number), body)
-            listed.append(Listed.of(BatchHeader.from_bytes(body[:HEADER_SIZE]), body))
+            body = _batch(chain, uplink.stick_number(), events)
+            header = BatchHeader.from_bytes(body[:HEADER_SIZE])
+            _keep(uplink, header)
+            write_whole(folder / batch_name(header.batch_no), body)
+            listed.append(Listed.of(header, body))
             yield len(events)
         terminal_id = chain.journal.header.terminal_id
         made_ms = chain.time.now().utc_ms
@@ -161,10 +162,10 @@ def _runs(chain: Chain, first: int) -> Iterator[list[bytes]]:
         first = int.from_bytes(events[-1][_SEQ]) + 1
 
 
-def _number(uplink: Uplink) -> int:
-    """Return the next batch's number, kept so that no other content ever has it."""
+def _keep(uplink: Uplink, header: BatchHeader) -> None:
+    """Keep a batch's numbers before it goes, so that no other content ever has them."""
     try:
-        return uplink.stick_number()
+        uplink.leaves(header)
     except OSError as exc:
         raise NotSaved(exc.strerror or str(exc)) from exc
 

@@ -29,6 +29,7 @@ from terminal.errors import NotSaved, Refused, Unreachable
 from terminal.files import HIGH_WATER, OUTBOX, STICK
 from terminal.policy import wants_anchor
 from terminal.receipts import Before, Sent, ServerKey, check, follows, is_old
+from terminal.state import State
 from terminal.storage import Disk, disk_of
 from terminal.transport import Request, Transport
 
@@ -40,6 +41,7 @@ SAME_BYTES_MAX = 3
 # The same gap asked for this often cannot be filled by sending.
 SAME_GAP_MAX = 3
 _SEQ, _BOOT = (slice(*EVENT_LAYOUT.span(name)) for name in ("seq", "boot"))
+NUMBER_SIZE = 8  # of a batch, before the header in the file `stick`
 CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
 
 
@@ -98,7 +100,6 @@ class Uplink:
         self._numbering = threading.Lock()
         self._before = self._last_receipt()
         self._under_way = self._load_outbox()
-        self._stray |= self._under_way is not None
         # Whether the server may have seen the batch under way; of an earlier start nobody knows.
         self._may_be_known = self._under_way is not None
 
@@ -311,15 +312,20 @@ class Uplink:
         self._refusals = 0
 
     def stick_number(self) -> int:
-        """Return the number of the next batch for a memory stick, kept before it is used.
+        """Return the number of the next batch for a memory stick; `leaves` must keep it."""
+        return self._next_number()
+
+    def leaves(self, header: BatchHeader) -> None:
+        """Keep what is about to go on a memory stick: no number of it is ever used again.
 
         Raises:
-            OSError: It cannot be kept.
+            OSError: It cannot be kept, so the batch must not go.
         """
-        number = self._next_number()
-        self._disk.write_whole(STICK, number.to_bytes(8))
+        before = _header_on_stick(self._disk)
+        farther = before is not None and before.last_seq > header.last_seq
+        kept = before if farther and before is not None else header
+        self._disk.write_whole(STICK, header.batch_no.to_bytes(NUMBER_SIZE) + kept.to_bytes())
         self._stray = True
-        return number
 
     def _next_number(self) -> int:
         with self._numbering:  # a stick is written in one thread while another uploads
@@ -354,16 +360,13 @@ class Uplink:
 
     def _load_outbox(self) -> Outgoing | None:
         """Build the batch of an earlier start again, unless its receipt is in the journal."""
-        try:
-            header = BatchHeader.from_bytes(self._disk.read(OUTBOX) or b"")
-        except SwipeError:
-            return None
-        keys = self._journal.state.public_keys
-        if not any(batch.verify(header, key) for key in keys):
+        header = kept_header(self._disk, self._journal.state)
+        if header is None:
             return None
         self._batch_no = max(self._batch_no, header.batch_no)
         if header.batch_no <= self._journal.state.batch_no:
             return None
+        self._stray = True
         try:
             events = self._events(header.first_seq, header.last_seq)
         except KeyError:
@@ -376,9 +379,38 @@ class Uplink:
         return Outgoing(header, body, None, self._journal.state.last_seq)
 
 
+def kept_header(disk: Disk, state: State) -> BatchHeader | None:
+    """Return the header of the batch under way, if a key of this terminal signed it."""
+    try:
+        header = BatchHeader.from_bytes(disk.read(OUTBOX) or b"")
+    except SwipeError:
+        return None
+    return header if _is_ours(header, state) else None
+
+
+def farthest_header(disk: Disk, state: State) -> BatchHeader | None:
+    """Return the header with the highest event number that has left, on the line or on a stick."""
+    on_stick = _header_on_stick(disk)
+    headers = [kept_header(disk, state)]
+    headers += [on_stick if on_stick is not None and _is_ours(on_stick, state) else None]
+    found = [header for header in headers if header is not None]
+    return max(found, key=lambda header: header.last_seq, default=None)
+
+
 def stick_number(disk: Disk) -> int:
     """Return the highest batch number that ever went on a stick, 0 if none did."""
-    return int.from_bytes(disk.read(STICK, 8) or b"")
+    return int.from_bytes(disk.read(STICK, NUMBER_SIZE) or b"")
+
+
+def _header_on_stick(disk: Disk) -> BatchHeader | None:
+    try:
+        return BatchHeader.from_bytes((disk.read(STICK) or b"")[NUMBER_SIZE:])
+    except SwipeError:
+        return None
+
+
+def _is_ours(header: BatchHeader, state: State) -> bool:
+    return any(batch.verify(header, key) for key in state.public_keys)
 
 
 def stored_receipt(

@@ -15,6 +15,7 @@ from swipe.receipt import Receipt
 from terminal.files import HIGH_WATER, JOURNAL
 from terminal.policy import Say
 from terminal.tap import Outcome
+from terminal.uplink import farthest_header
 
 if TYPE_CHECKING:
     from hardware_mocks.world.world import World
@@ -37,6 +38,17 @@ def after_start(world: World, box: Box) -> None:
     book.again(box)
     book.last_green.clear()
     _beyond_receipt(box)
+    _beyond_what_left(box)
+
+
+def _beyond_what_left(box: Box) -> None:
+    """A number that a batch has carried, on the line or on a stick, is never used again (I2)."""
+    running = box.running
+    assert running is not None
+    header = farthest_header(box.disk, running.journal.state)
+    last = running.journal.state.last_seq
+    if header is not None:
+        demand(last > header.last_seq, "I2", f"event {last} follows a batch with later ones")
 
 
 def _beyond_receipt(box: Box) -> None:
@@ -118,9 +130,21 @@ def _begin_again(book: Book, box: Box) -> None:
     book.parsed = {seq: Event.from_bytes(raw) for seq, raw in held.items()}
     book.commits.clear()
     book.covered = 0
+    _forget_told(book, box)
     last = max(held, default=0)
     book.hot_ver = book.parsed[last].hot_ver if last else 0
     book.holes_wanted = 0
+
+
+def _forget_told(book: Book, box: Box) -> None:
+    """Where this start stands in the place of what told of a set clock, nothing tells of it."""
+    told, running = box.clock_told, box.running
+    assert running is not None
+    starts = (
+        event.seq for event in book.parsed.values() if event.boot == running.station.chain.boot
+    )
+    if told is not None and min(starts, default=0) in range(1, told[2] + 1):
+        box.clock_set, box.clock_told = told[:2], None
 
 
 def _mark(book: Book, box: Box, fresh: list[Event]) -> None:

@@ -191,7 +191,7 @@ class Bench:
         chain.around = Surroundings(
             site=SITE, tz_q=TZ_Q, psam_no=self.psam.number, dpk_idx=dpk_idx(self.psam)
         )
-        start_up(chain, bytes(8), None)
+        start_up(chain, bytes(8))
         self.desk = Desk(chain, self.psam, Notices(self.folder, self.server_key, self.terminal_id))
         return self.desk
 

@@ -10,23 +10,20 @@ import pytest
 
 from keys.store import FileKeyStore
 from swipe import payloads
-from swipe.event import Event
 from swipe.frames import FrameKind
 from swipe.kinds import BatchFlag, BatchKind, EventType, Flag
 from swipe.receipt import Receipt
 from swipe.verify import verify_stream
-from terminal.chain import Chain
 from terminal.clock import Earlier, TerminalTime
 from terminal.courier import Exchanger, Job
 from terminal.errors import BadAnswer, NotSaved, ReceiptRefused, Refused, ServerError, Unreachable
 from terminal.fetch import NoticeFetcher
 from terminal.files import OUTBOX
 from terminal.journal import Journal
-from terminal.recover import start_up
 from terminal.station import earlier_time
 from terminal.transport import HttpTransport
-from terminal.uplink import Uplink, stored_receipt
-from tests.factories import TERMINAL_ID, UTC_S
+from terminal.uplink import Uplink
+from tests.factories import UTC_S
 from tests.integration.terminal.bench import DRIFT_PPM, Bench, issue, software_psam
 from tests.integration.terminal.office import Office, Refusal, lying
 from tests.unit.terminal.clocks import HandClock
@@ -461,39 +458,6 @@ class FullStorage:
     def append(self, data: bytes) -> None:
         """Refuse."""
         raise NotSaved("No space left on device")
-
-
-def test_rolled_back_journal_reuses_no_number(wire: Wire, store: FileKeyStore) -> None:
-    """An older copy of the journal: the receipt beside it tells where to go on, and TAMPER why."""
-    wire.bench.tap(issue(store, 1))
-    old = wire.bench.journal_path.read_bytes()
-    wire.bench.tap(issue(store, 2))
-    wire.sync()
-    held = wire.journal.state.last_seq
-    wire.journal.close()
-    wire.bench.journal_path.write_bytes(old)
-    journal = Journal.open(wire.bench.journal_path)
-    chain = Chain(
-        journal, wire.bench.identity, wire.bench.desk.chain.time, journal.state.boot + 1,
-        wire.bench.desk.chain.around,
-    )  # fmt: skip
-    stored = stored_receipt(wire.bench.folder, wire.bench.server_key, TERMINAL_ID)
-    start_up(chain, bytes(8), stored)
-    boot, tamper = [Event.from_bytes(journal.event(seq)) for seq in (held + 1, held + 2)]
-
-    assert (boot.type, boot.boot) == (EventType.BOOT, 1 + 1 + 1000)
-    assert payloads.parse(EventType.BOOT, boot.payload)["journal_state"] == 2
-    assert payloads.parse(EventType.TAMPER, tamper.payload) == {
-        "kind": 2, "expected": held, "found": 4,
-    }  # fmt: skip
-    again = Journal.open(wire.bench.journal_path)
-    assert again.state == journal.state
-
-    wire.bench.desk.chain = chain
-    wire.connect()
-    wire.sync()
-    assert wire.journal.state.unsent == 0
-    assert max(wire.office.events) == wire.journal.state.last_seq
 
 
 def test_exchange_with_nobody_is_named(wire: Wire, store: FileKeyStore) -> None:
