@@ -172,11 +172,16 @@ class Journal:
     def recover(self) -> Repair:
         """Read the file again after an error and prove that it takes data.
 
+        What was durable and is not there any more is lost; its numbers are not used again.
+
         Raises:
             NotSaved: The storage still refuses.
         """
+        durable = self.durable_seq
         self.state, self.repair = _read(self._storage, self.header, self._keys, self._mark())
         self.goes_on_with(self._in_force)
+        if self.state.last_seq < durable:
+            self.state.skip_to(durable, bytes(32))
         self._storage.sync()
         self.durable_seq = self.state.last_seq
         self._failed = False

@@ -12,6 +12,7 @@ from swipe.event import EVENT_SIZE, sign
 from swipe.frames import FrameKind, frame
 from swipe.kinds import EventType, JournalState
 from terminal import checkpoint
+from terminal.errors import NotSaved
 from terminal.journal import Journal
 from terminal.scan import EVENT_AT, SEARCH_SIZE
 from tests.contracts.journal.cuts import sample
@@ -44,6 +45,27 @@ def test_hole_is_named_and_what_follows_is_kept() -> None:
     assert journal.events(last + 1, whole.last_seq)[-1] == journal.event(whole.last_seq)
     with pytest.raises(KeyError):
         journal.event(first)
+
+
+def test_an_end_that_is_lost_while_running_is_not_numbered_again() -> None:
+    """What was durable before a failure and is gone after it keeps its number."""
+    disk = SimulatedDisk(HEADER.to_bytes())
+    journal = open_on(disk)
+    for _ in range(2):
+        add_tap(journal)
+    lost = journal.durable_seq
+    disk.sync_fails = True
+    with pytest.raises(NotSaved):
+        add_tap(journal)
+    disk.sync_fails = False
+    del disk.content[journal.state.offsets[lost - 1] + 9 :]
+
+    journal.recover()
+    add_tap(journal)
+
+    assert journal.state.last_seq == lost + 1
+    assert journal.state.lost() == [(lost, lost)]
+    assert open_on(disk).state.last_seq == lost + 1
 
 
 def test_hole_wider_than_a_search_is_crossed() -> None:
