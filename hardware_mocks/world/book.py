@@ -12,6 +12,7 @@ from swipe.kinds import EventType, Flag, Result
 
 TAPS = frozenset({EventType.IN, EventType.OUT, EventType.AUTO, EventType.SWITCH})
 UNKNOWN_MS = 0xFFFF_FFFF
+ROUNDING_MS = 1  # of an uptime that a crystal counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,7 @@ class Book:
 
         It was set while nothing could be written, and the power went before anything was: to the
         next start that is a clock set while the power was off. Its first receipt puts it right.
-        The same if a bad sector at the journal's very end took what told: that is a torn write.
         """
-        told = box.clock_told
-        if told is not None and event.seq <= told[2] and event.boot > told[0]:
-            box.clock_set, box.clock_told = told[:2], None
         if box.clock_set is None:
             return False
         boot, set_ms = box.clock_set
@@ -144,9 +141,9 @@ class Book:
             if event.type == EventType.ACK_ANCHOR:
                 box.clock_set = None
             return True
-        if event.boot == boot and box.true_ms(boot, event.up_total_ms) >= set_ms:
+        if event.boot == boot and box.true_ms(boot, event.up_total_ms) >= set_ms - ROUNDING_MS:
             # It was told, or it should have been told before this.
-            box.clock_set, box.clock_told = None, (boot, set_ms, event.seq)
+            box.clock_set, box.clock_told = None, (set_ms, event.seq)
         return False
 
     def _claim(self, box: Box, event: Event) -> None:

@@ -88,8 +88,8 @@ class Box:
         self.starts: dict[int, tuple[int, int]] = {}
         # The start and the true time at which somebody set the clock, until that is durable.
         self.clock_set: tuple[int, int] | None = None
-        # The same of the last one that was told, and the event that was durable behind it.
-        self.clock_told: tuple[int, int, int] | None = None
+        # When the last one was that was told, and the event that was durable behind it.
+        self.clock_told: tuple[int, int] | None = None
         self.code = ""  # what the last box that replaced another was paired with
         self.bare = False  # a box that has no journal yet
         self._stock()

@@ -9,8 +9,9 @@ from hardware_mocks.world.book import TAPS, Book
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
+from swipe import payloads
 from swipe.event import Event
-from swipe.kinds import CardKind, EventType, Result, TamperKind
+from swipe.kinds import CardKind, EventType, JournalState, Result, TamperKind
 from swipe.receipt import Receipt
 from terminal.files import HIGH_WATER, JOURNAL
 from terminal.policy import Say
@@ -137,14 +138,25 @@ def _begin_again(book: Book, box: Box) -> None:
 
 
 def _forget_told(book: Book, box: Box) -> None:
-    """Where this start stands in the place of what told of a set clock, nothing tells of it."""
+    """Where this start stands in the place of what told of a set clock, nothing tells of it.
+
+    An older disk was put back and nothing beside the journal shows it, or a bad sector at the very
+    end took what told: that is a torn write. A start that knows of lost events must know better.
+    """
     told, running = box.clock_told, box.running
     assert running is not None
-    starts = (
-        event.seq for event in book.parsed.values() if event.boot == running.station.chain.boot
-    )
-    if told is not None and min(starts, default=0) in range(1, told[2] + 1):
-        box.clock_set, box.clock_told = told[:2], None
+    boot = running.station.chain.boot
+    starts = (e for e in book.parsed.values() if e.type == EventType.BOOT and e.boot == boot)
+    start = max(starts, key=lambda event: event.seq, default=None)
+    if start is None:
+        return
+    state = payloads.parse(EventType.BOOT, start.payload)["journal_state"]
+    if state == JournalState.ROLLED_BACK:
+        return
+    if told is not None and start.seq <= told[1]:
+        box.clock_set, box.clock_told = (boot - 1, told[0]), None
+    elif box.clock_set is not None and box.clock_set[0] >= boot:  # a start that is forgotten
+        box.clock_set = (boot - 1, box.clock_set[1])
 
 
 def _mark(book: Book, box: Box, fresh: list[Event]) -> None:

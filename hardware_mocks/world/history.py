@@ -261,14 +261,20 @@ def _plan(dice: random.Random) -> list[Step]:
 
 
 def _clock(dice: random.Random) -> list[Step]:
+    return [_jump(dice, _box(dice))]
+
+
+def _jump(dice: random.Random, box: int) -> Step:
     ms = dice.choice((-1, 1)) * dice.choice((1_500, 5_000, 40_000, HOUR_MS, 30 * HOUR_MS))
-    return [{"do": "jump", "box": _box(dice), "ms": ms}]
+    return {"do": "jump", "box": box, "ms": ms}
 
 
 def _rollback(dice: random.Random) -> list[Step]:
     """Keep a copy, go on, talk, put the copy back: whole, or all but the last receipt."""
     box = _box(dice)
     steps: list[Step] = [{"do": "image", "box": box}]
+    if dice.random() < 0.2:
+        steps.append(_jump(dice, box))
     for _ in range(dice.randint(1, 3)):
         steps += _visit(dice) if dice.random() < 0.3 else [_tap(dice, box=box), _pause(dice)]
     steps.append(_sync(dice, box=box, faults=[]))
@@ -282,10 +288,20 @@ def _rollback(dice: random.Random) -> list[Step]:
 
 
 def _spoil(dice: random.Random) -> list[Step]:
+    """Destroy a part of a journal, often its end, and what was just said in it."""
     box = _box(dice)
-    taps = [_tap(dice, box=box) for _ in range(2)]
-    rest: list[Step] = [{"do": "spoil", "box": box}, {"do": "start", "box": box}]
-    return [*taps, *rest, _sync(dice, box=box, faults=[])]
+    steps: list[Step] = []
+    if dice.random() < 0.3:
+        steps += [_sync(dice, box=box, faults=[]), _jump(dice, box)]
+    steps += [_tap(dice, box=box) for _ in range(2)]
+    if dice.random() < 0.3:  # it arrives, and nobody here hears of it
+        steps.append(_sync(dice, box=box, faults=["mute"]))
+    spoil: Step = {"do": "spoil", "box": box}
+    if dice.random() < 0.4:
+        spoil["end"] = True
+    steps += [spoil, {"do": "start", "box": box}]
+    steps += [_tap(dice, box=box) for _ in range(dice.randint(0, 2))]
+    return [*steps, _sync(dice, box=box, faults=[])]
 
 
 def _psam(dice: random.Random) -> list[Step]:

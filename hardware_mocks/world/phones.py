@@ -84,13 +84,15 @@ class Phones:
         for box in self.world.boxes:
             book = self.world.book(box)
             seen: set[bytes] = set()
+            held = self.world.office.held(box.terminal_id)
             for seq, event in book.parsed.items():
                 if is_use(event):
                     token = token_of(event)
                     again = token in seen and not book.waived
                     demand(not again, "TOK", f"event {seq} takes a code that was taken before")
                     seen.add(token)
-                    uses[box.terminal_id, seq] = token
+                    if held.get(seq) == event.to_bytes():  # else the number is another event's
+                        uses[box.terminal_id, seq] = token
         with self.world.office.database.reading() as session:
             rows = list(session.scalars(_CREDITED))
             session.expunge_all()

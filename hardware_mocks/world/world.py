@@ -33,6 +33,7 @@ from terminal.tap import Outcome
 STEP_MS = 400
 BOXES = 2
 DEBIT = 0x54
+END = 700  # bytes: the last three frames of a journal
 # What can happen at a box that has no journal yet.
 AT_A_BARE_BOX = frozenset({"box", "late", "line", "psam"})
 
@@ -256,13 +257,14 @@ class World:
             self.book(box).forgotten = True
 
     def spoil(self, step: Step) -> None:
-        """Destroy some bytes in the middle of a journal while the power is off."""
+        """Destroy some bytes of a journal, anywhere or near its end, while the power is off."""
         box = self.boxes[step["box"]]
         box.die(self.dice)
         content = box.disk.grown[JOURNAL].content
         if len(content) <= FILE_HEADER_SIZE + 300:
             return
-        at = self.dice.randrange(FILE_HEADER_SIZE, len(content) - 100)
+        first = max(FILE_HEADER_SIZE, len(content) - END) if step.get("end") else FILE_HEADER_SIZE
+        at = self.dice.randrange(first, len(content) - 100)
         length = self.dice.randrange(1, 300)
         end = min(at + length, len(content))
         content[at:end] = self.dice.randbytes(end - at)
