@@ -12,13 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from swipe import payloads
 from swipe.event import Event
+from swipe.kinds import EventType, TamperKind
 from terminal.config import Config
 from terminal.devices.protocols import Device
 from terminal.journal import Journal
 from terminal.releases import slots
 from terminal.report import Report
-from terminal.room import days_left, grown_lately
+from terminal.room import LATELY_S, days_left, grown_lately
 from terminal.station import Station, firmware_hash
 
 # A journal that could not be brought back for this long will not come back in this process.
@@ -28,6 +30,8 @@ PROC = Path("/proc/self")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 # What a device says of itself; anything longer is garbage.
 WORD_MAX = 32
+# Of the events that tell of tampering; a clock that is set at each start gives one each.
+TAMPERS_MAX = 64
 
 
 class JournalCheck:
@@ -107,6 +111,7 @@ def figures(config: Config, station: Station, vitals: Vitals, slot: str = slots.
         "oldest_unsent_s": _oldest_unsent_s(chain.journal, reading.utc_s),
         "last_tap_s": _last_tap_s(chain.journal, reading.utc_s),
         "journal": "failed" if chain.journal.failed else "clean",
+        "rolled_back_s": rolled_back_s(chain.journal, reading.utc_s),
         "config_version": state.cfg_ver,
         "hotlist_version": state.hot_ver,
         "clock": "known" if reading.known else "unknown",
@@ -147,6 +152,22 @@ def package_version() -> str:
         return version("yika")
     except PackageNotFoundError:
         return "unknown"
+
+
+def rolled_back_s(journal: Journal, utc_s: int) -> int | None:
+    """Return how long ago a start found that the journal had lost its end; None if none lately.
+
+    Somebody put back an older copy, or a bad sector took the newest events.
+    """
+    kinds, end = journal.state.kinds, len(journal.state.kinds)
+    for _ in range(TAMPERS_MAX):
+        end = kinds.rfind(EventType.TAMPER, 0, end)
+        event = journal.recall(end + 1) if end >= 0 else None
+        if event is None or event.utc_s < utc_s - LATELY_S:
+            return None
+        if payloads.parse(event.type, event.payload)["kind"] == TamperKind.ROLLBACK:
+            return max(0, utc_s - event.utc_s)
+    return None
 
 
 def _oldest_unsent_s(journal: Journal, utc_s: int) -> int:

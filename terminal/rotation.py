@@ -67,6 +67,15 @@ def finish_change(place: Disk | Path, state: State, passport: Passport) -> Passp
     fresh = _waiting(disk)
     if fresh is not None and fresh.public_key == state.public_keys[-1]:
         disk.rename(NEXT_IDENTITY, IDENTITY)
+    return name_new_key(disk, passport)
+
+
+def name_new_key(disk: Disk, passport: Passport) -> Passport:
+    """Let `terminal.json` name the key that the terminal has, if a cut came in between.
+
+    This comes before the journal is read, which needs to know all keys: an older journal that was
+    put back does not name the last one.
+    """
     if disk.read(NEXT_PASSPORT) is None:
         return passport
     changed, identity = Passport.load(disk, NEXT_PASSPORT), load_identity(disk)

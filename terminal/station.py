@@ -21,7 +21,7 @@ from terminal.journal import Journal
 from terminal.notices import Notices
 from terminal.passport import Passport
 from terminal.recover import skip_lost, start_up
-from terminal.rotation import finish_change, load_identity
+from terminal.rotation import finish_change, load_identity, name_new_key
 from terminal.state import State
 from terminal.storage import Disk, Folder
 from terminal.succession import go_on
@@ -64,7 +64,7 @@ def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
         JournalForeign: The journal belongs to another terminal or key.
         NotSaved: The storage does not take data.
     """
-    passport = Passport.load(disk)
+    passport = name_new_key(disk, Passport.load(disk))
     journal = Journal.on(disk)
     try:
         go_on(disk, journal.state)

@@ -33,15 +33,16 @@ _ALARMS = {
     "reader": Alarm("reader", "读卡器故障", "no card reader", urgent=True),
     "psam": Alarm("psam", "PSAM 故障", "the PSAM failed", urgent=True),
     "journal": Alarm("journal", "流水异常", "trouble with the journal", urgent=True),
+    "rolled-back": Alarm(
+        "rolled-back", "流水曾丢失末尾", "the journal had lost its end", urgent=True
+    ),
     "disk": Alarm("disk", "磁盘将满", "the disk is filling up", urgent=True),
     "hot": Alarm("hot", "温度过高", "too hot", urgent=False),
     "clock": Alarm("clock", "时钟未知", "the clock is unknown", urgent=False),
     "printer": Alarm("printer", "打印机缺纸或离线", "printer without paper, or off", urgent=False),
     "update": Alarm("update", "更新失败已退回", "an update failed and was undone", urgent=False),
     "old-version": Alarm("old-version", "版本过旧", "an old version", urgent=False),
-    "receipts": Alarm(
-        "receipts", "有回执未到本机", "receipts that never came to it", urgent=False
-    ),
+    "receipts": Alarm("receipts", "有回执未到本机", "receipts that never came to it", urgent=False),
 }
 
 
@@ -67,6 +68,7 @@ def _conditions(status: dict[str, Any]) -> list[tuple[str, bool]]:
         ("reader", status.get("reader") in ("missing", "no-service")),
         ("psam", status.get("psam") in ("missing", "failed")),
         ("journal", status.get("journal") not in (None, "clean")),
+        ("rolled-back", status.get("rolled_back_s") is not None),
         (
             "disk",
             (disk is not None and disk >= DISK_FULL_PERCENT)

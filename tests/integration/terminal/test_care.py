@@ -12,7 +12,7 @@ import pytest
 
 from keys.verify import verify
 from server.fleet.policy import alarms
-from swipe.kinds import EventType, OutageKind
+from swipe.kinds import EventType, OutageKind, TamperKind
 from swipe.requests import STATUS_CONTEXT, status_message
 from terminal.care import TRIAL_MS, Care
 from terminal.chain import Chain
@@ -77,6 +77,10 @@ class Rig:
         environ = {slots.SLOT_VARIABLE: slot} if slot else {}
         self.care = Care(self.config, self.station, self.eyes, self.listener, environ)
 
+    def told(self) -> dict[str, object]:
+        """Return what the server would be told now."""
+        return dict(figures(self.config, self.station, self.care.vitals))
+
     def after(self, seconds: float) -> bool:
         """Let time pass and give the care its turn."""
         self.bench.clock.advance(seconds)
@@ -139,6 +143,22 @@ def test_receipts_that_never_came_are_told_and_raise_an_alarm(rig: Rig) -> None:
     assert (told["receipts_unseen"], later["receipts_unseen"]) == (0, 2)
     assert "receipts" not in [alarm.code for alarm in alarms(told, 0, 0)]
     assert "receipts" in [alarm.code for alarm in alarms(later, 0, 0)]
+
+
+def test_a_journal_that_had_lost_its_end_is_told_for_a_week(rig: Rig, bench: Bench) -> None:
+    """An older copy that was put back, found at the start, is an urgent alarm for seven days."""
+    chain = rig.station.chain
+    before = rig.told()
+    chain.record(EventType.TAMPER, kind=TamperKind.ROLLBACK, expected=9, found=4)
+    chain.record(EventType.TAMPER, kind=TamperKind.CLOCK, expected=9, found=4)
+    bench.clock.advance(DAY_S)
+    after = rig.told()
+    bench.clock.advance(7 * DAY_S)
+
+    assert (before["rolled_back_s"], after["rolled_back_s"]) == (None, DAY_S)
+    assert rig.told()["rolled_back_s"] is None
+    codes = [[alarm.code for alarm in alarms(told, 0, 0)] for told in (before, after)]
+    assert ["rolled-back" in code for code in codes] == [False, True]
 
 
 def test_the_status_tells_of_the_devices(rig: Rig) -> None:
