@@ -20,7 +20,7 @@ from keys.verify import verify
 from swipe.kinds import EventType
 from swipe.requests import CHANGED_CONTEXT, ROTATE_CONTEXT, change_message, changed_message
 from terminal.chain import Chain
-from terminal.errors import BadAnswer, NotSaved
+from terminal.errors import BadAnswer, NotProvisioned, NotSaved
 from terminal.files import IDENTITY, NEXT_IDENTITY, NEXT_PASSPORT, PASSPORT
 from terminal.passport import Passport
 from terminal.state import State
@@ -76,9 +76,10 @@ def name_new_key(disk: Disk, passport: Passport) -> Passport:
     This comes before the journal is read, which needs to know all keys: an older journal that was
     put back does not name the last one.
     """
-    if disk.read(NEXT_PASSPORT) is None:
+    try:
+        changed, identity = Passport.load(disk, NEXT_PASSPORT), load_identity(disk)
+    except NotProvisioned:  # there is none, or a bad sector has it: `change-key` makes it anew
         return passport
-    changed, identity = Passport.load(disk, NEXT_PASSPORT), load_identity(disk)
     if identity is None or changed.changed_keys[-1:] != (identity.public_key.hex(),):
         return passport
     disk.rename(NEXT_PASSPORT, PASSPORT)

@@ -41,7 +41,6 @@ SAME_BYTES_MAX = 3
 # The same gap asked for this often cannot be filled by sending.
 SAME_GAP_MAX = 3
 _SEQ, _BOOT = (slice(*EVENT_LAYOUT.span(name)) for name in ("seq", "boot"))
-NUMBER_SIZE = 8  # of a batch, before the header in the file `stick`
 CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
 
 
@@ -86,12 +85,13 @@ class Uplink:
         self._time: TerminalTime = chain.time
         self._limit = events_max(chain.identity.suite)
         self._batch_limit = self._limit
-        on_stick = stick_number(self._disk)
-        self._batch_no = max(self._journal.state.batch_no, on_stick)
+        on_stick = _on_stick(self._disk, self._journal.state)
+        numbers = [header.batch_no for header in on_stick]
+        self._batch_no = max([self._journal.state.batch_no, *numbers])
         # Receipts that were given to this terminal and never came here, for no reason known here.
         self.unseen = 0
         # A batch that went on a stick, or was given up, may have brought forth one at any time.
-        self._stray = on_stick > 0
+        self._stray = bool(on_stick)
         self._refusals = 0
         self._gaps: tuple[int, int] = (0, 0)
         self._settled_up_to = 0
@@ -321,10 +321,9 @@ class Uplink:
         Raises:
             OSError: It cannot be kept, so the batch must not go.
         """
-        before = _header_on_stick(self._disk)
-        farther = before is not None and before.last_seq > header.last_seq
-        kept = before if farther and before is not None else header
-        self._disk.write_whole(STICK, header.batch_no.to_bytes(NUMBER_SIZE) + kept.to_bytes())
+        known = [header, *_on_stick(self._disk, self._journal.state)]
+        farthest = max(known, key=lambda each: each.last_seq)
+        self._disk.write_whole(STICK, header.to_bytes() + farthest.to_bytes())
         self._stray = True
 
     def _next_number(self) -> int:
@@ -390,23 +389,24 @@ def kept_header(disk: Disk, state: State) -> BatchHeader | None:
 
 def farthest_header(disk: Disk, state: State) -> BatchHeader | None:
     """Return the header with the highest event number that has left, on the line or on a stick."""
-    on_stick = _header_on_stick(disk)
-    headers = [kept_header(disk, state)]
-    headers += [on_stick if on_stick is not None and _is_ours(on_stick, state) else None]
-    found = [header for header in headers if header is not None]
-    return max(found, key=lambda header: header.last_seq, default=None)
+    under_way = kept_header(disk, state)
+    headers = _on_stick(disk, state) + ([] if under_way is None else [under_way])
+    return max(headers, key=lambda header: header.last_seq, default=None)
 
 
-def stick_number(disk: Disk) -> int:
-    """Return the highest batch number that ever went on a stick, 0 if none did."""
-    return int.from_bytes(disk.read(STICK, NUMBER_SIZE) or b"")
+def _on_stick(disk: Disk, state: State) -> list[BatchHeader]:
+    """Return the headers of the newest and the farthest batch that ever went on a stick.
 
-
-def _header_on_stick(disk: Disk) -> BatchHeader | None:
-    try:
-        return BatchHeader.from_bytes((disk.read(STICK) or b"")[NUMBER_SIZE:])
-    except SwipeError:
-        return None
+    Signed by this terminal, or not believed: a bad sector must not give a number out of bounds.
+    """
+    raw = disk.read(STICK) or b""
+    found = []
+    for at in range(0, 2 * HEADER_SIZE, HEADER_SIZE):
+        with contextlib.suppress(SwipeError):
+            header = BatchHeader.from_bytes(raw[at : at + HEADER_SIZE])
+            if _is_ours(header, state):
+                found.append(header)
+    return found
 
 
 def _is_ours(header: BatchHeader, state: State) -> bool:

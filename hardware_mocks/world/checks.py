@@ -12,11 +12,10 @@ from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
 from swipe import payloads
 from swipe.event import Event
 from swipe.kinds import CardKind, EventType, JournalState, Result, TamperKind
-from swipe.receipt import Receipt
-from terminal.files import HIGH_WATER, JOURNAL
+from terminal.files import JOURNAL
 from terminal.policy import Say
 from terminal.tap import Outcome
-from terminal.uplink import farthest_header
+from terminal.uplink import farthest_header, stored_receipt
 
 if TYPE_CHECKING:
     from hardware_mocks.world.world import World
@@ -54,11 +53,12 @@ def _beyond_what_left(box: Box) -> None:
 
 def _beyond_receipt(box: Box) -> None:
     """A number that a receipt on the disk confirms is never used again (I2)."""
-    raw = box.disk.small.get(HIGH_WATER)
     running = box.running
-    if raw is None or running is None:
+    assert running is not None
+    found = stored_receipt(box.disk, running.station.passport.server_key, box.terminal_id)
+    if found is None:
         return
-    receipt = Receipt.from_bytes(raw)
+    receipt = found[0]
     last = running.journal.state.last_seq
     if receipt.missing is None:
         demand(last > receipt.up_to_seq, "I2", f"event {last} follows a receipt for later ones")

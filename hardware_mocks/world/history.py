@@ -304,6 +304,18 @@ def _spoil(dice: random.Random) -> list[Step]:
     return [*steps, _sync(dice, box=box, faults=[])]
 
 
+def _rot(dice: random.Random) -> list[Step]:
+    """Destroy a part of one of the small files, often with a batch or a change on its way."""
+    box = _box(dice)
+    kind, steps = dice.random(), [_tap(dice, box=box)]
+    if kind < 0.4:
+        steps.append(_sync(dice, box=box, faults=[dice.choice(("mute", "lost"))]))
+    elif kind < 0.6:
+        steps.append({"do": "rekey", "box": box, "cut": dice.randrange(60)})
+    rest: list[Step] = [{"do": "rot", "box": box}, {"do": "start", "box": box}]
+    return [*steps, *rest, _tap(dice, box=box), _sync(dice, box=box, faults=[])]
+
+
 def _psam(dice: random.Random) -> list[Step]:
     box = _box(dice)
     step: Step = {"do": "psam", "box": box}
@@ -346,6 +358,7 @@ _SCENES = {
     "clock": (2, _clock),
     "rollback": (2.0, _rollback),
     "spoil": (2.0, _spoil),
+    "rot": (1, _rot),
     "psam": (2.5, _psam),
     "attack": (3, _attack),
     "drain": (2.5, _drain),

@@ -26,13 +26,23 @@ from server.people.services import CardReport, find_card, report_card, restore_c
 from server.terminals.services import NewActivity, add_activity
 from swipe.frames import FILE_HEADER_SIZE
 from swipe.kinds import BatchKind
-from terminal.files import JOURNAL
+from terminal.files import (
+    CHECKPOINT,
+    CONFIG,
+    HIGH_WATER,
+    HOTLIST,
+    JOURNAL,
+    OUTBOX,
+    STICK,
+)
 from terminal.keypad import Key
 from terminal.tap import Outcome
 
 STEP_MS = 400
 BOXES = 2
 DEBIT = 0x54
+# What a terminal can do without; without its keys it is replaced.
+ROTTEN = frozenset({CHECKPOINT, CONFIG, HIGH_WATER, HOTLIST, OUTBOX, STICK})
 END = 700  # bytes: the last three frames of a journal
 # What can happen at a box that has no journal yet.
 AT_A_BARE_BOX = frozenset({"box", "late", "line", "psam"})
@@ -272,6 +282,18 @@ class World:
         book.past_unsure |= book.forgotten
         book.waived = "spoilt"
 
+    def rot(self, step: Step) -> None:
+        """Destroy a part of a small file, one that a terminal can do without."""
+        box = self.boxes[step["box"]]
+        box.die(self.dice)
+        names = sorted(ROTTEN & set(box.disk.small))
+        if names:
+            content = bytearray(box.disk.small[name := self.dice.choice(names)])
+            at = self.dice.randrange(len(content))
+            content[at : at + 64] = self.dice.randbytes(len(content[at : at + 64]))
+            box.disk.small[name] = bytes(content)
+            self.book(box).hot_ver *= name != HOTLIST
+
     def rekey(self, step: Step) -> None:
         """Change a terminal's key, which its program must not see, and start it again."""
 
@@ -348,6 +370,7 @@ _STEPS: dict[str, Callable[[World, Step], None]] = {
     "image": World.keep_image,
     "rollback": World.roll_back,
     "spoil": World.spoil,
+    "rot": World.rot,
     "rekey": World.rekey,
     "psam": World.psam,
     "issue": World.issue,

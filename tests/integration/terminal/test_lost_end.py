@@ -16,7 +16,7 @@ from swipe.batch import HEADER_SIZE, sign
 from swipe.event import Event, event_hash
 from swipe.kinds import EventType
 from terminal.chain import Chain
-from terminal.files import OUTBOX
+from terminal.files import HIGH_WATER, OUTBOX, STICK
 from terminal.journal import Journal
 from terminal.recover import skip_lost, start_up
 from terminal.stick import write_stick
@@ -129,3 +129,23 @@ def test_a_header_of_another_terminal_skips_nothing(wire: Wire, store: FileKeySt
     for raw in (b"", bytes(HEADER_SIZE), forged.to_bytes()):
         path.write_bytes(raw)
         assert kept_header(Folder(wire.bench.folder), state) is None
+
+
+@pytest.mark.parametrize("name", [OUTBOX, STICK, HIGH_WATER])
+def test_rotten_files_beside_the_journal_stop_no_upload(
+    wire: Wire, store: FileKeyStore, tmp_path: Path, name: str
+) -> None:
+    """What a bad sector left of a small file gives no number, and the next start uploads."""
+    wire.bench.tap(issue(store, 1))
+    (tmp_path / "stick").mkdir()
+    write_stick(wire.bench.desk.chain, wire.uplink, tmp_path / "stick")
+    wire.sync()
+    path = wire.bench.folder / name
+    path.write_bytes(b"\xff" * len(path.read_bytes()))
+    wire.restart()
+    wire.bench.tap(issue(store, 2))
+
+    wire.sync()
+
+    assert wire.journal.state.unsent == 0
+    assert wire.journal.state.batch_no < 10
