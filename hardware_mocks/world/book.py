@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
+from swipe import payloads
 from swipe.event import Event
-from swipe.kinds import EventType, Flag, Result
+from swipe.kinds import EventType, Flag, Result, TimeSource
 
 TAPS = frozenset({EventType.IN, EventType.OUT, EventType.AUTO, EventType.SWITCH})
 UNKNOWN_MS = 0xFFFF_FFFF
@@ -132,14 +133,16 @@ class Book:
         """Say whether nothing on the disk can have told that the clock was set.
 
         It was set while nothing could be written, and the power went before anything was: to the
-        next start that is a clock set while the power was off. Its first receipt puts it right.
+        next start that is a clock set while the power was off. The first receipt that tells the
+        time puts it right; one for a batch of an earlier start does not.
         """
         if box.clock_set is None:
             return False
         boot, set_ms = box.clock_set
         if event.boot > boot:
-            if event.type == EventType.ACK_ANCHOR:
-                box.clock_set = None
+            if event.type == EventType.TIME_SET:
+                source = payloads.parse(EventType.TIME_SET, event.payload)["source"]
+                box.clock_set = None if source == TimeSource.RECEIPT else box.clock_set
             return True
         if event.boot == boot and box.true_ms(boot, event.up_total_ms) >= set_ms - ROUNDING_MS:
             # It was told, or it should have been told before this.
