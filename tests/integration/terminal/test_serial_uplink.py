@@ -80,6 +80,8 @@ def joined(
     gateway = Gateway(far, server)
     thread = threading.Thread(target=gateway.run, name="gateway", daemon=True)
     with cable.running():
+        for line in (near, far):  # opening forgets what has come in: it is over before we begin
+            line.read(1)
         thread.start()
         try:
             yield SerialTransport(near, patience_s), cable, gateway
