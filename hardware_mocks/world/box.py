@@ -240,8 +240,11 @@ class Box:
         if self.running is None:
             return
         self.clock.set_by(by_ms)
-        if abs(by_ms) > JUMP_MIN_MS:  # less is not told, and in what the next start allows
-            self.clock_set = (self.running.station.chain.boot, self.time.now_ms)
+        boot = self.running.station.chain.boot
+        # Less is not told, and in what the next start allows. One that is forgotten stays so.
+        forgotten = self.clock_set is not None and self.clock_set[0] < boot
+        if abs(by_ms) > JUMP_MIN_MS and not forgotten:
+            self.clock_set = (boot, self.time.now_ms)
 
     def true_ms(self, boot: int, up_ms: int) -> int:
         """Return the true time of an uptime of one of this terminal's starts."""
