@@ -91,7 +91,7 @@ def stick_steps(chain: Chain, uplink: Uplink, target: Path) -> Generator[int, No
         listed, kept = _kept(chain, folder)
         first = max(chain.journal.state.covered, max((b.last_seq for b in listed), default=0)) + 1
         for events in _runs(chain, first):
-            body = _batch(chain, uplink.stick_number(), events)
+            body = _batch(chain, uplink.next_number(), events)
             header = BatchHeader.from_bytes(body[:HEADER_SIZE])
             _keep(uplink, header)
             write_whole(folder / batch_name(header.batch_no), body)

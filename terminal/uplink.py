@@ -41,6 +41,7 @@ SAME_BYTES_MAX = 3
 # The same gap asked for this often cannot be filled by sending.
 SAME_GAP_MAX = 3
 _SEQ, _BOOT = (slice(*EVENT_LAYOUT.span(name)) for name in ("seq", "boot"))
+HEADERS_MAX = 2  # in the file `stick`: of the newest batch and of the farthest
 CONFLICT, TOO_LARGE, UNPROCESSABLE = 409, 413, 422
 
 
@@ -85,7 +86,7 @@ class Uplink:
         self._time: TerminalTime = chain.time
         self._limit = events_max(chain.identity.suite)
         self._batch_limit = self._limit
-        on_stick = _on_stick(self._disk, self._journal.state)
+        on_stick = _headers(self._disk, STICK, self._journal.state)
         numbers = [header.batch_no for header in on_stick]
         self._batch_no = max([self._journal.state.batch_no, *numbers])
         # Receipts that were given to this terminal and never came here, for no reason known here.
@@ -311,22 +312,19 @@ class Uplink:
         self._under_way = None
         self._refusals = 0
 
-    def stick_number(self) -> int:
-        """Return the number of the next batch for a memory stick; `leaves` must keep it."""
-        return self._next_number()
-
     def leaves(self, header: BatchHeader) -> None:
         """Keep what is about to go on a memory stick: no number of it is ever used again.
 
         Raises:
             OSError: It cannot be kept, so the batch must not go.
         """
-        known = [header, *_on_stick(self._disk, self._journal.state)]
+        known = [header, *_headers(self._disk, STICK, self._journal.state)]
         farthest = max(known, key=lambda each: each.last_seq)
         self._disk.write_whole(STICK, header.to_bytes() + farthest.to_bytes())
         self._stray = True
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
+        """Return the number of another batch; one for a memory stick is kept by `leaves`."""
         with self._numbering:  # a stick is written in one thread while another uploads
             self._batch_no = max(self._batch_no, self._journal.state.batch_no) + 1
             return self._batch_no
@@ -335,7 +333,7 @@ class Uplink:
         return BatchStamp(
             kind=kind,
             key_id=self._chain.key_id,
-            batch_no=self._next_number(),
+            batch_no=self.next_number(),
             utc_ms=self._time.now().utc_ms,
             flags=BatchFlag.MORE if more else 0,
             hot_ver=self._chain.around.hot_ver,
@@ -380,37 +378,28 @@ class Uplink:
 
 def kept_header(disk: Disk, state: State) -> BatchHeader | None:
     """Return the header of the batch under way, if a key of this terminal signed it."""
-    try:
-        header = BatchHeader.from_bytes(disk.read(OUTBOX) or b"")
-    except SwipeError:
-        return None
-    return header if _is_ours(header, state) else None
+    return next(iter(_headers(disk, OUTBOX, state)), None)
 
 
 def farthest_header(disk: Disk, state: State) -> BatchHeader | None:
     """Return the header with the highest event number that has left, on the line or on a stick."""
-    under_way = kept_header(disk, state)
-    headers = _on_stick(disk, state) + ([] if under_way is None else [under_way])
-    return max(headers, key=lambda header: header.last_seq, default=None)
+    left = [*_headers(disk, OUTBOX, state), *_headers(disk, STICK, state)]
+    return max(left, key=lambda header: header.last_seq, default=None)
 
 
-def _on_stick(disk: Disk, state: State) -> list[BatchHeader]:
-    """Return the headers of the newest and the farthest batch that ever went on a stick.
+def _headers(disk: Disk, name: str, state: State) -> list[BatchHeader]:
+    """Return the headers in a file: one of the batch under way, two of batches on a stick.
 
     Signed by this terminal, or not believed: a bad sector must not give a number out of bounds.
     """
-    raw = disk.read(STICK) or b""
+    raw = disk.read(name, HEADERS_MAX * HEADER_SIZE) or b""
     found = []
-    for at in range(0, 2 * HEADER_SIZE, HEADER_SIZE):
+    for at in range(0, len(raw), HEADER_SIZE):
         with contextlib.suppress(SwipeError):
             header = BatchHeader.from_bytes(raw[at : at + HEADER_SIZE])
-            if _is_ours(header, state):
+            if any(batch.verify(header, key) for key in state.public_keys):
                 found.append(header)
     return found
-
-
-def _is_ours(header: BatchHeader, state: State) -> bool:
-    return any(batch.verify(header, key) for key in state.public_keys)
 
 
 def stored_receipt(

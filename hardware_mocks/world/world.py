@@ -292,7 +292,8 @@ class World:
             at = self.dice.randrange(len(content))
             content[at : at + 64] = self.dice.randbytes(len(content[at : at + 64]))
             box.disk.small[name] = bytes(content)
-            self.book(box).hot_ver *= name != HOTLIST
+            if name == HOTLIST:
+                self.book(box).hot_ver = 0
 
     def rekey(self, step: Step) -> None:
         """Change a terminal's key, which its program must not see, and start it again."""

@@ -306,3 +306,13 @@ def test_the_launcher_becomes_the_program(tmp_path: Path) -> None:
 
     assert line == [sys.executable, "-P", "-m", "terminal", "run", "-v"]
     assert environ == {"HOME": "/", slots.SLOT_VARIABLE: "base"}
+
+
+def test_only_the_program_is_on_trial(publisher: Publisher, tmp_path: Path) -> None:
+    """The launcher counts a start of `run`; the nightly `update install` uses up none."""
+    folder = tmp_path / "box"
+    box(folder, publisher, publisher.lines()).install(NOW_MS)
+    command(folder, ["update", "install"], {})
+    assert slots.load(folder).starts == 0
+    command(folder, ["run", "--verbose"], {})
+    assert slots.load(folder).starts == 1
