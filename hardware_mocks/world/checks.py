@@ -184,16 +184,18 @@ def _holes(book: Book, box: Box, fresh: list[Event]) -> None:
 
     The report is a note: on a full disk it waits until there is room, which the tap still had.
     """
-    if not book.holes_wanted or box.disk.room is not None or box.disk.broken_syncs:
+    if not book.holes_wanted:
         return
     told = any(
         event.type == EventType.TAMPER and event.payload[0] == TamperKind.PSAM_HOLE
         for event in fresh
     )
-    fresh = [event for event in fresh if event.card_kind != CardKind.TOKEN]
     if told or any(event.type == EventType.BOOT for event in fresh):
         book.holes_wanted = 0
         return
+    if box.disk.room is not None or box.disk.broken_syncs:
+        return
+    fresh = [event for event in fresh if event.card_kind != CardKind.TOKEN]
     numbers = {e.psam_seq for e in fresh if e.type in TAPS and e.result == Result.OK}
     if book.holes_wanted + 1 in numbers:
         # A cut had left the PSAM one ahead: set back by one, it shows the number waited for.
