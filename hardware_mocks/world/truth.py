@@ -88,11 +88,16 @@ def _vouched(world: World, box: Box, event: Event) -> int:
     """Return how far off an event may be: what it says itself, else the surest of its boot.
 
     From the moment at which the terminal knew the time, its crystal tells how long ago that was.
+    A torn tap that was made good repeats the time of the tap, which may be another boot's.
     """
     if not event.flags & Flag.CLOCK_UNKNOWN and event.unc_ms != UNKNOWN_MS:
         return event.unc_ms
     boot = [other for other in world.book(box).parsed.values() if other.boot == event.boot]
-    known = [other for other in boot if not other.flags & Flag.CLOCK_UNKNOWN]
+    known = [
+        other
+        for other in boot
+        if not other.flags & Flag.CLOCK_UNKNOWN and other.type != EventType.TORN_RESOLVED
+    ]
     vouched = (
         other.unc_ms + abs(other.up_total_ms - event.up_total_ms) * DRIFT_PPM // 1_000_000
         for other in known
