@@ -20,18 +20,33 @@ CONFIG_CONTEXT = b"yika/config/1\0"
 # A site has some dozens of activities; a terminal has little memory.
 MAX_CONFIG_SIZE = 256 * 1024
 
-# What a site may change in its configuration's `params`, and within which bounds: both sides
-# refuse anything else, so that no configuration can switch a protection off.
+# What a site may change in its configuration's `params`, and within which bounds, so that no
+# configuration can switch a protection off, nor promise at the terminal what the server does not
+# credit: it undoes within 10 s, takes a guardian's word for 10 min, and counts no second tap of
+# the same minute (`server.reconciliation.parameters`).
 RULE_BOUNDS = MappingProxyType(
     {
-        "duplicate_s": (10, 600),
+        "duplicate_s": (60, 600),
         "open_in_max_s": (3600, 48 * 3600),
-        "guardian_s": (30, 900),
-        "undo_s": (5, 60),
+        "guardian_s": (30, 600),
+        "undo_s": (5, 10),
         "minor_years": (10, 18),
     }
 )
 RULE_SWITCHES = ("require_activity", "require_open", "require_sign_on", "psam_soft_ok")
+
+
+def bounded(name: str, value: int) -> int:
+    """Return the nearest value within a rule's bounds.
+
+    What was set while the bounds were wider stays in signed notices and in a site's settings.
+
+    >>> bounded("undo_s", 60), bounded("duplicate_s", 10), bounded("guardian_s", 120)
+    (10, 60, 120)
+    """
+    low, high = RULE_BOUNDS[name]
+    return min(max(value, low), high)
+
 
 # magic, version, server key id, built (ms since 1970 UTC), terminal, bytes of JSON
 CONFIG_HEAD = struct.Struct(">8sIIQQI")

@@ -2,7 +2,8 @@
 """What a configuration notice says: site, activities, operators, messages, rules; each checked.
 
 The JSON is the server's and signed; it is read with limits all the same, and a member that is
-missing, of another type or out of bounds is refused by its name. Members not known are ignored.
+missing, of another type or out of bounds is refused by its name; only a rule is brought within its
+bounds. Members not known are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from swipe.errors import FieldError
-from swipe.notices import RULE_BOUNDS, Config
+from swipe.notices import RULE_BOUNDS, Config, bounded
 from swipe.operator_pin import SERIAL_SIZE, PinVerifier
 from swipe.operator_pin import TEXT_MAX as PIN_MAX
 from terminal.errors import NoticeRefused
@@ -219,9 +220,13 @@ def _message(item: dict[str, Any]) -> Message:
 
 
 def _rules(params: dict[str, Any]) -> Rules:
+    """Read the rules; a number out of bounds counts as the bound.
+
+    To refuse it would take activities, operators and messages away with it.
+    """
     values: dict[str, Any] = {
-        name: _number(params, name, low, high)
-        for name, (low, high) in RULE_BOUNDS.items()
+        name: bounded(name, _number(params, name, -SECONDS_MAX, SECONDS_MAX))
+        for name in RULE_BOUNDS
         if name in params
     }
     for name in ("require_activity", "require_open"):

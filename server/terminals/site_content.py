@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from server.terminals import policy, site_settings
 from server.terminals.models import Activity, Site, SiteMessage, SiteOperator, Terminal
+from swipe.notices import RULE_BOUNDS, bounded
 
 # The terminal shows activities on four lines; more than this nobody scrolls through.
 ACTIVITIES_MAX = 200
@@ -40,7 +41,7 @@ def content(session: Session, terminal: Terminal, version: int, now_ms: int) -> 
         "messages": [
             _message(message) for message in site_settings.messages(session, site.id, now_ms)
         ],
-        "params": site.rules,
+        "params": _rules(site.rules),
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -88,6 +89,14 @@ def _families(session: Session, site_id: int) -> dict[str, int]:
         .group_by(Activity.family)
     )
     return {row[0]: row[1] for row in session.execute(statement)}
+
+
+def _rules(rules: dict[str, Any]) -> dict[str, Any]:
+    """Return a site's rules; what was set while the bounds were wider counts as the bound."""
+    return {
+        name: bounded(name, value) if name in RULE_BOUNDS else value
+        for name, value in rules.items()
+    }
 
 
 def _operator(operator: SiteOperator) -> dict[str, Any]:

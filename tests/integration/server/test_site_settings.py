@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from server.cli import cli, load_features
 from server.terminals.activities import DAY_MS
-from server.terminals.models import Activity, Terminal
+from server.terminals.models import Activity, Site, Terminal
 from server.terminals.policy import NOTICE_LIFETIME_MS
 from server.terminals.services import NewActivity, add_activity
 from server.terminals.site_settings import MESSAGES_MAX
@@ -171,11 +171,28 @@ def test_rules_reach_the_terminal(staff: Staff, sqlite_client: FlaskClient) -> N
     assert (config.require_sign_on, config.psam_soft_ok) == (True, False)
 
 
+def test_rules_of_wider_bounds_reach_the_terminal_within_them(
+    staff: Staff, sqlite_client: FlaskClient
+) -> None:
+    """What a site set before the bounds were narrowed goes out as the nearest bound."""
+    with staff.rig.database.writing() as session:
+        session.get_one(Site, int(SITE)).rules = {
+            "undo_s": 60,
+            "duplicate_s": 10,
+            "psam_soft_ok": True,
+        }
+    told = json.loads(staff.notice(sqlite_client).json)["params"]
+
+    assert told == {"undo_s": 10, "duplicate_s": 60, "psam_soft_ok": True}
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("site", "rules", SITE, "duplicate_s=5"), "duplicate_s is 10 to 600"),
-        (("site", "rules", SITE, "duplicate_s=true"), "duplicate_s is 10 to 600"),
+        (("site", "rules", SITE, "duplicate_s=59"), "duplicate_s is 60 to 600"),
+        (("site", "rules", SITE, "duplicate_s=true"), "duplicate_s is 60 to 600"),
+        (("site", "rules", SITE, "undo_s=11"), "undo_s is 5 to 10"),
+        (("site", "rules", SITE, "guardian_s=601"), "guardian_s is 30 to 600"),
         (("site", "rules", SITE, "require_open=3"), "true or false"),
         (("site", "rules", SITE, "colour=3"), "no rule colour"),
         (("terminal", "operator", "add", "17", "李", "--site", SITE), "20 digits"),

@@ -73,13 +73,30 @@ def test_unreadable_configurations_are_named(json_bytes: bytes, reason: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("duplicate_s", 5), ("duplicate_s", "60"), ("undo_s", 3600), ("minor_years", 30)],
+    ("name", "value", "counts_as"),
+    [
+        ("duplicate_s", 10, 60),
+        ("duplicate_s", 3600, 600),
+        ("guardian_s", 900, 600),
+        ("undo_s", 60, 10),
+        ("undo_s", -1, 5),
+        ("minor_years", 30, 18),
+    ],
 )
-def test_rules_have_bounds(name: str, value: object) -> None:
-    """No configuration can switch a protection off."""
-    with pytest.raises(NoticeRefused, match=name):
-        parse_config(notice(params={name: value}))
+def test_rules_have_bounds(name: str, value: int, counts_as: int) -> None:
+    """No configuration can switch a protection off, or promise what the server does not credit.
+
+    A value beyond the bounds counts as the bound: a refused notice, signed while they were wider,
+    would take the site's activities and operators with it.
+    """
+    assert getattr(parse_config(notice(params={name: value})).rules, name) == counts_as
+
+
+@pytest.mark.parametrize("value", ["60", True, 1.5, 2**40])
+def test_a_rule_is_a_number_of_seconds(value: object) -> None:
+    """What is no number, or none that seconds can have, is refused by the rule's name."""
+    with pytest.raises(NoticeRefused, match="duplicate_s"):
+        parse_config(notice(params={"duplicate_s": value}))
 
 
 def test_activities_are_limited() -> None:

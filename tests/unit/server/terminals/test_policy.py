@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from server.reconciliation.parameters import Policy
 from server.terminals import policy
+from swipe.notices import RULE_BOUNDS
 
 
 @pytest.mark.parametrize("checker", ["li", "LI", " li "])
@@ -35,3 +37,12 @@ def test_silence_begins_after_a_day(
     now_ms = 2 * policy.SILENT_AFTER_MS
 
     assert policy.is_silent(last_contact_ms, known_since_ms, now_ms) is silent
+
+
+def test_terminals_promise_nothing_that_is_not_credited() -> None:
+    """The bounds of what a site may set lie within what reconciliation goes by."""
+    credited = Policy()
+
+    assert RULE_BOUNDS["undo_s"][1] * 1000 <= credited.void_ms
+    assert RULE_BOUNDS["guardian_s"][1] * 1000 <= credited.guardian_ms
+    assert RULE_BOUNDS["duplicate_s"][0] * 1000 >= credited.duplicate_ms
