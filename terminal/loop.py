@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from card.errors import CardError, MuteCard, NoCard, NoService, ReaderError
 from card.readers import CardConnection, Reader
@@ -47,6 +47,8 @@ from terminal.tap import Outcome
 from terminal.timing import unswept
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
+
+_Answer = TypeVar("_Answer")
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,6 +125,7 @@ class Loop:
         self._complaint = ""
         self._heal_at_ms = 0
         self._placed = False
+        self._failing: set[str] = set()
 
     def self_test(self) -> None:
         """Look at all parts once, show and record how they are; nothing of it stops the start."""
@@ -184,17 +187,29 @@ class Loop:
         self._heal()
         for key in self._parts.keypad.pressed():
             self.console.key(key)
-        for code in self._parts.scanner.codes()[:CODES_MAX]:
+        for code in self._asked("scanner", self._parts.scanner.codes, [])[:CODES_MAX]:
             self._code(code)
         exported = self._stick.turn()
         if exported is not None:
             self._announcer.key(exported, self._station)
-        self._place()
+        self._asked("receiver", self._place, None)
         self.take_notes()
         standing = self._link.standing
         stage = self.console.screen(standing)
         lines = self.console.lines() if stage is None else ()
         self._announcer.idle(self._station, standing, self._reader_problem, stage, lines)
+
+    def _asked(self, name: str, ask: Callable[[], _Answer], without: _Answer) -> _Answer:
+        """Return what a device says, `without` if it fails; the log tells a failure once."""
+        try:
+            answer = ask()
+        except Exception:  # noqa: BLE001 - no device's fault may end clocking
+            if name not in self._failing:
+                _LOG.exception(name)
+            self._failing.add(name)
+            return without
+        self._failing.discard(name)
+        return answer
 
     def _heal(self) -> None:
         """Bring the journal back after a failure, and close what it left open."""
@@ -243,7 +258,11 @@ class Loop:
 
     def _code(self, code: bytes) -> None:
         """Answer a code that the scanner read, as a card is answered."""
-        outcome = self.console.present_code(code)
+        try:
+            outcome = self.console.present_code(code)
+        except Exception:  # noqa: BLE001 - one strange code must not stop the terminal
+            _LOG.exception("code")
+            outcome = Outcome(Say.CARD_FAULT)
         self._answer(outcome)
         _tell(outcome)
 

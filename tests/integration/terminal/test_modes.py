@@ -12,9 +12,10 @@ from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.kinds import EventType, Flag, OutageKind, RejectReason
 from terminal.courier import Standing
-from terminal.devices.absent import NoGps
+from terminal.devices.absent import NoGps, NoScanner
 from terminal.devices.protocols import DeviceState, Fix
 from terminal.policy import Mode
+from terminal.tap import Outcome
 from tests.integration.terminal.bench import asn, issue
 from tests.integration.terminal.post import (
     HELPER,
@@ -79,6 +80,55 @@ def test_gps_proposes_a_place_and_sets_no_time(post: Post, store: FileKeyStore) 
     assert (event.lat, event.lon) == (225_431_000, 1_140_579_000)
     assert abs(event.utc_s - post.bench.clock.utc_ms() // 1000) <= 1
     assert not post.events(EventType.TIME_SET)
+
+
+class Stumbling(NoGps, NoScanner):
+    """A receiver and a scanner whose drivers do what nobody thought of."""
+
+    def fix(self) -> Fix | None:
+        """Fail."""
+        raise IndexError
+
+    def codes(self) -> list[bytes]:
+        """Fail."""
+        raise ZeroDivisionError
+
+
+class Shouting(NoScanner):
+    """A scanner that reads one code at every look."""
+
+    def codes(self) -> list[bytes]:
+        """Give a code."""
+        return [b"code"]
+
+
+def test_a_device_that_fails_stops_nobody(
+    post: Post, store: FileKeyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Taps go on beside drivers that raise; the log tells it once, not at every turn."""
+    post.parts.gps = post.parts.scanner = Stumbling()
+    post.turn()
+    post.turn()
+
+    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+    failed = [r.exc_info[0] for r in caplog.records if r.exc_info]
+    assert failed == [ZeroDivisionError, IndexError]
+
+
+def test_a_code_that_makes_the_program_stumble_stops_nobody(
+    post: Post, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered as a card that does so, and the next card is served."""
+
+    def stumble(_code: bytes) -> Outcome:
+        raise IndexError
+
+    monkeypatch.setattr(post.loop.console, "present_code", stumble)
+    post.parts.scanner = Shouting()
+
+    assert "卡出错" in post.turn()
+    post.parts.scanner = NoScanner()
+    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
 
 
 def test_operator_signs_on_with_card_and_pin(post: Post, store: FileKeyStore) -> None:

@@ -82,6 +82,15 @@ def test_a_date_that_stands_still_is_not_steady() -> None:
     assert after([SKY] * 6) is None
 
 
+@pytest.mark.parametrize("line", [b"$PUBX*1F\r\n", b"$GP*17\r\n", b"$*00\r\n", b"$PUBX\r\n"])
+def test_what_the_parser_stumbles_over_is_noise(line: bytes) -> None:
+    """A right checksum around nothing, and what else no parser foresaw, counts as noise."""
+    cutter = SentenceCutter()
+
+    assert cutter.feed(line) == []
+    assert (cutter.noise, cutter.good) == (1, 0)
+
+
 def test_nothing_before_the_last_signed_time() -> None:
     """What the server signed is a floor that only rises."""
     gate = FixGate()
