@@ -8,7 +8,7 @@ from swipe.kinds import EventType, RejectReason
 from terminal.chain import Chain
 from terminal.desk import Desk, local_date
 from terminal.keypad import Key
-from terminal.modes.sheet_policy import Sheet
+from terminal.modes.sheet_policy import Sheet, activity_of
 from terminal.opening import open_period
 from terminal.policy import Mode, Say, may_void
 
@@ -72,12 +72,12 @@ def choose_activity(desk: Desk, code: str) -> Say:
 
 def enter_sheet(desk: Desk, sheet: Sheet) -> Event:
     """Record a paper sheet in the name of the operator who is signed on."""
-    activity = desk.activity(desk.chain.time.now())
-    core = {"card_asn": sheet.asn, "activity": 0 if activity is None else activity.id}
+    state = desk.chain.journal.state
+    activity = activity_of(desk.notices.config, state.activity, sheet.start_s)
     return desk.chain.record(
         EventType.MANUAL,
-        core,
-        entered_by=desk.chain.journal.state.operator,
+        {"card_asn": sheet.asn, "activity": activity},
+        entered_by=state.operator,
         planned_min=sheet.planned_min,
         start=sheet.start_s,
         end=sheet.end_s,

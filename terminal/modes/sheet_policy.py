@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
+from terminal.site_config import SiteConfig, is_near
+
 ASN_DIGITS = 20
 ASN_PREFIX = "5949"  # how a card's serial begins that is typed without its zeros
 PLANNED_MAX_MIN = 24 * 60
@@ -134,6 +136,21 @@ def sheet_of(form: Form, now_utc_s: int, tz_q: int) -> Sheet | None:
         return None
     planned = int(planned_digits) if planned_digits else length
     return Sheet(bytes.fromhex(asn), start_s, end_s, planned, int(number or "0"))
+
+
+def activity_of(config: SiteConfig, chosen_id: int, start_s: int) -> int:
+    """Return the number of the activity that a sheet's time was served in, 0 for none.
+
+    It is the chosen or fixed one if that was on when the sheet begins, otherwise what the schedule
+    says of that time: the moment of typing tells nothing. Where an activity is only ever typed,
+    nothing is guessed.
+    """
+    preferred = config.fixed_activity if config.activity_choice == "fixed" else chosen_id
+    named = config.activity_by_id(preferred)
+    if named is not None and is_near(named, start_s):
+        return named.id
+    by_schedule = None if config.activity_choice == "code" else config.activity_at(start_s)
+    return 0 if by_schedule is None else by_schedule.id
 
 
 def _is_day(digits: str) -> bool:

@@ -45,6 +45,19 @@ def test_paper_sheet_by_number(post: Post, store: FileKeyStore) -> None:
     }  # fmt: skip
 
 
+def test_yesterdays_sheet_has_yesterdays_activity(post: Post, store: FileKeyStore) -> None:
+    """The event names what was planned for the sheet's time, not what runs while it is typed."""
+    yesterday = {"id": 30, "name_zh": "护林", "name_en": "Forest", "code": "30"}
+    times = {"start": UTC_S - 24 * 3600, "end": UTC_S - 21 * 3600}
+    today = {"id": 31, "name_zh": "导览", "name_en": "Guide", "code": "1024"}
+    running = {"start": UTC_S - 60, "end": UTC_S + 9999}
+    configure(post, activities=[yesterday | times, today | running])
+    sign_on(post, store)
+    post.press("817y1120y0900y1130y120y42yy")
+
+    assert post.events(EventType.MANUAL)[0].activity == 30
+
+
 def test_paper_sheet_by_card_is_no_tap(post: Post, store: FileKeyStore) -> None:
     """The volunteer's card fills the first slot and is not tapped; its taps go on as ever."""
     card = issue(store, VOLUNTEER)

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminal.modes.sheet_policy import FIELDS, Form, Sheet, Slot, day_of, serial, sheet_of
+from terminal.modes.sheet_policy import (
+    FIELDS,
+    Form,
+    Sheet,
+    Slot,
+    activity_of,
+    day_of,
+    serial,
+    sheet_of,
+)
+from terminal.site_config import Activity, ActivityChoice, SiteConfig
 from tests.factories import UTC_S
 
 ASN = bytes.fromhex("59490000000000000017")
@@ -87,3 +97,37 @@ def test_a_form_of_accepted_slots_is_a_sheet_or_none(typed: list[str]) -> None:
     sheet = sheet_of(Form(tuple(typed)), UTC_S, TZ_Q)
 
     assert sheet is None or 0 <= sheet.start_s < sheet.end_s <= UTC_S
+
+
+YESTERDAY_S = UTC_S - DAY_S
+PLANNED = (
+    Activity(30, "导览", "Guide", YESTERDAY_S, YESTERDAY_S + 3 * 3600),
+    Activity(31, "导览", "Guide", UTC_S, UTC_S + 3 * 3600),
+    Activity(32, "送餐", "Meals", UTC_S, UTC_S + 3 * 3600),
+)
+
+
+@pytest.mark.parametrize(
+    ("choice", "fixed", "chosen", "start_s", "number"),
+    [
+        ("schedule", 0, 0, YESTERDAY_S, 30),
+        ("schedule", 0, 31, YESTERDAY_S, 30),
+        ("schedule", 0, 32, UTC_S, 32),
+        ("schedule", 0, 31, YESTERDAY_S - DAY_S, 0),
+        ("fixed", 32, 0, UTC_S, 32),
+        ("fixed", 32, 31, UTC_S, 32),
+        ("fixed", 31, 0, YESTERDAY_S, 30),
+        ("code", 0, 30, YESTERDAY_S, 30),
+        ("code", 0, 31, YESTERDAY_S, 0),
+    ],
+)
+def test_a_sheet_has_the_activity_of_its_own_time(
+    choice: ActivityChoice, fixed: int, chosen: int, start_s: int, number: int
+) -> None:
+    """What is chosen counts if it was on then, else the schedule of that time; no code is guessed.
+
+    The activity of the moment of typing would cap the hours at another plan.
+    """
+    config = SiteConfig(activities=PLANNED, activity_choice=choice, fixed_activity=fixed)
+
+    assert activity_of(config, chosen, start_s) == number
