@@ -187,7 +187,8 @@ class Loop:
         self._heal()
         for key in self._parts.keypad.pressed():
             self.console.key(key)
-        for code in self._asked("scanner", self._parts.scanner.codes, [])[:CODES_MAX]:
+        codes: list[bytes] = self._asked("scanner", self._parts.scanner.codes, [])
+        for code in codes[:CODES_MAX]:
             self._code(code)
         exported = self._stick.turn()
         if exported is not None:

@@ -10,7 +10,7 @@ from card.operation import Connection, run
 from card.volunteer import CardFace, read_composite
 from swipe import payloads
 from swipe.event import Event
-from swipe.kinds import EventType
+from swipe.kinds import EventType, Flag, Result
 from terminal.desk import Desk, local_date, local_time
 from terminal.inquiry import Summary
 from terminal.modes.screens import Inquiry, inquiry, last_tap
@@ -52,24 +52,25 @@ class Enquiry:
         return inquiry(Inquiry(face.masked_name, minutes, last=self._last(composite)))
 
     def last(self, asn: bytes) -> Event | None:
-        """Return the last tap of today that this journal has of a card: the one worth a slip."""
-        taps = [event for event in self._today(asn) if event.type in PRESENCE]
-        return taps[-1] if taps else None
+        """Return the last tap of today that this journal has of a card and that is worth a slip."""
+        return last_counted(self._today(asn))
 
     def _today(self, asn: bytes) -> list[Event]:
         """Return this card's events of today in this journal, the oldest first."""
         chain = self._desk.chain
         state, tz_q = chain.journal.state, chain.around.tz_q
-        today = local_date(chain.time.now().utc_s, tz_q)
+        now = chain.time.now()
+        today = local_date(now.utc_s, tz_q)
         found: list[Event] = []
         first = max(0, state.last_seq - LOOK_BACK_MAX)
         for seq in range(state.last_seq, first, -1):
             if not state.kinds[seq - 1]:
                 continue
             event = Event.from_bytes(chain.journal.event(seq))
-            if local_date(event.utc_s, tz_q) != today:
-                break
-            if event.card_asn == asn:
+            day = local_date(event.utc_s, tz_q)
+            if now.known and day < today and _tells_its_own_time(event):
+                break  # the journal runs on in time: what lies before is older still
+            if day == today and event.card_asn == asn:
                 found.append(event)
         return found[::-1]
 
@@ -80,17 +81,49 @@ class Enquiry:
         return last_tap(_KINDS[EventType(composite.kind)], when.strftime("%H:%M"))
 
 
+def _tells_its_own_time(event: Event) -> bool:
+    """Say whether an event's second is that of its making, by a clock that knew it.
+
+    A tap that was completed later carries the second of its beginning, days ago perhaps.
+    """
+    return event.type != EventType.TORN_RESOLVED and not event.flags & Flag.CLOCK_UNKNOWN
+
+
+def last_counted(events: Iterable[Event]) -> Event | None:
+    """Return the last of one card's taps that was accepted in full, and was not undone since.
+
+    Paper says no more than the screen did: a torn tap proves nothing, and one whose holder was sent
+    to see somebody is not green.
+    """
+    listed = list(events)
+    undone = _undone(listed)
+    good = (
+        event
+        for event in reversed(listed)
+        if event.type in PRESENCE
+        and event.result == Result.OK
+        and event.seq not in undone
+        and not event.flags & (Flag.HOTLISTED | Flag.EXPIRED)
+        and event.flags & (Flag.MINOR | Flag.GUARDIAN_PRESENT) != Flag.MINOR
+    )
+    return next(good, None)
+
+
+def _undone(events: Iterable[Event]) -> set[int | bytes]:
+    return {
+        payloads.parse(event.type, event.payload)["voided_seq"]
+        for event in events
+        if event.type == EventType.VOID_LAST
+    }
+
+
 def minutes_today(events: Iterable[Event], now_s: int) -> int:
     """Return the minutes between INs and OUTs of one card, an open IN counted until now.
 
     What was undone or refused counts for nothing. It is a hint for its holder; the server decides.
     """
     listed = list(events)
-    undone = {
-        payloads.parse(event.type, event.payload)["voided_seq"]
-        for event in listed
-        if event.type == EventType.VOID_LAST
-    }
+    undone = _undone(listed)
     total, since = 0, 0
     for event in listed:
         if event.seq in undone or event.type not in (*_ENTERING, EventType.OUT):

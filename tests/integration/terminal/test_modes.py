@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from terminal.devices.absent import NoGps, NoScanner
 from terminal.devices.protocols import DeviceState, Fix
 from terminal.policy import Mode
 from terminal.tap import Outcome
-from tests.integration.terminal.bench import asn, issue
+from tests.integration.terminal.bench import Bench, asn, hardware_psam, issue
 from tests.integration.terminal.post import (
     HELPER,
     LEADER,
@@ -370,6 +371,36 @@ def test_query_off_line(post: Post, store: FileKeyStore) -> None:
     assert "上次签到 IN 09:00" in told
     assert "离线" in told
     assert len(post.events(EventType.IN, EventType.OUT)) == 1
+
+
+def test_query_looks_past_taps_of_another_day(
+    post: Post, store: FileKeyStore, tmp_path: Path
+) -> None:
+    """A tap torn yesterday at another gate, completed here today, hides nobody's minutes."""
+    there = Bench(tmp_path / "there", store, hardware_psam(store))
+    late, card = issue(store, OTHER), issue(store, VOLUNTEER)
+    late.tear(Tear(ins=0x54, moment=Moment.BEFORE_ANSWER))
+    there.tap(late)
+    post.bench.clock.advance(24 * 60 * MINUTE)
+    post.tap(card, seconds=90 * MINUTE)
+    post.tap(late, seconds=30 * MINUTE)
+    post.press("6")
+    told = post.tap(card)
+
+    assert len(post.events(EventType.TORN_RESOLVED)) == 1
+    assert "今日 TODAY      2:00" in told
+
+
+def test_no_slip_for_a_tap_that_was_undone(post: Post, store: FileKeyStore) -> None:
+    """Key 6 prints what counts: after key 2 there is nothing to take home."""
+    card = issue(store, VOLUNTEER)
+    post.tap(card, seconds=4)
+    post.press("2", seconds=120)
+    post.press("6")
+    post.tap(card)
+
+    assert len(post.events(EventType.VOID_LAST)) == 1
+    assert post.paper.slips == []
 
 
 def test_query_on_line(post: Post, store: FileKeyStore) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from swipe import payloads
 from swipe.event import Event
-from swipe.kinds import EventType
-from terminal.modes.enquiry import minutes_today
+from swipe.kinds import EventType, Flag, Result
+from terminal.modes.enquiry import last_counted, minutes_today
 from tests.factories import UTC_S, make_event
 
 
@@ -39,3 +39,30 @@ def undo(seq: int, of: int) -> Event:
 def test_minutes_between_taps(events: list[Event], minutes: int) -> None:
     """INs and OUTs in pairs, an open IN until now, nothing for what was undone or training."""
     assert minutes_today(events, UTC_S + 120 * 60) == minutes
+
+
+def marked(seq: int, flags: int, result: Result = Result.OK) -> Event:
+    """Return an IN with these flags and this result."""
+    return make_event(seq=seq, type=EventType.IN, flags=flags, result=result)
+
+
+@pytest.mark.parametrize(
+    ("events", "seq"),
+    [
+        ([], 0),
+        ([tap(1, EventType.IN, 0), tap(2, EventType.OUT, 30)], 2),
+        ([tap(1, EventType.IN, 0), tap(2, EventType.OUT, 30), undo(3, 2)], 1),
+        ([tap(1, EventType.IN, 0), undo(2, 1)], 0),
+        ([tap(1, EventType.SWITCH, 0), tap(2, EventType.TRAINING, 9)], 1),
+        ([marked(1, 0, Result.TORN)], 0),
+        ([marked(1, Flag.HOTLISTED)], 0),
+        ([marked(1, Flag.EXPIRED)], 0),
+        ([marked(1, Flag.MINOR)], 0),
+        ([marked(1, Flag.MINOR | Flag.GUARDIAN_PRESENT | Flag.OFFLINE)], 1),
+    ],
+)
+def test_only_what_counts_is_worth_a_slip(events: list[Event], seq: int) -> None:
+    """No paper says more than the screen did: not for undone, torn, lost or expired cards."""
+    found = last_counted(events)
+
+    assert (0 if found is None else found.seq) == seq
