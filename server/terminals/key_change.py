@@ -3,7 +3,8 @@
 
 A change needs no person: the old key and the new one sign for each other, and the terminal's
 KEY_ROTATE event says from which number on the new one signs. It is in the audit trail and a leaf
-of the public log like every key.
+of the public log like every key. A key that has ended, in whatever way, vouches for no other; and
+with a key ends what it vouched for, except the one key that took its place by that event.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from server import evidence
 from server.errors import Problem, Refused
 from server.people import audit
 from server.terminals.models import Terminal, TerminalKey
-from server.terminals.services import find_terminal
+from server.terminals.services import find_terminal, keys_of
 from swipe import payloads
 from swipe.arrays import EventArray, Mask
 from swipe.event import Event
@@ -52,19 +53,30 @@ class KeyChange:
 def change_key(session: Session, shown: KeyChange, now_ms: int) -> TerminalKey:
     """Take a new key that the old one vouches for; the same request again gets the same key.
 
+    It gets it even when the old key has ended since: nothing new comes of it, and an answer that
+    was lost, or a request that was doubled and late, costs the terminal nothing.
+
     Raises:
         Problem: 401 the old key is not in force or a signature is wrong; 409 the key is known
             elsewhere, of another suite, or there have been too many.
     """
     terminal = session.get(Terminal, shown.terminal_id, with_for_update=True)
     old = session.get(TerminalKey, shown.old_key_id)
-    if terminal is None or old is None or not _in_force(terminal, old):
+    if terminal is None or old is None or not _approved(terminal, old):
         raise _refusal("旧密钥不在用", "the old key is not in force")
     _check_signatures(old.public_key, shown)
     statement = sa.select(TerminalKey).where(TerminalKey.public_key == shown.public_key)
     known = session.scalars(statement).one_or_none()
     if known is not None and known.replaces == old.id:
         return known
+    if old.until_seq is not None:
+        raise Problem(
+            401,
+            "key-ended",
+            "旧密钥已终止，不能再换新钥；此机如仍要使用，请按坏机更换办理 fleet replace（须两人）",
+            "the old key has ended and gets no new one; a box that is to go on in service comes "
+            "back by fleet replace, which takes two people",
+        )
     count = sa.select(sa.func.count()).where(TerminalKey.terminal_id == terminal.id)
     if known is not None or (session.scalar(count) or 0) >= KEYS_MAX:
         raise Problem(
@@ -98,14 +110,19 @@ def end_key(
     if key is None:
         raise Refused("unknown-key", "没有这把密钥", f"no key {key_id}")
     find_terminal(session, key.terminal_id)
+    session.refresh(key)  # an upload may have ended it while we waited for the terminal's row
     if key.until_seq is not None and key.until_seq <= until_seq:
         raise Refused("key-ended", "此密钥已终止", f"the key ended before event {key.until_seq}")
-    key.until_seq = until_seq
-    record = {"terminal": key.terminal_id, "key_id": key.id, "until_seq": until_seq, "by": actor}
-    evidence.append_record(session, now_ms, "terminal-key-end", record)
-    audit.record(
-        session, now_ms, actor, "key.ended", f"key:{key.id}", until_seq=until_seq, reason=reason
-    )
+    own = keys_of(session, key.terminal_id)
+    # A successor that took over, by an event that the key signed, ends later or not at all.
+    unused = [one for one in _vouched_for(own, key) if one.until_seq == key.until_seq]
+    for one in (key, *unused):
+        one.until_seq = until_seq
+        record = {"terminal": one.terminal_id, "key_id": one.id, "until_seq": until_seq}
+        evidence.append_record(session, now_ms, "terminal-key-end", record | {"by": actor})
+        audit.record(
+            session, now_ms, actor, "key.ended", f"key:{one.id}", until_seq=until_seq, reason=reason
+        )
 
 
 def describe(key: TerminalKey) -> dict[str, Any]:
@@ -121,19 +138,44 @@ def describe(key: TerminalKey) -> dict[str, Any]:
 
 
 def note_changes(session: Session, terminal_id: int, events: EventArray, signed: Mask) -> None:
-    """End the old key behind each signed KEY_ROTATE among events that have just been stored."""
+    """End the old key behind each signed KEY_ROTATE among events that have just been stored.
+
+    With it ends every other key of its line: a key that was asked for and never taken into use, be
+    it that the terminal lost it in a power cut or that somebody else asked.
+    """
     for row in np.flatnonzero(signed & (events["type"] == EventType.KEY_ROTATE)).tolist():
         event = Event.from_bytes(events[row].tobytes())
         told = bytes(payloads.parse(event.type, event.payload)["public_key"])
-        statement = sa.select(TerminalKey).where(
-            TerminalKey.terminal_id == terminal_id, TerminalKey.replaces == event.key_id
-        )
-        if any(short_key(key.public_key) == told for key in session.scalars(statement)):
-            old = session.get_one(TerminalKey, event.key_id)
-            old.until_seq = min(event.seq + 1, old.until_seq or event.seq + 1)
+        own = keys_of(session, terminal_id)
+        for key in own:
+            if key.replaces == event.key_id and short_key(key.public_key) == told:
+                _take_over(own, key, event.seq + 1)
 
 
-def _in_force(terminal: Terminal, key: TerminalKey) -> bool:
+def _take_over(own: list[TerminalKey], key: TerminalKey, from_seq: int) -> None:
+    """End the line of a key, but for itself and what it has vouched for in its turn."""
+    first = key
+    by_id = {one.id: one for one in own}
+    while first.replaces in by_id:
+        first = by_id[first.replaces]
+    staying = {key.id, *(one.id for one in _vouched_for(own, key))}
+    for one in (first, *_vouched_for(own, first)):
+        if one.id not in staying:
+            one.until_seq = min(from_seq, one.until_seq or from_seq)
+
+
+def _vouched_for(own: list[TerminalKey], key: TerminalKey) -> list[TerminalKey]:
+    """Return the keys of a terminal that a key has vouched for, and those they did, and so on."""
+    line = {key.id}
+    found = []
+    for one in own:  # oldest first: a key is younger than the one that vouches for it
+        if one.replaces in line:
+            line.add(one.id)
+            found.append(one)
+    return found
+
+
+def _approved(terminal: Terminal, key: TerminalKey) -> bool:
     return (
         terminal.state in ("active", "quarantined")
         and key.terminal_id == terminal.id
