@@ -74,7 +74,7 @@ def stages() -> Iterator[tuple[str, Screen]]:
     """Give name and screen of all that the keys lead to, and of what the idle screen warns of."""
     view = View(Totals(12, 11, 1), Health(3, "2h", 1204, "14:20"), ("明天停电 请早到",))
     for stage in Stage:
-        panel = Panel(stage, typed=TYPED.get(stage, ""), minors=2)
+        panel = Panel(stage, typed=TYPED.get(stage, ""), minors=frozenset({1, 2}))
         shown = screens.stage_screen(panel, view)
         if shown is not None and stage is not Stage.SHEET:
             yield stage.name.lower(), shown

@@ -16,9 +16,9 @@ from swipe.event import Event
 from swipe.kinds import EventType, Flag, OutageKind
 from terminal.chain import Chain
 from terminal.clock import Reading
-from terminal.modes.policy import GROUP_MAX_S, GUARDIAN_S
+from terminal.modes.policy import GUARDIAN_S
 from terminal.notices import Activity, Notices
-from terminal.policy import CardView, Hint, Mode, Rules, Situation
+from terminal.policy import GROUP_MAX_S, CardView, Hint, Mode, Rules, Situation
 from terminal.site_config import is_near
 from terminal.timing import Ticks
 
@@ -110,6 +110,7 @@ class Desk:
             service_open=state.service_open,
             guardian_key=self.guardian_key_pressed(reading.uptime_ms),
             guardian_age_s=_seconds_since(self.guardian_ms, reading.uptime_ms),
+            word_age_s=(reading.uptime_ms - self.guardian_first_ms) / 1000,
             offline=not self.online(),
             switch_key=self.switch_key,
             operator_missing=self.operator_missing,
@@ -124,7 +125,8 @@ class Desk:
         """Remember what an accepted tap means for the next ones.
 
         A guardian's word holds for one minor after the other, as long as they come without a
-        pause, but no longer than the server will look for it.
+        pause, but no longer than the server will look for it. A tap that was there already and is
+        now attested counts as one of them.
         """
         now_ms = reading.uptime_ms
         seen = int(flags)

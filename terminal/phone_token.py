@@ -21,7 +21,7 @@ from terminal.errors import NotSaved
 from terminal.opening import open_period
 from terminal.policy import Decision, Mode, Say, decide
 from terminal.recover import close_open_intent
-from terminal.tap import Outcome
+from terminal.tap import Outcome, accepted_tap
 
 # Server and terminal each tell the time a little differently.
 SKEW_S = 5
@@ -129,10 +129,14 @@ class _Showing:
     def _refuse(self, decision: Decision) -> Outcome:
         reason = decision.reason or RejectReason.FOREIGN
         event = self._reject(reason, of_seq=decision.of_seq, flags=int(decision.flags))
+        outcome = Outcome(decision.say, event, self._face, seq=decision.of_seq)
+        if decision.say is Say.GUARDED:
+            outcome.attended = True
+            self._desk.tapped(decision.kind, decision.flags, self._reading)
         earlier = self._chain.journal.recall(decision.of_seq)
-        if earlier is None:  # nothing came before, or a bad sector has swallowed it
-            return Outcome(decision.say, event, self._face)
-        return Outcome(decision.say, event, self._face, kind=earlier.type, utc_s=earlier.utc_s)
+        if earlier is not None:  # or nothing came before, or a bad sector has swallowed it
+            outcome.kind, outcome.utc_s = earlier.type, earlier.utc_s
+        return outcome
 
     def _reject(self, reason: RejectReason, *, of_seq: int = 0, flags: int = 0) -> Event:
         duplicate = reason is RejectReason.DUPLICATE
@@ -165,7 +169,7 @@ class _Showing:
         shown = draft.with_payload(payload_of(self._token, self._raw))
         event = self._chain.put(sign(shown, self._chain.identity))
         desk.tapped(decision.kind, decision.flags, reading)
-        return Outcome(decision.say, event, self._face, decision.kind, event.utc_s, stay_s)
+        return accepted_tap(decision, event, self._face, stay_s)
 
     def _stay_s(self, decision: Decision) -> int | None:
         trace = self._chain.journal.state.trace(self._token.asn)

@@ -31,6 +31,7 @@ class Say(enum.Enum):
     TRAINING = enum.auto()
     GUARDIAN = enum.auto()
     DUPLICATE = enum.auto()
+    GUARDED = enum.auto()
     HOTLISTED = enum.auto()
     EXPIRED = enum.auto()
     MINOR_ALONE = enum.auto()
@@ -83,6 +84,10 @@ class Say(enum.Enum):
     ASK_OFFICE = enum.auto()
 
 
+# Rule 52: the server looks for a guardian's word within ten minutes of a minor's tap.
+GROUP_MAX_S = 600
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The limits a decision uses; a configuration notice may change those a site may change."""
@@ -130,11 +135,16 @@ class LastTap:
     age_s: float
     psam_seq: int
     voided: bool = False
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything a decision may look at."""
+    """Everything a decision may look at.
+
+    `word_age_s` is the time since the guardian's own tap, `guardian_age_s` since the word was last
+    renewed by a minor's.
+    """
 
     mode: Mode
     utc_s: int
@@ -150,6 +160,7 @@ class Situation:
     service_open: bool = True
     guardian_key: bool = False
     guardian_age_s: float | None = None
+    word_age_s: float = 0.0
     offline: bool = False
     switch_key: bool = False
     operator_missing: bool = False
@@ -194,6 +205,10 @@ _CHOICES = tuple(
         Flag.NO_ACTIVITY,
     )
 )
+_ALONE = int(Flag.MINOR)
+_ATTENDED = int(Flag.MINOR | Flag.GUARDIAN_PRESENT)
+# What may begin a service: the server asks about a guardian there and nowhere else.
+_STARTS = frozenset({EventType.IN, EventType.AUTO, EventType.SWITCH})
 _SEE_SOMEBODY = int(Flag.HOTLISTED | Flag.EXPIRED | Flag.MINOR)
 _ACCEPTED = {
     EventType.IN: Say.IN,
@@ -214,7 +229,7 @@ def decide(situation: Situation, rules: Rules) -> Decision:
     flags = _flags(situation, rules)
     reason = _refusal(situation, rules)
     if reason is not None:
-        return _refuse(situation, flags, reason)
+        return _refuse(situation, rules, flags, reason)
     kind = _kind(situation, rules)
     return Decision(kind, flags, _say(kind, flags))
 
@@ -327,28 +342,47 @@ def _is_duplicate(situation: Situation, rules: Rules) -> bool:
     if last is None or last.voided or last.result not in (Result.OK, Result.RESOLVED):
         return False
     is_tap = last.kind in PRESENCE or last.kind == EventType.TRAINING
-    return is_tap and 0 <= last.age_s < rules.duplicate_s
+    again = is_tap and 0 <= last.age_s < rules.duplicate_s
+    return again or _waited_for_word(last, situation, rules)
 
 
-def _refuse(situation: Situation, flags: Flag, reason: RejectReason) -> Decision:
-    of_seq, repeated = 0, _presence(situation)
-    if reason is RejectReason.DUPLICATE and repeated is not None:
-        flags |= Flag.DUPLICATE
-        of_seq = repeated.seq
-    return Decision(EventType.REJECTED, flags, _REFUSALS[reason], reason, of_seq)
+def _waited_for_word(last: LastTap, situation: Situation, rules: Rules) -> bool:
+    """Say whether a minor's tap of its own waited for the word that holds now.
+
+    The child was told to bring the guardian and to tap; as the server credits the word to the tap
+    that is there, the second one must not end the service. Leaving has keys of its own.
+    """
+    if situation.mode is Mode.OUT or situation.switch_key or not _attended(situation, rules):
+        return False
+    alone = last.kind in _STARTS and last.flags & _ATTENDED == _ALONE
+    return alone and 0 <= last.age_s < situation.word_age_s + GROUP_MAX_S
+
+
+def _refuse(situation: Situation, rules: Rules, flags: Flag, reason: RejectReason) -> Decision:
+    repeated, say = _presence(situation), _REFUSALS[reason]
+    if reason is not RejectReason.DUPLICATE or repeated is None:
+        return Decision(EventType.REJECTED, flags, say, reason)
+    if _waited_for_word(repeated, situation, rules):
+        say = Say.GUARDED
+    return Decision(EventType.REJECTED, flags | Flag.DUPLICATE, say, reason, repeated.seq)
+
+
+def _attended(situation: Situation, rules: Rules) -> bool:
+    """Say whether the card is a minor's, and a guardian's word holds."""
+    guardian = situation.guardian_age_s
+    if guardian is None or not 0 <= guardian < rules.guardian_s:
+        return False
+    return is_minor(situation.card, situation.today, rules)
 
 
 def _flags(situation: Situation, rules: Rules) -> Flag:
     card = situation.card
     expired = card.valid_to is not None and situation.clock_known
-    guardian = situation.guardian_age_s
-    minor = is_minor(card, situation.today, rules)
-    present = guardian is not None and 0 <= guardian < rules.guardian_s
     holds = (
         not situation.clock_known,
         situation.hotlisted,
-        minor,
-        minor and present,
+        is_minor(card, situation.today, rules),
+        _attended(situation, rules),
         situation.offline,
         bool(expired and card.valid_to and situation.today > card.valid_to),
         rules.training,
@@ -438,6 +472,6 @@ def _say(kind: EventType, flags: Flag) -> Say:
         return Say.HOTLISTED
     if flags & Flag.EXPIRED:
         return Say.EXPIRED
-    if flags & Flag.MINOR and not flags & Flag.GUARDIAN_PRESENT:
+    if int(flags) & _ATTENDED == _ALONE and kind is not EventType.OUT:
         return Say.MINOR_ALONE
     return _ACCEPTED[kind]

@@ -45,6 +45,7 @@ class CardTrace:
     up_ms: int = 0
     utc_s: int = 0
     psam_seq: int = 0
+    flags: int = 0
     voided: bool = False
     resolved: Key | None = None
 
@@ -53,7 +54,9 @@ class CardTrace:
         if not self.seq:
             return None
         age = (uptime_ms - self.up_ms) / 1000 if self.boot == boot else utc_s - self.utc_s
-        return LastTap(self.seq, self.kind, self.result, age, self.psam_seq, self.voided)
+        return LastTap(
+            self.seq, self.kind, self.result, age, self.psam_seq, self.voided, self.flags
+        )
 
 
 @dataclass(slots=True)
@@ -260,7 +263,7 @@ class State:
         self._keep_presence(event.card_asn, trace, event.type)
         trace.seq, trace.kind, trace.result = event.seq, event.type, event.result
         trace.boot, trace.up_ms, trace.utc_s = event.boot, self.up_ms, event.utc_s
-        trace.psam_seq, trace.voided = event.psam_seq, False
+        trace.psam_seq, trace.flags, trace.voided = event.psam_seq, event.flags, False
         self.last_asn = event.card_asn
 
     def _psam_used(self, number: int, step_max: int | None) -> None:
@@ -287,6 +290,7 @@ class State:
             self._keep_presence(event.card_asn, trace, event.card_acc >> 24)
             trace.seq, trace.kind, trace.result = event.seq, event.card_acc >> 24, Result.RESOLVED
             trace.boot, trace.utc_s, trace.psam_seq = 0, event.utc_s, event.psam_seq
+            trace.flags, trace.voided = 0, False
 
     def _system(self, event: Event) -> None:
         if event.type == EventType.REJECTED:

@@ -23,7 +23,7 @@ from card.operation import Connection, run
 from card.tap import prove
 from card.volunteer import CardFace, read_composite, select
 from swipe.event import Event
-from swipe.kinds import CardKind, EventType, RejectReason, Result
+from swipe.kinds import CardKind, EventType, Flag, RejectReason, Result
 from terminal.clock import Reading
 from terminal.desk import Desk
 from terminal.errors import NotSaved
@@ -55,7 +55,8 @@ class Outcome:
     """What a presentation came to: what to say, to whom, and the event that is durable.
 
     `kind` is the type of the tap spoken of: this one, or the earlier one of a duplicate, whose
-    second is `utc_s`. `stay_s` is the time since the IN that an OUT closes.
+    number is `seq` and whose second is `utc_s`. `stay_s` is the time since the IN that an OUT
+    closes. `attended` says that it counts as a minor's beside the guardian.
     """
 
     say: Say
@@ -65,6 +66,8 @@ class Outcome:
     utc_s: int = 0
     stay_s: int | None = None
     code: str = ""
+    seq: int = 0
+    attended: bool = False
     timings: Timings = field(default_factory=Timings)
 
     @property
@@ -104,6 +107,13 @@ def card_failed(error: CardError, face: CardFace | None = None) -> Outcome:
     return Outcome(Say.CARD_FAULT, face=face, code=code)
 
 
+def accepted_tap(decision: Decision, event: Event, face: CardFace, stay_s: int | None) -> Outcome:
+    """Answer a tap that was made as decided."""
+    kind, say = decision.kind, decision.say
+    attended = bool(decision.flags & Flag.GUARDIAN_PRESENT) and say is accepted(kind)
+    return Outcome(say, event, face, kind, event.utc_s, stay_s, seq=event.seq, attended=attended)
+
+
 class _Presentation:
     """The steps of one presentation, in order."""
 
@@ -134,7 +144,7 @@ class _Presentation:
         decision = decide(situation, self._desk.rules)
         self._watch.phase("decide")
         if decision.reason is not None:
-            return self._refuse(composite, decision, decision.reason)
+            return self._refuse(composite, decision, decision.reason, reading)
         return self._tap(face, composite, decision, reading)
 
     def _unseen(self, situation: Situation) -> bool:
@@ -168,17 +178,22 @@ class _Presentation:
         desk.tapped(kind, torn.flags, reading)
         return Outcome(accepted(kind), event, face, kind=kind, utc_s=torn.utc_s)
 
-    def _refuse(self, composite: Composite, decision: Decision, reason: RejectReason) -> Outcome:
+    def _refuse(
+        self, composite: Composite, decision: Decision, reason: RejectReason, reading: Reading
+    ) -> Outcome:
         earlier: Event | None = None
         if decision.of_seq:
             earlier = self._chain.journal.recall(decision.of_seq)
         event = self._reject(composite, decision, reason)
-        if earlier is None:
-            return Outcome(decision.say, event, self.face)
-        kind = earlier.type
-        if kind == EventType.TORN_RESOLVED:
-            kind = earlier.card_acc >> 24
-        return Outcome(decision.say, event, self.face, kind=kind, utc_s=earlier.utc_s)
+        outcome = Outcome(decision.say, event, self.face, seq=decision.of_seq)
+        if decision.say is Say.GUARDED:
+            outcome.attended = True
+            self._desk.tapped(decision.kind, decision.flags, reading)
+        if earlier is not None:
+            resolved = earlier.type == EventType.TORN_RESOLVED
+            outcome.kind = earlier.card_acc >> 24 if resolved else earlier.type
+            outcome.utc_s = earlier.utc_s
+        return outcome
 
     def _reject(self, composite: Composite, decision: Decision, reason: RejectReason) -> Event:
         duplicate = reason is RejectReason.DUPLICATE
@@ -226,7 +241,7 @@ class _Presentation:
             return Outcome(exc.say, failed, face, kind=decision.kind, code=exc.code)
         self._desk.tapped(decision.kind, decision.flags, reading)
         stay_s = _stay_s(composite, event, reading)
-        return Outcome(decision.say, event, face, decision.kind, event.utc_s, stay_s)
+        return accepted_tap(decision, event, face, stay_s)
 
     def _open_service(self) -> None:
         """Begin a service period with the first tap, if nobody pressed a key for it."""

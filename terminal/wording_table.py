@@ -49,6 +49,7 @@ ACCEPTED_WORDS = {
     Say.OUT: AcceptedWords("签退 OUT", "谢谢 THANK YOU", "G", "o"),
     Say.SWITCHED: AcceptedWords("切换 SWITCH", "离开请再刷 TAP TO GO", "g", "i"),
     Say.RECORDED: AcceptedWords("已记 RECORDED", "离开请再刷 TAP TO GO", "g", "i"),
+    Say.GUARDED: AcceptedWords("已签到 IN", "监护已记 GUARDIAN OK", "g", "d"),
     Say.TRAINING: AcceptedWords("培训 TRAINING", "不计时长 NOT COUNTED", "a", "i"),
     Say.GUARDIAN: AcceptedWords("监护 GUARDIAN", "请孩子刷卡 CHILD TAP", "g", "i"),
 }

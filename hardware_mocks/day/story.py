@@ -20,7 +20,6 @@ class Answer(enum.Enum):
     AGAIN = ("again", "a", ("AGAIN",))
     GUARDIAN = ("guardian", "i", ("监护 GUARDIAN",))
     ALONE_IN = ("alone in", "i", ("GUARDIAN NEEDED", "签到 IN"))
-    ALONE_OUT = ("alone out", "i", ("GUARDIAN NEEDED", "签退 OUT"))
     LOST_IN = ("lost in", "x", ("CARD REPORTED LOST", "签到 IN"))
     LOST_OUT = ("lost out", "x", ("CARD REPORTED LOST", "签退 OUT"))
 

@@ -12,7 +12,6 @@ from card.errors import CardError, ReaderError
 from card.operation import Connection, run
 from card.volunteer import CardFace, select
 from swipe.event import Event
-from swipe.kinds import Flag
 from terminal import actions
 from terminal.announce import Announcer, clock_text, oldest_s
 from terminal.courier import Standing
@@ -27,7 +26,7 @@ from terminal.modes.policy import Act, Do, Facts, Panel, Stage, Tapped, Use
 from terminal.modes.screens import Health, Totals, View, stage_screen, wrapped
 from terminal.modes.sheet_policy import Form, Sheet, sheet_of
 from terminal.phone_token import present_token
-from terminal.policy import Mode, Say, accepted
+from terminal.policy import Mode, Say
 from terminal.screen import Screen, age
 from terminal.station import Station
 from terminal.tap import Outcome, card_failed, present
@@ -118,8 +117,7 @@ class Console:
 
     def tapped(self, outcome: Outcome) -> None:
         """Let the panel know how a presentation ended."""
-        flags = 0 if outcome.event is None else outcome.event.flags
-        minor = bool(flags & Flag.GUARDIAN_PRESENT) and outcome.say is accepted(outcome.kind or 1)
+        minor = outcome.seq if outcome.attended else 0
         how = Tapped(outcome.decided, outcome.say is Say.GUARDIAN, minor)
         self.panel = policy.tapped(self.panel, how, self._facts())
 

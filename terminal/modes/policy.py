@@ -18,13 +18,12 @@ from datetime import date
 
 from terminal.keypad import Key
 from terminal.modes.sheet_policy import FIELDS, Form, Slot
-from terminal.policy import CardView, Mode, Say
+from terminal.policy import GROUP_MAX_S, CardView, Mode, Say
 
 EMPTY = Form()
 WISH_S = 30  # how long a key's wish, or half-typed digits, wait for what comes next
 GUARDIAN_S = 60  # how long key 4 waits for the guardian's card
 READ_S = 60  # how long settlement, status and messages stay to be read
-GROUP_MAX_S = 600  # the server looks for a guardian's word within ten minutes of a minor's tap
 CODE_DIGITS_MAX = 16
 PIN_DIGITS_MAX = 8
 PIN_TRIES_MAX = 3  # wrong PINs in a row before there is a wait between tries
@@ -109,7 +108,7 @@ class Panel:
     asn: bytes = b""
     form: Form = EMPTY
     page: int = 0
-    minors: int = 0
+    minors: frozenset[int] = frozenset()  # numbers of the taps of a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ class Tapped:
 
     decided: bool  # the journal keeps it
     guardian: bool = False  # a guardian's word was taken
-    minor: bool = False  # a minor's tap with the guardian present
+    minor: int = 0  # number of a minor's tap with the guardian present
 
 
 Step = tuple[Panel, Act]
@@ -192,7 +191,7 @@ def tapped(panel: Panel, how: Tapped, facts: Facts) -> Panel:
     if panel.stage is Stage.GUARDIAN and how.guardian:
         return Panel(Stage.GROUP, now, now)
     if panel.stage is Stage.GROUP and how.minor:
-        return replace(panel, since_ms=now, minors=panel.minors + 1)
+        return replace(panel, since_ms=now, minors=panel.minors | {how.minor})
     if panel.stage in _READ or (panel.stage is Stage.SWITCH and how.decided):
         return Panel()
     if panel.stage is Stage.SIGN_ON and how.decided:  # a volunteer's card: it was a tap

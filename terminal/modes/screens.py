@@ -185,7 +185,7 @@ def _prompt(prompt: Prompt, typed: str) -> Screen:
 def _typed(panel: Panel) -> str:
     if panel.stage is Stage.PIN:
         return "*" * len(panel.typed)
-    return str(panel.minors) if panel.stage is Stage.GROUP else panel.typed
+    return str(len(panel.minors)) if panel.stage is Stage.GROUP else panel.typed
 
 
 def _slot(panel: Panel) -> Screen:

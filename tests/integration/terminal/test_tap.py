@@ -227,7 +227,10 @@ def test_undone_tap_can_be_made_again(bench: Bench, store: FileKeyStore) -> None
 
 
 def test_child_needs_the_guardian(bench: Bench, store: FileKeyStore) -> None:
-    """A child alone is recorded with a flag; after key 4 and the guardian's card it is plain."""
+    """A child alone is recorded with a flag; told to tap again behind the guardian, it stays in.
+
+    The server credits the word to the tap that is there; an OUT would take the service away.
+    """
     child, guardian = issue(store, 1, dt.date(2014, 5, 5)), issue(store, 2)
     alone = bench.tap(child)
     bench.clock.advance(120)
@@ -235,16 +238,34 @@ def test_child_needs_the_guardian(bench: Bench, store: FileKeyStore) -> None:
     attested = bench.tap(guardian)
     bench.clock.advance(60)
     accompanied = bench.tap(child)
+    event = last_event(bench)
+    payload = payloads.parse(EventType.REJECTED, event.payload)
     kinds = [(e.type, Flag(e.flags) & ~(Flag.OFFLINE | Flag.NO_ACTIVITY)) for e in bench.events()]
 
+    assert alone.event is not None
     assert (alone.say, attested.say, accompanied.say) == (
-        Say.MINOR_ALONE, Say.GUARDIAN, Say.OUT,
+        Say.MINOR_ALONE, Say.GUARDIAN, Say.GUARDED,
     )  # fmt: skip
+    assert (accompanied.kind, accompanied.utc_s) == (EventType.IN, alone.utc_s)
+    assert (payload["reason"], payload["of_seq"]) == (RejectReason.DUPLICATE, alone.event.seq)
     assert kinds[-3:] == [
         (EventType.IN, Flag.MINOR),
         (EventType.GUARDIAN, Flag(0)),
-        (EventType.OUT, Flag.MINOR | Flag.GUARDIAN_PRESENT),
+        (EventType.REJECTED, Flag.MINOR | Flag.GUARDIAN_PRESENT | Flag.DUPLICATE),
     ]
+
+
+def test_word_too_late_for_the_entry_lets_the_child_leave(
+    bench: Bench, store: FileKeyStore
+) -> None:
+    """Who is fetched hours later taps out, with the guardian beside."""
+    child, guardian = issue(store, 1, dt.date(2014, 5, 5)), issue(store, 2)
+    bench.tap(child)
+    bench.clock.advance(7200)
+    bench.desk.guardian_key_ms = bench.clock.uptime
+    bench.tap(guardian)
+
+    assert bench.tap(child).say is Say.OUT
 
 
 def test_guardian_key_is_forgotten(bench: Bench, store: FileKeyStore) -> None:

@@ -237,6 +237,64 @@ def test_guardian_counts_for_two_minutes(age_s: float, *, present: bool) -> None
     assert decision.say is (Say.IN if present else Say.MINOR_ALONE)
 
 
+WAITING = last(age_s=90, flags=Flag.MINOR)
+GUARDED = replace(
+    PLAIN, card=CHILD, hint=hint(EventType.IN, 90), last=WAITING, guardian_age_s=5, word_age_s=5
+)
+
+
+@pytest.mark.parametrize("kind", [EventType.IN, EventType.SWITCH, EventType.AUTO])
+def test_word_for_a_child_that_is_in_makes_no_out(kind: EventType) -> None:
+    """A child that was told to bring the guardian obeys: its tap stands, and nothing is added."""
+    decision = decide(replace(GUARDED, last=replace(WAITING, kind=kind)), RULES)
+
+    assert (decision.reason, decision.say) == (RejectReason.DUPLICATE, Say.GUARDED)
+    assert decision.of_seq == WAITING.seq
+    assert decision.flags == Flag.MINOR | Flag.GUARDIAN_PRESENT | Flag.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        replace(GUARDED, guardian_age_s=None),  # nobody gave a word
+        replace(GUARDED, guardian_age_s=120, word_age_s=120),  # it was long ago
+        replace(GUARDED, last=replace(WAITING, age_s=605.0)),  # the server looks no further
+        replace(GUARDED, last=replace(WAITING, flags=Flag.MINOR | Flag.GUARDIAN_PRESENT)),
+        replace(GUARDED, last=replace(WAITING, kind=EventType.OUT)),
+        replace(GUARDED, last=replace(WAITING, kind=EventType.TRAINING)),
+        replace(GUARDED, last=replace(WAITING, result=Result.TORN)),
+        replace(GUARDED, last=replace(WAITING, voided=True)),
+        replace(GUARDED, card=CARD),
+        replace(GUARDED, mode=Mode.OUT),  # the leader says that they leave
+        replace(GUARDED, switch_key=True),
+    ],
+)
+def test_when_a_child_beside_its_guardian_taps_anew(situation: Situation) -> None:
+    """Only an entry that waited for this word is not left by the tap behind it."""
+    assert decide(situation, RULES).reason is None
+
+
+def test_word_counts_from_when_it_was_given() -> None:
+    """Other children keep a group open; the guardian's own tap decides, as at the server."""
+    long_queue = replace(GUARDED, last=replace(WAITING, age_s=1000.0), word_age_s=401)
+
+    assert decide(long_queue, RULES).say is Say.GUARDED
+    assert decide(replace(long_queue, word_age_s=400), RULES).say is Say.OUT
+
+
+def test_child_within_a_minute_hears_of_the_word() -> None:
+    """Also a nervous second tap is told that the guardian is recorded."""
+    assert decide(replace(GUARDED, last=replace(WAITING, age_s=30)), RULES).say is Say.GUARDED
+
+
+def test_child_that_leaves_needs_no_guardian() -> None:
+    """Only the start of a service waits for a word: an OUT is plain."""
+    leaving = replace(PLAIN, card=CHILD, hint=hint(EventType.IN, 3600), last=last())
+
+    assert decide(leaving, RULES).say is Say.OUT
+    assert decide(leaving, RULES).flags == Flag.MINOR
+
+
 def test_guardian_means_nothing_for_a_grown_up() -> None:
     """The flag stands on taps of minors only."""
     assert decide(replace(PLAIN, guardian_age_s=1.0), RULES).flags == Flag(0)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from terminal.keypad import Key
 from terminal.modes.policy import (
-    GROUP_MAX_S,
     GUARDIAN_S,
     PIN_DIGITS_MAX,
     READ_S,
@@ -35,7 +34,7 @@ from terminal.modes.policy import (
     use,
 )
 from terminal.modes.sheet_policy import Form, Slot
-from terminal.policy import CardView, Mode, Say
+from terminal.policy import GROUP_MAX_S, CardView, Mode, Say
 
 ASN = bytes.fromhex("59490000000000000017")
 OTHER = bytes.fromhex("59490000000000000018")
@@ -122,14 +121,15 @@ def test_a_group_stays_open_for_an_undo() -> None:
 
 
 def test_the_guardian_opens_a_group() -> None:
-    """Key 4, the guardian's card, then one minor after the other are counted."""
+    """Key 4, the guardian's card, then the minors' taps are counted, each once."""
     panel, act = press(Panel(), Key.GUARDIAN, FACTS)
     group = tapped(panel, Tapped(decided=True, guardian=True), FACTS)
-    one = tapped(group, Tapped(decided=True, minor=True), later(FACTS, 100))
-    two = tapped(one, Tapped(decided=True, minor=True), later(FACTS, 200))
+    one = tapped(group, Tapped(decided=True, minor=7), later(FACTS, 100))
+    same = tapped(one, Tapped(decided=True, minor=7), later(FACTS, 150))
+    two = tapped(same, Tapped(decided=True, minor=9), later(FACTS, 200))
 
     assert act.do is Do.GUARDIAN
-    assert (group.stage, two.stage, two.minors) == (Stage.GROUP, Stage.GROUP, 2)
+    assert (group.stage, same.minors, two.minors) == (Stage.GROUP, {7}, {7, 9})
 
 
 def test_a_group_ends_by_itself() -> None:
