@@ -12,6 +12,7 @@ Step = dict[str, Any]
 SCENES = (1, 3)
 MOMENTS = 24  # showing a key, or taking the history over, has about so many that power can fail at
 HOUR_MS = 3_600_000
+GHOSTS = 0.25  # so often at each turn of a replacement
 
 
 def replaced(dice: random.Random) -> list[Step]:
@@ -35,13 +36,21 @@ def _death(dice: random.Random) -> list[Step]:
     steps.append(_step("dies", box, offset=dice.randint(-400, 400) * dice.choice((1, 1, 9_000))))
     if dice.random() < 0.3:
         steps.append({"do": "wait", "ms": dice.randint(60_000, 30 * HOUR_MS)})
+    steps += _ghost(dice, box)
     steps += _tried(dice, box, "shown")
+    steps += _ghost(dice, box)
     if dice.random() < 0.3:
         steps.append({"do": "late", "box": box})
     steps.append(_step("approved", box))
+    steps += _ghost(dice, box)
     if dice.random() < 0.4:
         steps.append({"do": "late", "box": box})
     steps += _tried(dice, box, "taken")
+    if dice.random() < 0.5:
+        steps.append({"do": "tap", "box": box, "card": dice.randrange(3)})
+    if dice.random() < 0.5:
+        steps.append({"do": "sync", "box": box, "faults": []})
+    steps += _ghost(dice, box)
     if dice.random() < 0.2:
         steps.append(_step("shown", box))  # somebody runs it once more
     return steps
@@ -59,6 +68,18 @@ def _last_words(dice: random.Random, box: int) -> list[Step]:
         tap: Step = {"do": "tap", "box": box, "card": dice.randrange(3)}
         steps.append(tap | {"cut": dice.randrange(60)})
     return steps
+
+
+def _ghost(dice: random.Random, box: int) -> list[Step]:
+    """Perhaps the dead box is switched on once more; somebody may let it ask for a new key."""
+    if dice.random() >= GHOSTS:
+        return []
+    step = _step("speaks", box, which=dice.randrange(SCENES[1]), rekey=dice.random() < 0.4)
+    if dice.random() < 0.3:
+        step["faults"] = [dice.choice(("", *FAULTS)) for _ in range(2)]
+    if dice.random() < 0.3:
+        step["cut"] = dice.randrange(MOMENTS)
+    return [step]
 
 
 def _tried(dice: random.Random, box: int, what: str) -> list[Step]:

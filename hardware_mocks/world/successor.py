@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hardware_mocks.world import checks
+from hardware_mocks.world import checks, ghost
 from hardware_mocks.world.box import Box
 from hardware_mocks.world.faults import demand
 from hardware_mocks.world.history import Step
@@ -14,6 +14,7 @@ from hardware_mocks.world.stock import SPARE_PSAM, STRANGE_PSAM, psam_number
 from server.errors import Refused
 from server.fleet import replacement
 from swipe.event import Event
+from swipe.kinds import PROVEN_TYPES, CardKind
 from terminal.errors import TerminalError
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ TRIES = 5
 
 
 def play(world: World, step: Step) -> None:
-    """Let a box die, show a key, be approved, or take over."""
+    """Let a box die, show a key, be approved, or take over; or let the dead one speak."""
     box = world.boxes[step["box"]]
     what = step["what"]
     if what == "dies":
         _die(world, box, step)
     elif what == "approved":
         _approve(world, box)
+    elif what == "speaks":
+        ghost.speak(world, box, step)
     elif box.code:
         _provision(world, box, step)
 
@@ -63,6 +66,7 @@ def _die(world: World, box: Box, step: Step) -> None:
         world.counted[f"not replaced: {exc.code}"] += 1
         return
     world.counted["deaths"] += 1
+    ghost.keep(world, box)
     box.burn(code, step["offset"])
     world.images.pop(box.number, None)
 
@@ -118,5 +122,9 @@ def _take_over(world: World, box: Box) -> None:
             f"the server holds event {seq}, and the dead box had another one",
         )
     book.parsed = {seq: Event.from_bytes(raw) for seq, raw in held.items()}
+    for event in book.parsed.values():  # the dead box may have told more since it was thought dead
+        if event.type in PROVEN_TYPES and event.card_kind != CardKind.TOKEN:
+            top = book.psam_top.get(event.psam_no, 0)
+            book.psam_top[event.psam_no] = max(top, event.psam_seq)
     book.base = book.covered = max(held)
     book.hot_ver, book.holes_wanted = 0, 0

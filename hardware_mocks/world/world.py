@@ -62,6 +62,7 @@ class World:
         ]
         self.books = [Book() for _ in self.boxes]
         self.images: dict[int, Image] = {}
+        self.ghosts: dict[int, list[Box]] = {}
         self.older_psams: dict[int, int] = {}
         self.counted: Counter[str] = Counter()
         # One in four is asked everything at its end, the others what costs little.
