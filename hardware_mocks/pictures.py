@@ -58,7 +58,7 @@ def states() -> Iterator[tuple[str, str, Screen]]:
         stay_s = 12_540 if say is Say.OUT else None
         note = Note("12:31" if stay_s else "09:02", NOTE.name, NOTE.place, stay_s)
         yield "accepted", say.name, screen.message(say, note)
-    yield "accepted", "DUPLICATE", screen.message(Say.DUPLICATE, NOTE)
+    yield "accepted", "DUPLICATE", screen.message(Say.DUPLICATE, replace(NOTE, may_undo=True))
     yield "accepted", "inquiry", screens.inquiry(Inquiry("林**", 209, 7710, 3, "12.5"))
     yield "accepted", "settled", screens.settled(Totals(12, 11, 1, "equal"))
     for say, sheet in SHEETS.items():

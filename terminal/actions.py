@@ -10,7 +10,7 @@ from terminal.desk import Desk, local_date
 from terminal.keypad import Key
 from terminal.modes.sheet_policy import Sheet, activity_of
 from terminal.opening import open_period
-from terminal.policy import Mode, Say, may_void
+from terminal.policy import Mode, Say
 
 MODES = {Key.AUTO: Mode.AUTO, Key.IN: Mode.IN, Key.OUT: Mode.OUT}
 
@@ -86,20 +86,18 @@ def enter_sheet(desk: Desk, sheet: Sheet) -> Event:
 
 
 def void_last(desk: Desk) -> Say:
-    """Undo the terminal's last tap while that is allowed; the event says which tap it was."""
+    """Undo the tap of the card answered last while that is allowed; the event says which it was."""
     chain = desk.chain
-    state = chain.journal.state
-    reading = chain.time.now()
-    trace = state.trace(state.last_asn)
-    last = trace.as_last(chain.boot, reading.uptime_ms, reading.utc_s)
-    if last is None or not may_void(last, desk.rules):
-        return Say.NOTHING_TO_VOID
-    tap = chain.journal.recall(last.seq)
+    asn = desk.answered.asn if desk.answered is not None else b""
+    hindrance = desk.undo_hindrance(asn)
+    if hindrance is not None:
+        return hindrance
+    tap = chain.journal.recall(chain.journal.state.trace(asn).seq)
     if tap is None:  # lost to a bad sector: what cannot be named cannot be undone
         return Say.NOTHING_TO_VOID
     digest = event_hash(tap.to_bytes(), chain.identity.suite)[:8]
-    core = {"card_asn": state.last_asn}
-    chain.record(EventType.VOID_LAST, core, voided_seq=last.seq, voided_hash=digest)
+    core = {"card_asn": asn}
+    chain.record(EventType.VOID_LAST, core, voided_seq=tap.seq, voided_hash=digest)
     return Say.VOIDED
 
 

@@ -73,12 +73,12 @@ class Announcer:
         """Answer a presentation."""
         self._hold(screen.message(outcome.say, note_of(outcome, station)), station)
 
-    def key(self, say: Say, station: Station, place: str = "") -> None:
+    def key(self, say: Say, station: Station, place: str = "", name: str = "") -> None:
         """Answer a key."""
         if say is Say.MODE:
             self._hold(screen.mode_changed(station.journal.state.mode), station)
         else:
-            self._hold(screen.message(say, Note(place=place)), station)
+            self._hold(screen.message(say, Note(place=place, name=name)), station)
 
     def answer(self, shown: Screen, station: Station) -> None:
         """Answer a card that was asked for and not tapped."""
@@ -135,6 +135,7 @@ def note_of(outcome: Outcome, station: Station) -> Note:
         place=_place(outcome.event, station),
         stay_s=outcome.stay_s,
         code=outcome.code,
+        may_undo=outcome.may_undo,
         direction=_DIRECTIONS.get(EventType(outcome.kind), Mode.AUTO)
         if outcome.kind
         else Mode.AUTO,

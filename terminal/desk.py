@@ -18,7 +18,16 @@ from terminal.chain import Chain
 from terminal.clock import Reading
 from terminal.modes.policy import GUARDIAN_S
 from terminal.notices import Activity, Notices
-from terminal.policy import GROUP_MAX_S, CardView, Hint, Mode, Rules, Situation
+from terminal.policy import (
+    GROUP_MAX_S,
+    CardView,
+    Hint,
+    Mode,
+    Rules,
+    Say,
+    Situation,
+    may_void,
+)
 from terminal.site_config import is_near
 from terminal.timing import Ticks
 
@@ -45,6 +54,8 @@ class Desk:
     guardian_ms: int | None = None
     guardian_first_ms: int = 0
     switch_key: bool = False
+    # Whose card was answered last, in any way; None if it could not tell who it is.
+    answered: CardFace | None = None
     psam_seen: int | None = None
     # Application serial and PSAM number of the last tap whose MAC2 the PSAM refused.
     doubted: tuple[bytes, int] | None = None
@@ -115,6 +126,21 @@ class Desk:
             switch_key=self.switch_key,
             operator_missing=self.operator_missing,
         )
+
+    def undo_hindrance(self, asn: bytes) -> Say | None:
+        """Return what stands against undoing this card's tap, None if key 2 may.
+
+        The server takes back a tap of the same start only, and whoever presses the key reads of
+        the card that was answered last: another one's tap is not meant.
+        """
+        state, reading = self.chain.journal.state, self.chain.time.now()
+        trace = state.trace(state.last_asn)
+        last = trace.as_last(self.chain.boot, reading.uptime_ms, reading.utc_s)
+        if not may_void(last, self.rules):
+            return Say.NOTHING_TO_VOID
+        if trace.boot != self.chain.boot:
+            return Say.RESTARTED
+        return None if asn == state.last_asn else Say.NOT_LAST
 
     def guardian_key_pressed(self, uptime_ms: int) -> bool:
         """Say whether the next tap is a guardian's."""

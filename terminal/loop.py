@@ -308,6 +308,7 @@ class Loop:
     def _one_card(self) -> None:
         """Answer one presentation; the connection is let go only after the answer."""
         self._announcer.reading()
+        self._desk.answered = None
         try:
             connection = self._parts.reader.connect()
         except MuteCard:

@@ -37,6 +37,12 @@ _TOKEN_ID = slice(*(CORE_SIZE + at for at in SEEN_LAYOUT.span("token_id")))
 
 def present_token(desk: Desk, code: bytes) -> Outcome:
     """Answer one scanned code; a green answer has its event on the disk already."""
+    outcome = _answer(desk, code)
+    desk.answered = outcome.face
+    return outcome
+
+
+def _answer(desk: Desk, code: bytes) -> Outcome:
     try:
         raw = read_code(code)
         token = PhoneToken.from_bytes(raw, desk.notices.server_key.public_key)
@@ -136,6 +142,7 @@ class _Showing:
         earlier = self._chain.journal.recall(decision.of_seq)
         if earlier is not None:  # or nothing came before, or a bad sector has swallowed it
             outcome.kind, outcome.utc_s = earlier.type, earlier.utc_s
+            outcome.may_undo = self._desk.undo_hindrance(event.card_asn) is None
         return outcome
 
     def _reject(self, reason: RejectReason, *, of_seq: int = 0, flags: int = 0) -> Event:

@@ -53,6 +53,8 @@ class Say(enum.Enum):
     NO_SERVICE = enum.auto()
     VOIDED = enum.auto()
     NOTHING_TO_VOID = enum.auto()
+    NOT_LAST = enum.auto()
+    RESTARTED = enum.auto()
     MODE = enum.auto()
     GUARDIAN_KEY = enum.auto()
     SETTLING = enum.auto()

@@ -15,7 +15,13 @@ import unicodedata
 from dataclasses import dataclass
 
 from terminal.policy import Mode, Say
-from terminal.wording_table import ACCEPTED_WORDS, MODE_WORDS, SHEETS
+from terminal.wording_table import (
+    ACCEPTED_WORDS,
+    MODE_WORDS,
+    NO_UNDO_ADVICE,
+    SHEETS,
+    UNDO_ADVICE,
+)
 
 COLUMNS = 20
 LINES = 4
@@ -89,7 +95,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The changing parts of a message: time, name, place, length of stay, a code."""
+    """The changing parts of a message: time, name, place, stay, a code, if key 2 undoes it."""
 
     clock: str = ""
     name: str = ""
@@ -97,6 +103,7 @@ class Note:
     stay_s: int | None = None
     code: str = ""
     direction: Mode = Mode.AUTO
+    may_undo: bool = False
 
 
 def width(text: str) -> int:
@@ -177,7 +184,7 @@ def message(say: Say, note: Note) -> Screen:
     sheet = SHEETS[say]
     lines = (
         row(sheet.zh, _way(note.direction, COLUMNS - width(sheet.zh) - 1)),
-        fit(sheet.en),
+        row(sheet.en, _name(say, note, COLUMNS - width(sheet.en) - 1)),
         fit(sheet.advice_zh or note.place),
         row(sheet.advice_en, note.code or sheet.code),
     )
@@ -206,14 +213,15 @@ def _way(direction: Mode, free: int) -> str:
     return words if width(words) <= free else ""
 
 
+def _name(say: Say, note: Note, free: int) -> str:
+    """Return whose tap was undone, as far as there is room; other answers bear no name."""
+    return fit(note.name, free).rstrip() if say is Say.VOIDED else ""
+
+
 def _duplicate(note: Note) -> Screen:
     title = "已签退 OUT" if note.direction is Mode.OUT else "已签到 IN"
-    lines = (
-        row(title, note.clock),
-        fit("ALREADY RECORDED"),
-        fit("撤销请按2 (10秒内)"),
-        fit("UNDO: KEY 2 IN 10 S"),
-    )
+    advice = UNDO_ADVICE if note.may_undo else NO_UNDO_ADVICE
+    lines = (row(title, note.clock), fit("ALREADY RECORDED"), fit(advice[0]), fit(advice[1]))
     return Screen(lines, Led.AMBER, Tone.DUPLICATE)
 
 

@@ -56,7 +56,8 @@ class Outcome:
 
     `kind` is the type of the tap spoken of: this one, or the earlier one of a duplicate, whose
     number is `seq` and whose second is `utc_s`. `stay_s` is the time since the IN that an OUT
-    closes. `attended` says that it counts as a minor's beside the guardian.
+    closes. `attended` says that it counts as a minor's beside the guardian, `may_undo` that key 2
+    would undo it.
     """
 
     say: Say
@@ -68,6 +69,7 @@ class Outcome:
     code: str = ""
     seq: int = 0
     attended: bool = False
+    may_undo: bool = False
     timings: Timings = field(default_factory=Timings)
 
     @property
@@ -83,6 +85,7 @@ def present(desk: Desk, connection: Connection) -> Outcome:
         ReaderError: The reader or its service is gone.
     """
     watch = Stopwatch(desk.chain.journal, desk.ticks)
+    desk.answered = None
     steps = _Presentation(desk, watch.connection(connection), watch)
     try:
         outcome = steps.run()
@@ -94,6 +97,7 @@ def present(desk: Desk, connection: Connection) -> Outcome:
         outcome = card_failed(exc, steps.face)
         if outcome.say is Say.FOREIGN:  # somebody was turned away: with the next notes
             desk.note_later(EventType.REJECTED, reason=RejectReason.FOREIGN)
+    desk.answered = outcome.face
     outcome.timings = watch.stop()
     return outcome
 
@@ -193,6 +197,7 @@ class _Presentation:
             resolved = earlier.type == EventType.TORN_RESOLVED
             outcome.kind = earlier.card_acc >> 24 if resolved else earlier.type
             outcome.utc_s = earlier.utc_s
+            outcome.may_undo = self._desk.undo_hindrance(event.card_asn) is None
         return outcome
 
     def _reject(self, composite: Composite, decision: Decision, reason: RejectReason) -> Event:

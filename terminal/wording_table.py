@@ -179,9 +179,19 @@ SHEETS = {
     Say.NOTHING_TO_VOID: Sheet(
         "没有可撤销的刷卡", "NOTHING TO UNDO", "刷卡后10秒内可撤销", "WITHIN 10 S ONLY", "a", "a"
     ),
+    Say.NOT_LAST: Sheet(
+        "只能撤销最近一张卡", "LAST CARD ONLY", "未撤销 有误请找站长", "NOT UNDONE", "a", "a"
+    ),
+    Say.RESTARTED: Sheet(
+        "重启后不能撤销", "NOT AFTER A RESTART", "未撤销 有误请找站长", "NOT UNDONE", "a", "a"
+    ),
     Say.GUARDIAN_KEY: Sheet("请监护人刷卡", "GUARDIAN, TAP NOW", "", "", "b", "n"),
     Say.SETTLING: Sheet("正在结算上传", "SETTLING", "请勿断电", "KEEP POWER ON", "b", "n"),
 }
+
+# The last two lines of a duplicate: where key 2 would undo the tap it repeats, and elsewhere.
+UNDO_ADVICE = ("撤销请按2 (10秒内)", "UNDO: KEY 2 IN 10 S")
+NO_UNDO_ADVICE = ("不用再刷", "NO NEED TO TAP AGAIN")
 
 RED, GREEN, ENDING = "红键退出 RED=EXIT", "绿键确认 GREEN=OK", "红键结束 RED=END"
 

@@ -157,7 +157,9 @@ class Console:
     def _show(self, say: Say | None) -> None:
         place = self._place() if say is Say.ACTIVITY_CHOSEN else ""
         if say is not None:
-            self._announcer.key(say, self._station, place)
+            answered = self._desk.answered
+            name = answered.masked_name if say is Say.VOIDED and answered is not None else ""
+            self._announcer.key(say, self._station, place, name)
             return
         shown = stage_screen(self.panel, self._view(Standing()))
         self._announcer.prompt(shown, self._station)
@@ -232,7 +234,8 @@ class Console:
 
     def _asked(self, wish: Use, connection: Connection) -> Outcome | Screen | None:
         """Answer a card that a key has asked for; None if it is to be a tap after all."""
-        face = run(select(), connection)
+        self._desk.answered = None
+        face = self._desk.answered = run(select(), connection)
         facts = self._facts()
         if wish is Use.OPERATOR:
             return self._operator(face, facts)

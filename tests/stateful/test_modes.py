@@ -29,6 +29,7 @@ EXAMPLES, STEPS = 15, 30  # some seconds; a long search raises both
 DUPLICATE_S, UNDO_S = 60, 10
 PRESENCE = {EventType.IN, EventType.OUT, EventType.AUTO, EventType.SWITCH}
 ANSWERS = PRESENCE | {EventType.TRAINING, EventType.GUARDIAN, EventType.REJECTED, EventType.TORN}
+INVITES = "撤销请按2"
 OPENS_CARD = 0x50  # INITIALIZE FOR PURCHASE
 
 
@@ -56,6 +57,7 @@ class Modes(RuleBasedStateMachine):
         }
         self.seen = len(self.post.events())
         self.undone: set[int] = set()
+        self.answered: int | None = None  # whose card the terminal spoke of last, in this start
 
     def news(self) -> list[Event]:
         """Return the events since the last look."""
@@ -68,7 +70,10 @@ class Modes(RuleBasedStateMachine):
         """Somebody taps: exactly one answer is recorded, unless a key has asked for the card."""
         wish, before = self.post.loop.console.use(), self.last_tap(number)
         when = self.post.bench.clock.uptime_ms()
-        self.post.tap(self.cards[number], seconds=seconds)
+        text, self.answered = self.post.tap(self.cards[number]), number
+        if INVITES in text:
+            self.invited(number)
+        self.post.bench.clock.advance(seconds)
         answers = [e for e in self.news() if e.type in ANSWERS]
         if wish in (Use.QUERY, Use.SHEET):
             assert answers == []
@@ -85,6 +90,7 @@ class Modes(RuleBasedStateMachine):
         """An operator's card asks for a PIN where key 7 was pressed; elsewhere it taps."""
         wish = self.post.loop.console.use()
         self.post.tap(self.cards[number])
+        self.answered = number
         answers = [e for e in self.news() if e.type in ANSWERS]
         asked_for = wish in (Use.QUERY, Use.SHEET, Use.OPERATOR)
         assert len(answers) == (0 if asked_for else 1)
@@ -96,12 +102,13 @@ class Modes(RuleBasedStateMachine):
             return
         self.cards[number].tear(Tear(ins=OPENS_CARD, moment=Moment.BEFORE_ANSWER))
         self.post.tap(self.cards[number], seconds=seconds)
+        self.answered = number
         self.cards[number].tear(None)
         assert not [e for e in self.news() if e.type in PRESENCE]
 
     @rule(keys=st.text("0123456789yn", min_size=1, max_size=6), seconds=st.integers(0, 12))
     def press(self, keys: str, seconds: int) -> None:
-        """Any keys: they never tap, and undo only what was just tapped, once."""
+        """Any keys: they never tap, and undo only the tap of whom the screen spoke last, once."""
         for key in keys:
             self.one_key(key)
         self.post.bench.clock.advance(seconds)
@@ -118,6 +125,7 @@ class Modes(RuleBasedStateMachine):
     def cut_power(self) -> None:
         """The power goes and comes back."""
         self.post.cut_power()
+        self.answered = None
         configure(self.post)
         self.news()
 
@@ -142,7 +150,17 @@ class Modes(RuleBasedStateMachine):
             assert seq not in self.undone
             assert seq == taps[-1].seq
             assert now_ms - taps[-1].up_total_ms < UNDO_S * 1000
+            assert self.answered is not None
+            assert event.card_asn == taps[-1].card_asn == asn(self.answered)
+            assert event.boot == taps[-1].boot
             self.undone.add(int(seq))
+
+    def invited(self, number: int) -> None:
+        """Hold the screen to its word: key 2 pressed now would undo this person's tap."""
+        (last, *_) = [e for e in reversed(self.post.events()) if e.type in PRESENCE]
+        assert last.card_asn == asn(number)
+        assert last.seq not in self.undone
+        assert self.post.bench.clock.uptime_ms() - last.up_total_ms < UNDO_S * 1000
 
     def last_tap(self, number: int) -> Event | None:
         """Return a person's last tap that still counts."""

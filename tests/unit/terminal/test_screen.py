@@ -101,12 +101,21 @@ def test_out_tells_the_length_of_stay() -> None:
     ("direction", "title"), [(Mode.IN, "已签到 IN      09:02"), (Mode.OUT, "已签退 OUT     09:02")]
 )
 def test_duplicate_tells_what_was_recorded(direction: Mode, title: str) -> None:
-    """The second tap is answered with the first one and with key 2."""
-    answer = shown(Say.DUPLICATE, Note(clock="09:02", direction=direction))
+    """The second tap is answered with the first one, and with key 2 only where that would do it."""
+    answer = shown(Say.DUPLICATE, Note(clock="09:02", direction=direction, may_undo=True))
+    late = shown(Say.DUPLICATE, Note(clock="09:02", direction=direction))
 
-    assert answer.lines[0] == title
+    assert answer.lines[0] == late.lines[0] == title
     assert "撤销请按2" in answer.lines[2]
+    assert [line.rstrip() for line in late.lines[2:]] == ["不用再刷", "NO NEED TO TAP AGAIN"]
     assert (answer.led, answer.tone) == (Led.AMBER, Tone.DUPLICATE)
+
+
+def test_undone_tap_is_named_as_far_as_there_is_room() -> None:
+    """Who pressed key 2 reads whose tap it was; no name is too long, and no refusal bears one."""
+    assert shown(Say.VOIDED).lines[1] == "UNDONE          林**"
+    assert width(shown(Say.VOIDED, Note(name="阿卜杜热西提·**********")).lines[1]) == COLUMNS
+    assert "林" not in str(shown(Say.HOTLISTED))
 
 
 def test_recorded_but_refused_tells_the_direction() -> None:
