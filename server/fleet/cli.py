@@ -12,6 +12,7 @@ from server.console import Console, example, json_option, show
 from server.db import from_millis
 from server.fleet import replacement, services
 from server.fleet.release_cli import release
+from server.fleet.replacement import Waiting
 from server.fleet.services import Standing
 from server.people.services import require_staff
 from server.terminals.cli import check_letter, letter_options, staff_option, write_letter
@@ -43,8 +44,12 @@ def fleet_show(console: Console, terminal_id: int, lines: int, as_json: bool) ->
     with console.reading() as session:
         found = services.one(session, terminal_id, console.clock.utc_ms())
         past = services.history(session, terminal_id, lines) if lines else []
-    document: dict[str, Any] = {**asdict(found), "history": past}
+        waiting = replacement.waiting(session, terminal_id)
+    document: dict[str, Any] = {
+        **asdict(found), "history": past, "replacement": asdict(waiting) if waiting else None,
+    }  # fmt: skip
     told = [f"{name:<22} {value}" for name, value in (found.status or {}).items()]
+    told += _waiting_lines(waiting)
     show(document, "\n".join([_line(found), *told]), as_json=as_json)
 
 
@@ -71,8 +76,11 @@ def fleet_replace(
         now_ms = console.clock.utc_ms()
         ordered, code = replacement.order(session, terminal_id, reason, actor, now_ms)
         name = ordered.name
+        waiting = replacement.waiting(session, terminal_id)
     document = write_letter(console, (terminal_id, name, code), **told)
-    show(document, f"{document['line']}\n→ {document['file']}", as_json=as_json)
+    lines = [document["line"], f"→ {document['file']}", *_waiting_lines(waiting)]
+    document["replacement"] = asdict(waiting) if waiting else None
+    show(document, "\n".join(lines), as_json=as_json)
 
 
 @fleet.command("approve", epilog=example("yika-server fleet approve 7 --by wang"))
@@ -92,9 +100,33 @@ def fleet_approve(console: Console, terminal_id: int, actor: str, as_json: bool)
         }  # fmt: skip
     text = f"旧密钥止于 the old key ends at {document['last_seq']}"
     if lost:
-        spans = ", ".join(f"{first}–{last}" for first, last in lost)
-        text += f"\n缺失 missing {spans}：可由旧机导出补齐 · an export of the old box may fill them"
+        text += (
+            f"\n缺失 missing {_spans(lost)}：旧机导出仍可补齐，其后的旧机记录不再接收 · "
+            "an export of the old box still fills them; what it holds above the end is not taken"
+        )
     show(document, text, as_json=as_json)
+
+
+def _waiting_lines(waiting: Waiting | None) -> list[str]:
+    """Say before an approval what it will end, and what should be done first."""
+    if waiting is None:
+        return []
+    state = "已入网 it has shown its key" if waiting.shown else "新机未入网 no key shown yet"
+    last = waiting.last_seq
+    lines = [
+        f"待批准更换 waits for approval: {waiting.reason} ({waiting.ordered_by}), {state}",
+        f"批准后旧机止于 {last} 号，其后的旧机记录不再接收；旧盘可读时请先导出并导入",
+        f"once approved the old box ends at {last}; what it holds above is not taken any more",
+        "if its disk can be read, import its export before you approve",
+    ]
+    if waiting.missing:
+        spans = _spans(waiting.missing)
+        lines.append(f"缺失 missing {spans}：旧机导出可补齐 · an export of the old box fills them")
+    return lines
+
+
+def _spans(spans: list[tuple[int, int]]) -> str:
+    return ", ".join(f"{first}–{last}" for first, last in spans)
 
 
 def _line(found: Standing) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of the fleet: what terminals said of themselves, and replacements of dead boxes."""
+"""Tables of the fleet: what terminals said of themselves."""
 
 from __future__ import annotations
 
@@ -30,21 +30,3 @@ class FleetHistory(Base):
     terminal_id: Mapped[int] = mapped_column(sa.BigInteger, index=True)
     received_ms: Mapped[Millis]
     body: Mapped[str] = mapped_column(sa.Text)
-
-
-class Replacement(Base):
-    """A new box in the place of a dead one: ordered by one person, approved by another."""
-
-    __tablename__ = "replacement"
-    __table_args__ = (sa.CheckConstraint("state in ('ordered', 'approved', 'cancelled')", "state"),)
-
-    id: Mapped[Id]
-    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
-    reason: Mapped[str] = mapped_column(sa.String(200))
-    ordered_by: Mapped[str] = mapped_column(sa.String(64))
-    ordered_ms: Mapped[Millis]
-    state: Mapped[str] = mapped_column(sa.String(16))
-    approved_by: Mapped[str | None] = mapped_column(sa.String(64))
-    approved_ms: Mapped[Millis | None]
-    key_id: Mapped[int | None] = mapped_column(sa.BigInteger)
-    last_seq: Mapped[int | None] = mapped_column(sa.BigInteger)

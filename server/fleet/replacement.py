@@ -4,7 +4,8 @@
 One person orders it and gets a pairing code; the new box shows its key; another person approves.
 The old key ends behind the last event that the server holds, and the new key goes on from there:
 no number is used twice. What the dead box still held comes back from the cards, or with an export
-of its disk: that must be imported before the approval, because the numbers behind are then taken.
+of its disk. That is best imported before the approval: afterwards it fills holes below the end, and
+the numbers behind are the new box's.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from keys.suite import Suite
 from keys.verify import verify
 from server import evidence
 from server.errors import Problem, Refused
-from server.fleet.models import Replacement
 from server.ingest import ranges
 from server.ingest.models import ChainState, StoredEvent
 from server.people import audit
 from server.terminals import enrolment, key_change, policy
-from server.terminals.models import Psam, Terminal, TerminalKey
+from server.terminals.models import Psam, Replacement, Terminal, TerminalKey
 from server.terminals.services import find_terminal, keys_of
 from swipe.event import Event, event_hash, tap_counts
 from swipe.kinds import EventType
@@ -54,6 +54,17 @@ class Succession:
         """Return what the server signs of it."""
         figures = (self.last_seq, self.boot, self.n_in, self.n_out, self.n_rej)
         return succession_message(self.public_key, self.receipt, self.head, figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A replacement that nobody has approved: what the approval will end, and what is lacking."""
+
+    reason: str
+    ordered_by: str
+    shown: bool  # the new box has shown its key
+    last_seq: int
+    missing: list[tuple[int, int]]
 
 
 def order(
@@ -93,14 +104,10 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Repl
         Refused: None is ordered, the same person did, or the new box has not shown its key yet.
     """
     find_terminal(session, terminal_id)
-    waiting = session.scalars(
-        sa.select(Replacement).where(
-            Replacement.terminal_id == terminal_id, Replacement.state == "ordered"
-        )
-    ).one_or_none()
-    if waiting is None:
+    ordered = _ordered(session, terminal_id)
+    if ordered is None:
         raise Refused("not-ordered", "没有待批准的更换", "no replacement is waiting")
-    if not policy.two_people(waiting.ordered_by, actor):
+    if not policy.two_people(ordered.ordered_by, actor):
         raise Refused(
             "same-person",
             "申请人和批准人须为两人",
@@ -116,17 +123,17 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Repl
     last_seq = _last_held(session, terminal_id)
     for key in keys_of(session, terminal_id):
         if key.valid_from_ms is not None and key.until_seq is None:
-            key_change.end_key(session, key.id, last_seq + 1, waiting.reason, (actor, now_ms))
-    _let_in(session, fresh[-1], waiting, (actor, now_ms))
-    _let_psam_in(session, terminal_id, last_seq + 1, waiting.ordered_by, (actor, now_ms))
-    waiting.state, waiting.key_id, waiting.last_seq = "approved", fresh[-1].id, last_seq
-    waiting.approved_by, waiting.approved_ms = actor, now_ms
+            key_change.end_key(session, key.id, last_seq + 1, ordered.reason, (actor, now_ms))
+    _let_in(session, fresh[-1], ordered, (actor, now_ms))
+    _let_psam_in(session, terminal_id, last_seq + 1, ordered.ordered_by, (actor, now_ms))
+    ordered.state, ordered.key_id, ordered.last_seq = "approved", fresh[-1].id, last_seq
+    ordered.approved_by, ordered.approved_ms = actor, now_ms
     subject = f"terminal:{terminal_id}"
     audit.record(
         session, now_ms, actor, "replacement.approved", subject, last_seq=last_seq,
         key_id=fresh[-1].id,
     )  # fmt: skip
-    return waiting
+    return ordered
 
 
 def succession(session: Session, terminal_id: int, signature: bytes) -> Succession | None:
@@ -181,12 +188,31 @@ def _last_receipt(session: Session, terminal_id: int, last_seq: int) -> bytes:
     return raw
 
 
+def waiting(session: Session, terminal_id: int) -> Waiting | None:
+    """Return what waits for an approval; the old box's disk is best imported before it."""
+    ordered = _ordered(session, terminal_id)
+    if ordered is None:
+        return None
+    return Waiting(
+        reason=ordered.reason,
+        ordered_by=ordered.ordered_by,
+        shown=any(key.valid_from_ms is None for key in keys_of(session, terminal_id)),
+        last_seq=_last_held(session, terminal_id),
+        missing=missing(session, terminal_id),
+    )
+
+
 def missing(session: Session, terminal_id: int) -> list[tuple[int, int]]:
     """Return the runs of numbers (first, last) that the server lacks below the last it holds."""
     runs = ranges.load(session, terminal_id)
     firsts = [1, *(run.last + 1 for run in runs)]
     gaps = ((low, run.first - 1) for low, run in zip(firsts, runs, strict=False))
     return [(low, high) for low, high in gaps if low <= high]
+
+
+def _ordered(session: Session, terminal_id: int) -> Replacement | None:
+    mine = sa.select(Replacement).where(Replacement.terminal_id == terminal_id)
+    return session.scalars(mine.where(Replacement.state == "ordered")).one_or_none()
 
 
 def _last_held(session: Session, terminal_id: int) -> int:
@@ -215,7 +241,7 @@ def _cancel(session: Session, terminal_id: int) -> None:
     )
 
 
-def _let_in(session: Session, key: TerminalKey, waiting: Replacement, by: tuple[str, int]) -> None:
+def _let_in(session: Session, key: TerminalKey, ordered: Replacement, by: tuple[str, int]) -> None:
     actor, now_ms = by
     key.valid_from_ms = now_ms
     record = {
@@ -223,7 +249,7 @@ def _let_in(session: Session, key: TerminalKey, waiting: Replacement, by: tuple[
         "key_id": key.id,
         "public_key": key.public_key.hex(),
         "suite": key.suite,
-        "ordered_by": waiting.ordered_by,
+        "ordered_by": ordered.ordered_by,
         "approved_by": actor,
     }
     evidence.append_record(session, now_ms, "terminal-key", record)

@@ -65,10 +65,10 @@ def boots_of(session: Session, opened: Opened, fresh: Mask, run: Run) -> set[int
     `run` is the unbroken run the upload is part of now.
     """
     boots = set(np.unique(opened.events["boot"][fresh]).tolist())
-    if boots and run.last > opened.header.last_seq:
+    if boots and run.last > opened.last_seq:
         behind = sa.select(StoredEvent.boot).where(
             StoredEvent.terminal_id == opened.header.terminal_id,
-            StoredEvent.seq.between(opened.header.last_seq + 1, run.last),
+            StoredEvent.seq.between(opened.last_seq + 1, run.last),
         )
         boots |= set(session.scalars(behind.distinct()))
     return boots

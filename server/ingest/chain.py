@@ -73,7 +73,7 @@ def place(session: Session, opened: Opened, first_key: bytes, arrived: Arrived) 
         Problem: 422 when event number 1 does not start the chain of the enrolled key.
     """
     terminal_id = opened.header.terminal_id
-    run = Run(opened.header.first_seq, opened.header.last_seq)
+    run = Run(opened.first_seq, opened.last_seq)
     stored = ranges.load(session, terminal_id)
     near = ranges.touching(stored, run)
     fresh = ranges.is_new(near, run)
@@ -108,7 +108,7 @@ def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_m
             session,
             EventFork,
             terminal_id=terminal_id,
-            seq=opened.header.first_seq + row,
+            seq=opened.first_seq + row,
             event_hash=opened.event_hashes[row].tobytes(),
             content_hash=opened.content_hashes[row].tobytes(),
             kind=kind,
@@ -119,8 +119,8 @@ def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_m
 
 
 def _overlap(session: Session, opened: Opened, arrived: Arrived) -> tuple[Mask, Mask]:
-    first = opened.header.first_seq
-    own = {"terminal": opened.header.terminal_id, "first": first, "last": opened.header.last_seq}
+    first = opened.first_seq
+    own = {"terminal": opened.header.terminal_id, "first": first, "last": opened.last_seq}
     forks = np.zeros(len(opened.events), dtype=np.bool_)
     resigned = np.zeros(len(opened.events), dtype=np.bool_)
     for seq, content_hash, event_hash in session.connection().execute(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from keys.sm2 import SM2_EVENTS_MAX
 from keys.suite import Suite
 from keys.verify import is_sm2
 from server.errors import Problem
+from server.ingest import boxes
 from server.ingest.models import EVENT_BYTES, HEADER_BYTES
+from server.ingest.proofs import Enrolled
 from swipe import arrays, batch
 from swipe.arrays import Bytes2d, EventArray
 from swipe.batch import BatchHeader
@@ -26,7 +28,13 @@ KINDS = frozenset(int(kind) for kind in BatchKind)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A batch whose signed header binds exactly these events."""
+    """A batch whose signed header binds exactly these events, and those left out behind them.
+
+    Attributes:
+        last_seq: The last number that may be stored; less than the header's where something is
+            left out.
+        box_end: The last number of the box that sent it, if that box was replaced.
+    """
 
     header: BatchHeader
     raw_header: bytes
@@ -36,6 +44,42 @@ class Opened:
     # What the next event's `prev` must be, by the suite's hash: SHA-256 again in the first suite.
     links: Bytes2d
     suite: Suite = Suite.ED25519
+    box_end: int | None = None
+
+    @property
+    def first_seq(self) -> int:
+        """Return the number of the first event."""
+        return self.header.first_seq
+
+    @property
+    def last_seq(self) -> int:
+        """Return the number of the last event that is not left out."""
+        return self.header.first_seq + len(self.events) - 1
+
+    @property
+    def left_out(self) -> range:
+        """Return the numbers of the events that are left out."""
+        return range(self.last_seq + 1, self.header.last_seq + 1)
+
+    @property
+    def kept_number(self) -> int:
+        """Return under which number the batch is kept."""
+        sent = self.header.batch_no
+        return sent if self.box_end is None else boxes.kept_number(sent, self.header.key_id)
+
+    def of_box(self, last_seq: int | None) -> Opened:
+        """Return what belongs to the box that sent it; `last_seq` ends a box that was replaced."""
+        if last_seq is None:
+            return self
+        count = last_seq - self.first_seq + 1
+        return replace(
+            self,
+            events=self.events[:count],
+            event_hashes=self.event_hashes[:count],
+            content_hashes=self.content_hashes[:count],
+            links=self.links[:count],
+            box_end=last_seq,
+        )
 
 
 def check_limits(body: bytes) -> None:
@@ -69,12 +113,10 @@ def check_sm2(events: EventArray, keys: Mapping[int, bytes], *, fast: bool) -> N
     )
 
 
-def check_signature(
-    header: BatchHeader, keys: Mapping[int, bytes], ends: Mapping[int, int]
-) -> None:
+def check_signature(header: BatchHeader, found: Enrolled) -> None:
     """Refuse a header that no valid key of the terminal signed, or one that had ended before."""
-    public_key = keys.get(header.key_id)
-    if public_key is None or ends.get(header.key_id, header.first_seq + 1) <= header.first_seq:
+    public_key = found.keys.get(header.key_id)
+    if public_key is None:
         raise key_unknown()
     if not batch.verify(header, public_key):
         raise Problem(
@@ -83,6 +125,11 @@ def check_signature(
             "批次头签名不对，请重新上传",
             "the signature of the batch header is wrong; upload it again",
         )
+    last_seq = found.lasts.get(header.key_id)
+    if last_seq is not None and last_seq < header.first_seq:
+        raise boxes.replaced(last_seq)
+    if found.ends.get(header.key_id, header.first_seq + 1) <= header.first_seq:
+        raise key_unknown()
 
 
 def check_content(

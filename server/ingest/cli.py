@@ -108,7 +108,7 @@ def event(console: Console, terminal: int, seq: int, *, as_json: bool) -> None:
 def import_(console: Console, folder: Path, *, as_json: bool) -> None:
     """导入U盘 Take the batches on a terminal's memory stick and leave their receipts on it.
 
-    Exit status 1 if anything on it was refused; the rest is stored all the same.
+    Exit status 1 if anything on it was refused or left out; the rest is stored all the same.
     """
     with console.runtime() as runtime:
         signer = Signer(runtime.identity, runtime.config.identity.key_id)
@@ -121,10 +121,15 @@ def import_(console: Console, folder: Path, *, as_json: bool) -> None:
             f"{one.terminal_id}: {one.stored} 批入库 batches stored, {one.replayed} 批已有 known, "
             f"{one.events} 条新事件 new events"
         )
+        lines += [
+            f"  {name}: {span} 号已属新机，未入库；原盘请保留 are the new box's numbers by now, "
+            "not stored; keep the disk"
+            for name, span in one.left_out.items()
+        ]
         lines += [f"  {name}: {why}" for name, why in one.refused.items()]
     document = {"terminals": [asdict(one) for one in found]}
     show(document, "\n".join(lines), as_json=as_json)
-    if any(one.refused for one in found):
+    if any(one.refused or one.left_out for one in found):
         sys.exit(1)
 
 

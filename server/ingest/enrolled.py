@@ -7,9 +7,11 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from server.ingest import boxes
+from server.ingest.boxes import BoxKey
 from server.ingest.models import Batch
 from server.ingest.proofs import Enrolled, PsamView
-from server.terminals.models import Psam, Terminal, TerminalKey
+from server.terminals.models import Psam, Replacement, Terminal, TerminalKey
 from swipe.arrays import EventArray
 
 ACCEPTED_STATES = ("active", "quarantined")
@@ -25,8 +27,18 @@ _KEYS = (
         TerminalKey.valid_from_ms,
         TerminalKey.revoked_ms,
         TerminalKey.until_seq,
+        TerminalKey.replaces,
+        Replacement.last_seq.label("begins_behind"),
     )
     .join(TerminalKey, TerminalKey.terminal_id == Terminal.id)
+    .outerjoin(
+        Replacement,
+        sa.and_(
+            Replacement.terminal_id == Terminal.id,
+            Replacement.key_id == TerminalKey.id,
+            Replacement.state == "approved",
+        ),
+    )
     .where(Terminal.id == sa.bindparam("terminal"))
     .order_by(TerminalKey.id)
 )
@@ -51,10 +63,16 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
         for key in keys
         if accepted and key.valid_from_ms is not None and (late or key.revoked_ms is None)
     }
+    lasts = boxes.last_numbers(BoxKey(key.id, key.replaces, key.begins_behind) for key in keys)
+    ends = {key: last + 1 for key, last in lasts.items()}
+    for key in keys:
+        if key.until_seq is not None:
+            ends[key.id] = min(key.until_seq, ends.get(key.id, key.until_seq))
     return Enrolled(
         terminal_id=terminal_id,
         keys=valid,
-        ends={key.id: key.until_seq for key in keys if key.until_seq is not None},
+        ends=ends,
+        lasts=lasts,
         first_key=keys[0].public_key if keys else b"",
         psams=_psams(session, events, terminal_id if late else None),
     )

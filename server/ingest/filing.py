@@ -43,7 +43,6 @@ from server.terminals import services as terminals
 from server.terminals.models import Psam, Terminal, TerminalKey
 from server.terminals.notices import Signer
 from swipe import receipt as receipts
-from swipe.batch import BatchHeader
 from swipe.kinds import ReceiptStatus
 from swipe.receipt import Receipt
 
@@ -95,7 +94,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to an upload: 200 with a receipt, or a problem; `stored` counts by verdict."""
+    """The answer to an upload: 200 with a receipt, or a problem; `stored` counts by verdict.
+
+    `left_out` are the numbers of a replaced box that are the new box's by now: not stored.
+    """
 
     status: int
     body: bytes = b""
@@ -103,6 +105,7 @@ class Answer:
     replay: bool = False
     stored: Counter[Verdict] = field(default_factory=Counter)
     log_size: int | None = None
+    left_out: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +137,11 @@ class Standing:
     arrived: Arrived
 
 
-def standing(session: Session, upload: Upload, header: BatchHeader) -> Standing | None:
+def standing(session: Session, upload: Upload, opened: Opened) -> Standing | None:
     """Read how a terminal stands; None when the header's key is not there any more."""
-    near = whereabouts.span(header.first_seq - BESIDE, header.last_seq + BESIDE)
-    asked = {"terminal": upload.terminal_id, "number": upload.batch_no, "key": header.key_id}
+    near = whereabouts.span(opened.first_seq - BESIDE, opened.last_seq + BESIDE)
+    key_id = opened.header.key_id
+    asked = {"terminal": upload.terminal_id, "number": opened.kept_number, "key": key_id}
     row = session.connection().execute(_STANDING, asked | near).first()
     if row is None:
         return None
@@ -205,7 +209,10 @@ class Filing:
         run = ranges.merge(place.near, place.run)
         boots = affected.boots_of(session, opened, place.fresh, run)
         queue.note_boots(session, self.terminal.id, boots)
-        return Answer(200, receipt.to_bytes(), stored=counted, log_size=checkpoint.size)
+        return Answer(
+            200, receipt.to_bytes(), stored=counted, log_size=checkpoint.size,
+            left_out=opened.left_out,
+        )  # fmt: skip
 
     def _verdicts(
         self,
@@ -236,7 +243,7 @@ class Filing:
         self._keep_state(last_receipt=raw)
         batch = {
             "terminal_id": self.terminal.id,
-            "batch_no": header.batch_no,
+            "batch_no": self.opened.kept_number,
             "sha256": self.upload.sha256,
             "first_seq": header.first_seq,
             "count": header.count,
@@ -260,7 +267,10 @@ class Filing:
         self.session.connection().execute(change.values(values))
 
     def _receipt(self, checkpoint: Checkpoint, place: Place) -> Receipt:
-        prefix = ranges.prefix(ranges.joined(place.stored, place.run))
+        held, end = ranges.joined(place.stored, place.run), self.opened.box_end
+        # A replaced box hears of its own events only: those behind its end are another's.
+        prefix = ranges.prefix(held if end is None else ranges.up_to(held, end))
+        missing = prefix.missing or len(self.opened.left_out)
         raw = self.standing.last_receipt
         last = Receipt.from_bytes(raw) if raw else None
         hot_ver, cfg_ver = notices.versions(self.session, self.terminal)
@@ -275,8 +285,8 @@ class Filing:
             srv_utc_ms=max(self.upload.now_ms, last.srv_utc_ms if last else 0),
             srv_unc_ms=self.desk.clock_uncertainty_ms,
             key_id=self.desk.signer.key_id,
-            status=ReceiptStatus.GAP if prefix.missing else ReceiptStatus.OK,
-            flags=receipts.gap_length(prefix.missing),
+            status=ReceiptStatus.GAP if missing else ReceiptStatus.OK,
+            flags=receipts.gap_length(missing),
             hot_ver=hot_ver,
             cfg_ver=cfg_ver,
             prev_receipt=last.anchor if last else receipts.NO_RECEIPT,
@@ -310,6 +320,18 @@ class Filing:
 
     def refuse_reused(self) -> Answer:
         """Keep a second content of a known batch number as evidence and refuse it."""
+        self.keep_body()
+        problem = Problem(
+            409,
+            "batch-number-reused",
+            "此批次号已用于其他内容；记录可换一个批次号重新上传",
+            "this batch number is known with other content; its events may come in another batch",
+            batch_no=self.upload.batch_no,
+        )
+        return Answer(409, problem=problem)
+
+    def keep_body(self) -> None:
+        """Keep the upload as it came: as evidence, where its events are not all stored."""
         kept = self.session.scalar(
             sa.select(sa.func.count())
             .select_from(RefusedBatch)
@@ -325,17 +347,9 @@ class Filing:
                 received_ms=self.upload.now_ms,
                 body=self.upload.body,
             )
-        problem = Problem(
-            409,
-            "batch-number-reused",
-            "此批次号已用于其他内容；记录可换一个批次号重新上传",
-            "this batch number is known with other content; its events may come in another batch",
-            batch_no=self.upload.batch_no,
-        )
-        return Answer(409, problem=problem)
 
     def _refuse_fork(self, place: Place) -> Answer:
-        first = self.opened.header.first_seq + int(place.forks[0])
+        first = self.opened.first_seq + int(place.forks[0])
         now_ms = self.upload.now_ms
         chain.keep_evidence(self.session, self.opened, place.forks, chain.FORK, now_ms)
         self._keep_state(forked_from=min(first, self.standing.forked_from or first))

@@ -40,12 +40,16 @@ FOLDERS_MAX = 1_000
 
 @dataclass(slots=True)
 class Imported:
-    """What became of one terminal's folder: batches stored, known already, and refused and why."""
+    """What became of one terminal's folder: batches stored, known already, and refused and why.
+
+    `left_out` names the numbers of a batch that were not stored because they are a new box's.
+    """
 
     terminal_id: int
     stored: int = 0
     replayed: int = 0
     events: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -113,6 +117,8 @@ def _take(
     found.replayed += answer.replay
     found.stored += not answer.replay
     found.events += sum(answer.stored.values())
+    if answer.left_out:
+        found.left_out[name] = f"{answer.left_out.start}–{answer.left_out.stop - 1}"
     return answer.body
 
 

@@ -58,6 +58,7 @@ class Batch(Base):
 
     __tablename__ = "batch"
     __table_args__ = (
+        # Of a box that was replaced, `server.ingest.boxes.kept_number`.
         sa.UniqueConstraint("terminal_id", "batch_no"),
         sa.Index("ix_batch_anchor", "terminal_id", "anchor"),
         # Which batch brought an event, and so when it arrived: see `server.ingest.whereabouts`.
@@ -96,7 +97,11 @@ class EventFork(Base):
 
 
 class RefusedBatch(Base):
-    """A validly signed upload under a batch number that is known with other content."""
+    """A validly signed upload that is not all stored.
+
+    Its number is known with other content, or it comes from a box that was replaced and goes
+    beyond that box's end.
+    """
 
     __tablename__ = "refused_batch"
 

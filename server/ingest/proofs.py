@@ -43,7 +43,8 @@ class PsamView:
 class Enrolled:
     """A terminal's valid keys, its first key, and the PSAMs named in a batch.
 
-    `ends` names, for each key that has ended, the first event it does not sign any more.
+    `ends` names, for each key that has ended, the first event it does not sign any more; `lasts`,
+    for each key of a box that was replaced, the last number of that box.
     """
 
     terminal_id: int
@@ -51,6 +52,7 @@ class Enrolled:
     first_key: bytes
     psams: Mapping[bytes, PsamView]
     ends: Mapping[int, int] = field(default_factory=dict)
+    lasts: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def suite(self) -> Suite:

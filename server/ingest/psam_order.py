@@ -54,7 +54,7 @@ def examine(
     events = opened.events
     in_order = np.ones(len(events), dtype=np.bool_)
     findings = []
-    more_behind = any(run.last > opened.header.last_seq for run in place.stored)
+    more_behind = any(run.last > opened.last_seq for run in place.stored)
     for number, rows in _taps_by_psam(opened, weighed):
         neighbours = _Neighbours(session, opened.header.terminal_id, number, place.arrived)
         before = neighbours.before(int(events["seq"][rows[0]]))

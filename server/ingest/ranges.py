@@ -110,6 +110,15 @@ def prefix(runs: Sequence[Run]) -> Prefix:
     return Prefix(up_to, rest[0].first - up_to - 1 if rest else 0)
 
 
+def up_to(runs: Iterable[Run], last: int) -> list[Run]:
+    """Return what the runs hold of the numbers up to one.
+
+    >>> up_to([Run(1, 4), Run(9, 12), Run(20, 21)], 10)
+    [Run(first=1, last=4), Run(first=9, last=10)]
+    """
+    return [Run(run.first, min(run.last, last)) for run in runs if run.first <= last]
+
+
 def load(session: Session, terminal_id: int) -> list[Run]:
     """Return the stored runs of a terminal, in order: one, and one more for every gap."""
     found = session.connection().execute(_STORED, {"terminal": terminal_id})

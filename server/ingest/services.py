@@ -63,10 +63,11 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
             header, events = checks.cut(upload.body)
             found = enrolled.load(session, upload.terminal_id, events)
         checks.check_sm2(events, found.keys, fast=fast_library() is not None)
-        checks.check_signature(header, found.keys, found.ends)
+        checks.check_signature(header, found)
         addressed = (upload.terminal_id, upload.batch_no)
-        opened = checks.check_content(header, events, addressed, found.suite)
-        weighed = proofs.weigh(intake.store, events, found)
+        whole = checks.check_content(header, events, addressed, found.suite)
+        opened = whole.of_box(found.lasts.get(header.key_id))
+        weighed = proofs.weigh(intake.store, opened.events, found)
         return _filed(intake, upload, opened, weighed, found.first_key)
     except Problem as problem:
         return Answer(problem.status, problem=problem)
@@ -102,11 +103,11 @@ def _file(
 ) -> Answer:
     terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
     # The same upload, or a revocation, may have come between the first look and the lock.
-    standing = filing.standing(session, upload, opened.header)
+    standing = filing.standing(session, upload, opened)
     if terminal is None or standing is None:
         raise checks.key_unknown()
     if standing.known is not None and standing.known[0] == upload.sha256:
-        return Answer(200, standing.known[1], replay=True)
+        return Answer(200, standing.known[1], replay=True, left_out=opened.left_out)
     if standing.key_revoked and terminal.state != enrolled.REVOKED:
         raise checks.key_unknown()
     if terminal.state == enrolled.REVOKED:
@@ -116,10 +117,28 @@ def _file(
             session, upload.now_ms, audit.SYSTEM_ACTOR, action, subject,
             batch_no=batch_no, events=count,
         )  # fmt: skip
-    note_contact(terminal, upload.now_ms, _unsent(upload, opened))
+    if opened.box_end is None:
+        note_contact(terminal, upload.now_ms, _unsent(upload, opened))
     desk = Desk(intake.signer, intake.clock_uncertainty_ms)
     work = Filing(session, desk, terminal, upload, opened, weighed, standing)
-    return work.file(first_key) if standing.known is None else work.refuse_reused()
+    if standing.known is not None:
+        return work.refuse_reused()
+    answer = work.file(first_key)
+    if opened.box_end is not None and answer.problem is None:
+        _tell_replaced(session, upload, opened, answer)
+        if opened.left_out:
+            work.keep_body()
+    return answer
+
+
+def _tell_replaced(session: Session, upload: Upload, opened: Opened, answer: Answer) -> None:
+    """Write down what came of a box that was replaced: what is new, and what is not its own."""
+    audit.record(
+        session, upload.now_ms, audit.SYSTEM_ACTOR, "terminal.old-box-upload",
+        f"terminal:{upload.terminal_id}", batch_no=upload.batch_no, key_id=opened.header.key_id,
+        stored=sum(answer.stored.values()), up_to=opened.box_end,
+        left_out=[answer.left_out.start, answer.left_out.stop - 1] if answer.left_out else [],
+    )  # fmt: skip
 
 
 def _unsent(upload: Upload, opened: Opened) -> int | None:

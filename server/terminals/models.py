@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of sites, activities, terminals with their keys and PSAMs, and signed notices."""
+"""Tables of sites, activities, terminals with their boxes, keys and PSAMs, and signed notices."""
 
 from __future__ import annotations
 
@@ -171,6 +171,24 @@ class Psam(Base):
     created_by: Mapped[str] = mapped_column(sa.String(64))
     approved_by: Mapped[str | None] = mapped_column(sa.String(64))
     gap_flags: Mapped[int] = mapped_column(default=0)
+
+
+class Replacement(Base):
+    """A new box in the place of a dead one: ordered by one person, approved by another."""
+
+    __tablename__ = "replacement"
+    __table_args__ = (sa.CheckConstraint("state in ('ordered', 'approved', 'cancelled')", "state"),)
+
+    id: Mapped[Id]
+    terminal_id: Mapped[int] = mapped_column(sa.ForeignKey("terminal.id"), index=True)
+    reason: Mapped[str] = mapped_column(sa.String(200))
+    ordered_by: Mapped[str] = mapped_column(sa.String(64))
+    ordered_ms: Mapped[Millis]
+    state: Mapped[str] = mapped_column(sa.String(16))
+    approved_by: Mapped[str | None] = mapped_column(sa.String(64))
+    approved_ms: Mapped[Millis | None]
+    key_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    last_seq: Mapped[int | None] = mapped_column(sa.BigInteger)
 
 
 class EnrolToken(Base):

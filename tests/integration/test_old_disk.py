@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk of a dead box is read after its replacement was let in: it fills holes, no more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+from server.cli import cli, load_features
+from server.db import Database
+from server.ingest.importing import Imported, import_stick
+from server.ingest.models import RefusedBatch, StoredEvent
+from server.ingest.verdicts import Verdict
+from server.people.models import Audit
+from server.terminals.models import Terminal
+from server.transparency import check_batches
+from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
+from swipe.kinds import ReceiptStatus
+from swipe.receipt import Receipt
+from swipe.stick import RECEIPTS, folder_name
+from terminal.errors import Refused
+from terminal.station import open_station
+from terminal.stick import export_usb, import_receipts
+from tests.factories import make_store
+from tests.integration.office import Office
+
+
+@pytest.fixture
+def office(tmp_path: Path, sqlite_database: Database) -> Office:
+    """An office with a key store of its own."""
+    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
+
+
+@pytest.fixture
+def terminal(office: Office) -> int:
+    """A terminal whose box has uploaded and has more on its disk."""
+    return office.in_service()
+
+
+class Dead:
+    """A box that died: the server lacks some of its events, and holds a later one."""
+
+    def __init__(self, office: Office, terminal: int) -> None:
+        self.office, self.terminal = office, terminal
+        office.tap("old", 3)
+        self.first = max(held(office, terminal)) + 1
+        station = open_station(office.config("old"), office.clock, office.wire, office.psam)
+        station.uplink.resend(self.first + 2, self.first + 2)
+        outgoing = station.uplink.plan()
+        while outgoing is not None and outgoing.header.first_seq < self.first + 2:
+            outgoing = station.uplink.plan()
+        assert outgoing is not None
+        station.uplink.exchange(outgoing)
+        station.journal.close()
+        office.tap("old", 2)
+        self.last = self.first + 2
+        self.code = office.replace(terminal)
+        office.provision("new", self.code)
+
+    def approve(self) -> None:
+        """Let the new box in."""
+        assert self.office.approve_new(self.terminal) == self.last
+
+    def stick(self, name: str = "stick") -> Path:
+        """Write what the old disk has left on a stick."""
+        folder = self.office.folder / name
+        folder.mkdir(exist_ok=True)
+        export_usb(self.office.config("old"), self.office.clock, folder)
+        return folder
+
+    def take(self, stick: Path) -> Imported:
+        """Let the server take a stick."""
+        rig = self.office.rig
+        (found,) = import_stick(rig.intake, stick, rig.clock.now_ms)
+        return found
+
+    def receipts(self, stick: Path) -> list[Receipt]:
+        """Read the receipts that the server left on a stick."""
+        with (stick / folder_name(self.terminal) / RECEIPTS).open("rb") as file:
+            file.seek(FILE_HEADER_SIZE)
+            bodies = [item.body for item in FrameReader(file) if item.kind == FrameKind.RECEIPT]
+        return [Receipt.from_bytes(body) for body in bodies]
+
+
+@pytest.fixture
+def dead(office: Office, terminal: int) -> Dead:
+    """A box that died with a hole; its replacement has been let in and has not begun."""
+    found = Dead(office, terminal)
+    found.approve()
+    return found
+
+
+def held(office: Office, terminal: int) -> dict[int, tuple[Verdict, bytes]]:
+    """Return verdict and bytes of what the server holds, by number."""
+    statement = sa.select(StoredEvent.seq, StoredEvent.verdict, StoredEvent.raw)
+    with office.rig.database.reading() as session:
+        rows = session.execute(statement.where(StoredEvent.terminal_id == terminal))
+        return {seq: (Verdict(verdict), bytes(raw)) for seq, verdict, raw in rows}
+
+
+def is_in_order(office: Office, terminal: int) -> bool:
+    """Say whether nothing is suspect: no fork, no bad signature, state, batches and receipts."""
+    with office.rig.database.reading() as session:
+        active = session.get_one(Terminal, terminal).state == "active"
+        own = {1: office.rig.server_identity.public_key}
+        wrong = list(check_batches.findings(session, own))
+    verdicts = {verdict for verdict, _ in held(office, terminal).values()}
+    right = verdicts <= {Verdict.OK, Verdict.SYSTEM, Verdict.UNKNOWN_CARD}
+    return active and right and not wrong and not office.rig.forks()
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the new box", "behind it"])
+def test_the_hole_is_filled_and_nothing_else_taken(dead: Dead, begun: bool) -> None:
+    """Events up to the end are stored whole; the numbers behind stay the new box's, who goes on.
+
+    The old disk's batch has a number that the new box has used too.
+    """
+    office, terminal = dead.office, dead.terminal
+    if begun:
+        assert office.provision("new", dead.code) == "active"
+        office.tap("new", 2)
+        assert office.upload("new") == 0
+    before = held(office, terminal)
+    found = dead.take(dead.stick())
+
+    after = held(office, terminal)
+    assert set(after) - set(before) == {dead.first, dead.first + 1}
+    assert {seq: after[seq] for seq in before} == before
+    assert (found.stored, found.events, found.refused) == (1, 2, {})
+    (left_out,) = found.left_out.values()
+    assert left_out.startswith(f"{dead.last + 1}–")
+    assert office.provision("new", dead.code) == "active"
+    office.tap("new", 1)
+    assert office.upload("new") == 0
+    assert is_in_order(office, terminal)
+    whole = held(office, terminal)
+    assert sorted(whole) == list(range(1, len(whole) + 1))
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the new box", "behind it"])
+def test_the_receipt_tells_the_old_disk_what_is_stored(dead: Dead, begun: bool) -> None:
+    """It covers up to the end and names the rest as missing: nothing of the new box's is promised.
+
+    The same stick again gives the same receipt and tells the same.
+    """
+    office = dead.office
+    if begun:
+        office.provision("new", dead.code)
+        office.tap("new", 30)
+        office.upload("new")
+    stick = dead.stick()
+    first = dead.take(stick)
+    (receipt,) = dead.receipts(stick)
+    again = dead.take(stick)
+
+    assert (receipt.up_to_seq, receipt.status) == (dead.last, ReceiptStatus.GAP)
+    left = int(next(iter(first.left_out.values())).split("–")[1])
+    assert receipt.missing == range(dead.last + 1, left + 1)
+    assert (again.stored, again.replayed, again.events) == (0, 1, 0)
+    assert again.left_out == first.left_out
+    assert dead.receipts(stick) == [receipt]
+    back = import_receipts(office.config("old"), office.clock, stick)[0]
+    assert (back.accepted, back.refused) == (1, ())
+    station = open_station(office.config("old"), office.clock, office.wire, office.psam)
+    covered = station.journal.state.covered
+    station.journal.close()
+    assert covered == dead.last
+
+
+def test_what_was_left_out_is_written_down(dead: Dead) -> None:
+    """The audit trail tells what was stored and what not; the batch is kept as it came."""
+    office = dead.office
+    found = dead.take(dead.stick())
+    left = int(next(iter(found.left_out.values())).split("–")[1])
+
+    with office.rig.database.reading() as session:
+        statement = sa.select(Audit).where(Audit.action == "terminal.old-box-upload")
+        detail = session.scalars(statement).one().detail
+        kept = session.scalars(sa.select(RefusedBatch.terminal_id)).all()
+    assert detail["stored"] == 2
+    assert detail["up_to"] == dead.last
+    assert detail["left_out"] == [dead.last + 1, left]
+    assert kept == [dead.terminal]
+
+
+def test_a_batch_of_the_new_box_s_numbers_is_refused(dead: Dead) -> None:
+    """With the hole filled the old box has nothing to say; the answer tells what became of it."""
+    office = dead.office
+    stick = dead.stick()
+    dead.take(stick)
+    import_receipts(office.config("old"), office.clock, stick)
+    before = held(office, dead.terminal)
+
+    with pytest.raises(Refused, match="box-replaced"):
+        office.upload("old")
+    assert held(office, dead.terminal) == before
+    assert is_in_order(office, dead.terminal)
+
+
+def test_the_old_box_tells_nothing_of_the_new_one(dead: Dead) -> None:
+    """What the old disk says of unsent events is not the new box's, nor is it heard of."""
+    office = dead.office
+    office.provision("new", dead.code)
+    office.tap("new", 1)
+    office.upload("new")
+    with office.rig.database.reading() as session:
+        told = session.get_one(Terminal, dead.terminal)
+        before = (told.unsent, told.last_contact_ms)
+    office.pass_time(3_600)
+    dead.take(dead.stick())
+
+    with office.rig.database.reading() as session:
+        told = session.get_one(Terminal, dead.terminal)
+        assert (told.unsent, told.last_contact_ms) == before
+
+
+def test_staff_hear_before_the_approval_what_it_ends(office: Office, terminal: int) -> None:
+    """`fleet show` names the end and the holes while the old box's disk can still be imported."""
+    load_features()
+    dead = Dead(office, terminal)
+    url = office.rig.database.url.render_as_string(hide_password=False)
+    environment = {"YIKA_DATA_DIR": str(office.folder), "YIKA_DATABASE_URL": url}
+    told = CliRunner(env=environment).invoke(cli, ["fleet", "show", str(terminal)])
+    dead.approve()
+    after = CliRunner(env=environment).invoke(cli, ["fleet", "show", str(terminal), "--json"])
+
+    assert told.exit_code == 0, told.output
+    assert f"ends at {dead.last}" in told.stdout
+    assert f"missing {dead.first}–{dead.first + 1}" in told.stdout
+    assert json.loads(after.stdout)["replacement"] is None
