@@ -211,6 +211,12 @@ _ALONE = int(Flag.MINOR)
 _ATTENDED = int(Flag.MINOR | Flag.GUARDIAN_PRESENT)
 # What may begin a service: the server asks about a guardian there and nowhere else.
 _STARTS = frozenset({EventType.IN, EventType.AUTO, EventType.SWITCH})
+# What the card was before a tap of this type that key 2 has undone.
+_BEFORE_UNDONE: dict[int, int] = {
+    EventType.IN: EventType.OUT,
+    EventType.OUT: EventType.IN,
+    EventType.SWITCH: EventType.IN,
+}
 _SEE_SOMEBODY = int(Flag.HOTLISTED | Flag.EXPIRED | Flag.MINOR)
 _ACCEPTED = {
     EventType.IN: Say.IN,
@@ -443,13 +449,13 @@ def _direction(situation: Situation, rules: Rules) -> EventType:
 def _effective_kind(situation: Situation) -> int:
     """Return the last tap's type, turned round when key 2 has undone it here.
 
-    An undone SWITCH leaves the volunteer in the activity before: still entered.
+    An undone SWITCH leaves the volunteer in the activity before: still entered. Where nobody knew
+    the direction, undoing it tells no more.
     """
     hint, last = situation.hint, situation.last
     ours = hint.psam_no == situation.own_psam_no
     if ours and last is not None and last.psam_seq == hint.psam_seq and last.voided:
-        still_in = hint.kind in (EventType.OUT, EventType.SWITCH)
-        return EventType.IN if still_in else EventType.OUT
+        return _BEFORE_UNDONE.get(hint.kind, hint.kind)
     return hint.kind
 
 

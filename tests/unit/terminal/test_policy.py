@@ -143,6 +143,19 @@ def test_undone_tap_does_not_turn_the_direction(undone: EventType, kind: EventTy
     assert decide(situation, RULES).kind == kind
 
 
+@pytest.mark.parametrize("switch", [False, True])
+def test_undone_tap_of_unknown_direction_tells_nothing(*, switch: bool) -> None:
+    """Behind an undone AUTO nobody knows more than before it: the server decides again."""
+    undone = replace(
+        PLAIN,
+        hint=hint(EventType.AUTO, 3600),
+        last=last(EventType.AUTO, voided=True),
+        switch_key=switch,
+    )
+
+    assert decide(undone, RULES).kind is (EventType.SWITCH if switch else EventType.AUTO)
+
+
 def test_age_of_the_open_in_is_a_rule() -> None:
     """A site may allow longer shifts."""
     situation = replace(PLAIN, hint=hint(EventType.IN, 20 * 3600))
