@@ -85,6 +85,13 @@ class Modes(RuleBasedStateMachine):
             assert answer.type == EventType.REJECTED
             assert answer.result == Result.SUPPRESSED
 
+    @rule(queue=st.lists(st.sampled_from(PEOPLE[:2]), min_size=2, max_size=4))
+    def queue_and_undo(self, queue: list[int]) -> None:
+        """People tap one right after the other, and the last of them presses key 2."""
+        for number in queue:
+            self.lay_down(number, 2)
+        self.one_key("2")
+
     @rule(number=st.sampled_from((LEADER, HELPER)))
     def lay_operators_card(self, number: int) -> None:
         """An operator's card asks for a PIN where key 7 was pressed; elsewhere it taps."""
