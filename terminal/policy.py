@@ -293,6 +293,13 @@ def completes_presentation(hint: Hint, own_psam_no: bytes, last: LastTap, rules:
     return recent and hint.psam_no == own_psam_no and last.psam_seq == hint.psam_seq
 
 
+def completed(last: LastTap, situation: Situation, rules: Rules) -> Say:
+    """Return what to say of a tap made good: what was known when it was made, and a word since."""
+    if _waited_for_word(last, situation, rules):
+        return Say.GUARDED
+    return _say(EventType(last.kind), Flag(last.flags))
+
+
 def may_void(last: LastTap | None, rules: Rules) -> bool:
     """Say whether key 2 still undoes the terminal's last tap (rule 5)."""
     if last is None or last.voided or last.kind not in PRESENCE:

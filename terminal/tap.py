@@ -33,6 +33,7 @@ from terminal.policy import (
     Say,
     Situation,
     accepted,
+    completed,
     completes_presentation,
     decide,
     must_recall,
@@ -112,9 +113,10 @@ def card_failed(error: CardError, face: CardFace | None = None) -> Outcome:
 
 
 def accepted_tap(decision: Decision, event: Event, face: CardFace, stay_s: int | None) -> Outcome:
-    """Answer a tap that was made as decided."""
+    """Answer a tap that was made as decided, or made good."""
     kind, say = decision.kind, decision.say
-    attended = bool(decision.flags & Flag.GUARDIAN_PRESENT) and say is accepted(kind)
+    plain = say in (accepted(kind), Say.GUARDED)
+    attended = plain and bool(decision.flags & Flag.GUARDIAN_PRESENT)
     return Outcome(say, event, face, kind, event.utc_s, stay_s, seq=event.seq, attended=attended)
 
 
@@ -174,13 +176,17 @@ class _Presentation:
             return None
         self._chain.put(event)
         self._watch.phase("journal")
-        torn = self._chain.journal.recall(last.seq) or event
-        kind = EventType(last.kind)
+        kind, flags = EventType(last.kind), Flag(last.flags)
         if desk.doubted == (face.asn, composite.psam_seq):
             # Only the server can tell a garbled answer from a counterfeit's: no green light here.
-            return Outcome(Say.TO_CHECK, event, face, kind=kind, utc_s=torn.utc_s)
-        desk.tapped(kind, torn.flags, reading)
-        return Outcome(accepted(kind), event, face, kind=kind, utc_s=torn.utc_s)
+            return Outcome(Say.TO_CHECK, event, face, kind=kind, utc_s=event.utc_s)
+        say = completed(last, situation, desk.rules)
+        if say is Say.GUARDED:
+            flags |= Flag.GUARDIAN_PRESENT
+        desk.tapped(kind, flags, reading)
+        outcome = accepted_tap(Decision(kind, flags, say), event, face, None)
+        outcome.seq = last.seq
+        return outcome
 
     def _refuse(
         self, composite: Composite, decision: Decision, reason: RejectReason, reading: Reading

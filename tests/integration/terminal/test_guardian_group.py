@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from hardware_mocks.cardos.cos import VirtualCard
+from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
+from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import EventType, Flag
-from tests.integration.terminal.bench import Bench, issue, software_psam
+from tests.integration.terminal.bench import Bench, asn, issue, software_psam
 from tests.integration.terminal.post import VOLUNTEER, Post, configure
 
+DEBIT = 0x54
 BORN = dt.date(2014, 1, 1)
 CHILD = 11
 
@@ -23,6 +27,14 @@ def post(tmp_path: Path, store: FileKeyStore) -> Post:
     post = Post(Bench(tmp_path / "terminal", store, software_psam(tmp_path, store)))
     configure(post)
     return post
+
+
+def torn_then_whole(post: Post, card: VirtualCard) -> str:
+    """Pull a card off behind DEBIT and lay it down again; return the second answer."""
+    card.tear(Tear(ins=DEBIT, moment=Moment.BEFORE_ANSWER))
+    post.tap(card, seconds=5)
+    card.tear(None)
+    return post.tap(card, seconds=5)
 
 
 def test_child_that_obeys_stays_in(post: Post, store: FileKeyStore) -> None:
@@ -44,3 +56,49 @@ def test_child_that_obeys_stays_in(post: Post, store: FileKeyStore) -> None:
     assert "签退 OUT" in left
     assert [e.flags & Flag.GUARDIAN_PRESENT for e in post.events(EventType.IN)] == [0]
     assert len(post.events(EventType.OUT)) == 1
+
+
+def test_torn_tap_of_a_lone_child_is_told_as_any(post: Post, store: FileKeyStore) -> None:
+    """Made good, it still needs the guardian, and no slip says that it counts."""
+    post.parts.every_slip = True
+    told = torn_then_whole(post, issue(store, CHILD, BORN))
+
+    assert "GUARDIAN NEEDED" in told
+    assert post.paper.slips == []
+
+
+def test_torn_tap_of_a_listed_card_is_told_in_red(post: Post, store: FileKeyStore) -> None:
+    """What was on the list when it tapped is not plain because the answer was lost."""
+    post.parts.every_slip = True
+    post.station.notices.hotlist = HotlistBitmap(7, 0, CardSet.of([asn(VOLUNTEER)]))
+    told = torn_then_whole(post, issue(store, VOLUNTEER))
+
+    assert "CARD REPORTED LOST" in told
+    assert post.paper.slips == []
+
+
+def test_torn_tap_in_a_group_is_counted(post: Post, store: FileKeyStore) -> None:
+    """A minor whose second try brought the proof is one of the group, and renews its wait."""
+    post.press("4")
+    post.tap(issue(store, VOLUNTEER), seconds=100)
+    told = torn_then_whole(post, issue(store, CHILD, BORN))
+    shown = post.turn()
+    next_one = post.tap(issue(store, CHILD + 1, BORN), seconds=5)
+
+    assert "签到 IN" in told
+    assert "TAPPED 1" in shown
+    assert "签到 IN" in next_one
+
+
+def test_torn_tap_before_the_word_is_attested_by_it(post: Post, store: FileKeyStore) -> None:
+    """Torn alone, then the guardian, then the card again: in, and the guardian is recorded."""
+    card = issue(store, CHILD, BORN)
+    card.tear(Tear(ins=DEBIT, moment=Moment.BEFORE_ANSWER))
+    post.tap(card, seconds=5)
+    card.tear(None)
+    post.press("4")
+    post.tap(issue(store, VOLUNTEER), seconds=5)
+    told = post.tap(card, seconds=5)
+
+    assert "GUARDIAN OK" in told
+    assert "TAPPED 1" in post.turn()

@@ -18,6 +18,7 @@ from terminal.policy import (
     Say,
     Situation,
     accepted,
+    completed,
     completes_presentation,
     decide,
     is_minor,
@@ -409,6 +410,25 @@ def test_when_a_resolved_tap_is_this_one(record: Hint, age_s: float, *, answer: 
 def test_when_key_two_undoes(earlier: LastTap | None, *, answer: bool) -> None:
     """The last accepted tap may be undone once, within ten seconds."""
     assert may_void(earlier, RULES) is answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "say"),
+    [
+        (EventType.IN, Flag.OFFLINE, Say.IN),
+        (EventType.OUT, Flag.MINOR, Say.OUT),
+        (EventType.IN, Flag.HOTLISTED, Say.HOTLISTED),
+        (EventType.IN, Flag.EXPIRED, Say.EXPIRED),
+        (EventType.IN, Flag.MINOR, Say.MINOR_ALONE),
+        (EventType.IN, Flag.MINOR | Flag.GUARDIAN_PRESENT, Say.IN),
+        (EventType.TRAINING, Flag.TRAINING_MODE, Say.TRAINING),
+    ],
+)
+def test_tap_made_good_is_told_as_it_was_made(kind: EventType, flags: Flag, say: Say) -> None:
+    """The proof that comes late makes no plain tap of one that was not."""
+    torn = last(kind, 20, result=Result.TORN, flags=flags)
+
+    assert completed(torn, PLAIN, RULES) is say
 
 
 @pytest.mark.parametrize(
