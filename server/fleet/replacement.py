@@ -17,13 +17,12 @@ from sqlalchemy.orm import Session
 
 from keys.suite import Suite
 from keys.verify import verify
-from server import evidence
 from server.errors import Problem, Refused
 from server.ingest import ranges
 from server.ingest.models import ChainState, StoredEvent
 from server.people import audit
-from server.terminals import enrolment, key_change, policy
-from server.terminals.models import Psam, Replacement, Terminal, TerminalKey
+from server.terminals import enrolment, key_change
+from server.terminals.models import Replacement, Terminal, TerminalKey
 from server.terminals.services import find_terminal, keys_of
 from swipe.event import Event, event_hash, tap_counts
 from swipe.kinds import EventType
@@ -78,7 +77,10 @@ def order(
     terminal = find_terminal(session, terminal_id)
     if terminal.state not in REPLACED_STATES:
         raise Refused(
-            "not-active", "终端不在用，无需更换", f"terminal {terminal_id} is {terminal.state}"
+            "not-active",
+            "终端不在用，无需更换；待批准的终端请用 terminal letter 再打印入网单",
+            f"terminal {terminal_id} is {terminal.state}; for another box of one that is pending "
+            "print the letter again: terminal letter",
         )
     _last_held(session, terminal_id)
     _cancel(session, terminal_id)
@@ -101,18 +103,20 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Repl
     """Let the new box in and end the old one's key behind the last event that is held.
 
     Raises:
-        Refused: None is ordered, the same person did, or the new box has not shown its key yet.
+        Refused: None is ordered, the terminal is out of service by now, the same person ordered
+            it, its code or its PSAM, or the new box has not shown its key yet.
     """
-    find_terminal(session, terminal_id)
+    terminal = find_terminal(session, terminal_id)
     ordered = _ordered(session, terminal_id)
     if ordered is None:
         raise Refused("not-ordered", "没有待批准的更换", "no replacement is waiting")
-    if not policy.two_people(ordered.ordered_by, actor):
+    if terminal.state not in REPLACED_STATES:
         raise Refused(
-            "same-person",
-            "申请人和批准人须为两人",
-            "ordering and approving take two different people",
+            "not-active",
+            "终端已不在用，不能批准新机",
+            f"terminal {terminal_id} is {terminal.state}: no new box is let in",
         )
+    enrolment.refuse_author(ordered.ordered_by, actor)
     fresh = [key for key in keys_of(session, terminal_id) if key.valid_from_ms is None]
     if not fresh:
         raise Refused(
@@ -121,11 +125,12 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Repl
             "the new box has not shown its key yet: run provision on it first",
         )
     last_seq = _last_held(session, terminal_id)
+    by, end = (actor, now_ms), last_seq + 1
+    enrolment.let_in(session, fresh[-1], ordered.ordered_by, by, from_seq=end)
     for key in keys_of(session, terminal_id):
-        if key.valid_from_ms is not None and key.until_seq is None:
-            key_change.end_key(session, key.id, last_seq + 1, ordered.reason, (actor, now_ms))
-    _let_in(session, fresh[-1], ordered, (actor, now_ms))
-    _let_psam_in(session, terminal_id, last_seq + 1, ordered.ordered_by, (actor, now_ms))
+        lasts_longer = key.until_seq is None or key.until_seq > end
+        if key is not fresh[-1] and key.valid_from_ms is not None and lasts_longer:
+            key_change.end_key(session, key.id, end, ordered.reason, by)
     ordered.state, ordered.key_id, ordered.last_seq = "approved", fresh[-1].id, last_seq
     ordered.approved_by, ordered.approved_ms = actor, now_ms
     subject = f"terminal:{terminal_id}"
@@ -155,7 +160,13 @@ def succession(session: Session, terminal_id: int, signature: bytes) -> Successi
     statement = sa.select(Replacement).where(Replacement.key_id == keys[0].id)
     replaced = session.scalars(statement).one_or_none()
     if replaced is None or replaced.last_seq is None:
-        raise Problem(404, "no-succession", "此终端不是更换机", "this box replaces none")
+        raise Problem(
+            404,
+            "no-succession",
+            "此机不是更换机，也不能从头开始：服务器已有本机的记录；日志丢失请用 fleet replace 更换",
+            "this box replaces none, and may not begin anew, for the server holds events of it: if "
+            "its journal is lost, replace it by fleet replace",
+        )
     return _figures(session, keys[0], replaced.last_seq)
 
 
@@ -221,45 +232,16 @@ def _last_held(session: Session, terminal_id: int) -> int:
     if not runs:
         raise Refused(
             "never-uploaded",
-            "该终端从未上传；请停用它并登记新终端",
-            "it has never uploaded: revoke it and add a new terminal",
+            "该终端从未上传；请停用它并登记新终端，原 PSAM 可再用",
+            "it has never uploaded: revoke it and add a new terminal, which may have its PSAM",
         )
     return runs[-1].last
 
 
 def _cancel(session: Session, terminal_id: int) -> None:
-    """End an order that was not carried through, and the key that was shown for it."""
+    """End an order that was not carried through; its code and key end with the next code."""
     session.execute(
         sa.update(Replacement)
         .where(Replacement.terminal_id == terminal_id, Replacement.state == "ordered")
         .values(state="cancelled")
     )
-    session.execute(
-        sa.delete(TerminalKey).where(
-            TerminalKey.terminal_id == terminal_id, TerminalKey.valid_from_ms.is_(None)
-        )
-    )
-
-
-def _let_in(session: Session, key: TerminalKey, ordered: Replacement, by: tuple[str, int]) -> None:
-    actor, now_ms = by
-    key.valid_from_ms = now_ms
-    record = {
-        "terminal": key.terminal_id,
-        "key_id": key.id,
-        "public_key": key.public_key.hex(),
-        "suite": key.suite,
-        "ordered_by": ordered.ordered_by,
-        "approved_by": actor,
-    }
-    evidence.append_record(session, now_ms, "terminal-key", record)
-
-
-def _let_psam_in(
-    session: Session, terminal_id: int, from_seq: int, ordered_by: str, by: tuple[str, int]
-) -> None:
-    """Approve the PSAM that came with the new box, from its first number on."""
-    pending = sa.select(Psam).where(Psam.terminal_id == terminal_id, Psam.state == "pending")
-    for psam in session.scalars(pending):
-        psam.from_seq, psam.created_by = from_seq, ordered_by
-        enrolment.approve_psam(session, psam.number, *by)

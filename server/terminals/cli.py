@@ -21,10 +21,10 @@ from server.db import from_millis
 from server.errors import Refused
 from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
-from server.terminals import enrolment, key_change, services
+from server.terminals import enrolment, key_change, psams, services
 from server.terminals.activity_cli import ACTIVITY_COMMANDS, site_place
-from server.terminals.enrolment import NewPsam
 from server.terminals.letter import letter
+from server.terminals.psams import NewPsam
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
 from server.terminals.setting_cli import activity_choice, message, operator, site_rules
 from swipe.errors import FieldError
@@ -291,7 +291,7 @@ def psam_add(
     )
     with console.writing() as session:
         require_staff(session, actor)
-        enrolment.propose_psam(session, new, actor, console.clock.utc_ms())
+        psams.propose_psam(session, new, actor, console.clock.utc_ms())
 
 
 @psam.command("approve", epilog=example("yika-server psam approve 880000000002 --by wang"))
@@ -306,7 +306,7 @@ def psam_approve(console: Console, number: str, actor: str) -> None:
 
 def _approve_psam(session: Session, number: bytes, actor: str, now_ms: int) -> None:
     require_staff(session, actor)
-    enrolment.approve_psam(session, number, actor, now_ms)
+    psams.approve_psam(session, number, actor, now_ms)
 
 
 def _psam_number(text: str) -> bytes:

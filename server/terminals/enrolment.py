@@ -14,17 +14,19 @@ from sqlalchemy.orm import Session
 
 from keys.errors import BadPublicKey
 from keys.suite import Suite
-from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
 from keys.verify import verify
 from server import evidence
 from server.errors import Problem, Refused
 from server.people import audit, sequences
-from server.terminals import pairing, policy
+from server.terminals import pairing, policy, psams
 from server.terminals.models import EnrolToken, Psam, Terminal, TerminalKey
+from server.terminals.psams import NewPsam
 from server.terminals.services import CONFIG, find_site, find_terminal, keys_of
+from server.terminals.shown import ENROLLED, LETTER, last_code, shown_with
 from swipe.requests import ENROL_CONTEXT, enrol_message
 
-FIRST_SEQ = 1
+# The table of events belongs to a feature above; only whether a terminal has any is asked.
+_EVENT = sa.table("event", sa.column("terminal_id", sa.BigInteger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,6 @@ class Enrolment:
     def message(self) -> bytes:
         """Return what the signature is over."""
         return enrol_message(self.token, self.psam_no, self.dpk_idx)
-
-
-@dataclass(frozen=True, slots=True)
-class NewPsam:
-    """A PSAM to be put into a terminal, valid from one of its sequence numbers on."""
-
-    number: bytes
-    terminal_id: int
-    hardware: bool
-    dpk_idx: int
-    from_seq: int = FIRST_SEQ
 
 
 def add_terminal(
@@ -78,11 +69,12 @@ def add_terminal(
 
 
 def new_token(session: Session, terminal_id: int, now_ms: int) -> str:
-    """Return a fresh pairing code for a terminal; codes that were not used yet end here."""
-    unused = sa.delete(EnrolToken).where(
-        EnrolToken.terminal_id == terminal_id, EnrolToken.used_ms.is_(None)
-    )
-    session.execute(unused)
+    """Return a fresh pairing code for a terminal.
+
+    Codes that were not used yet end here, and so do keys that were shown and not approved, with
+    the PSAMs that waited with them: the box that the new code is for shows its own.
+    """
+    withdraw(session, terminal_id)
     token = pairing.new_code()
     session.add(
         EnrolToken(
@@ -95,16 +87,27 @@ def new_token(session: Session, terminal_id: int, now_ms: int) -> str:
 
 
 def code_again(session: Session, terminal_id: int, actor: str, now_ms: int) -> str:
-    """Return a fresh pairing code for a terminal that has not shown a key yet."""
+    """Return a fresh pairing code: for a box that nobody has approved, or to tell one again.
+
+    Who asks for it is one of those who may not approve what is shown with it. The box of a
+    terminal in service gets with it what it was told at its enrolment, if it still has its key;
+    another box does not get in with it.
+    """
     terminal = find_terminal(session, terminal_id)
-    if terminal.state != "pending" or keys_of(session, terminal_id):
+    if terminal.state == "revoked":
         raise Refused(
-            "enrolled-already",
-            "终端已入网；更换坏机请用 fleet replace",
-            "the terminal has enrolled; to replace a dead box use fleet replace",
+            "terminal-revoked",
+            "终端已停用；请用 terminal add 登记新终端",
+            "the terminal is revoked: order a new one with terminal add",
+        )
+    if terminal.state != "pending" and _replacement_waits(session, terminal_id):
+        raise Refused(
+            "replacement-waits",
+            "此终端正在更换坏机；新机的入网单请再用 fleet replace 打印",
+            "a new box is under way: fleet replace prints another letter for it",
         )
     token = new_token(session, terminal_id, now_ms)
-    audit.record(session, now_ms, actor, "terminal.code", f"terminal:{terminal_id}")
+    audit.record(session, now_ms, actor, LETTER, f"terminal:{terminal_id}")
     return token
 
 
@@ -114,64 +117,54 @@ def state_of(terminal: Terminal, key: TerminalKey) -> str:
 
 
 def replaces(session: Session, key: TerminalKey) -> bool:
-    """Say whether a box came in the place of another: the terminal had a key before this one."""
-    return keys_of(session, key.terminal_id)[0].id != key.id
+    """Say whether a box goes on behind events that the server holds, and may not begin with 1.
+
+    So does one that came in the place of another; and one that enrols again though its terminal
+    has uploaded: without its journal it would number events twice. A key that another one vouched
+    for is of a box that has begun already.
+    """
+    if key.replaces is not None:
+        return False
+    begun = sa.select(sa.literal(1)).where(_EVENT.c.terminal_id == key.terminal_id).limit(1)
+    first = keys_of(session, key.terminal_id)[0]
+    return first.id != key.id or session.scalar(begun) is not None
 
 
 def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, TerminalKey]:
     """Take the key and PSAM number a terminal shows with its pairing code.
 
-    The same code with the same key gets the same answer again, so a lost answer costs nothing.
+    The same code with the same key gets the same answer again, so a lost answer costs nothing. A
+    key in force is told again what it was told, and nothing changes.
 
     Raises:
         Problem: 401 unknown or expired code, or the request is not signed with the key it shows;
             409 code used, or key or PSAM known elsewhere.
     """
     _check_possession(shown)
-    token = session.get(EnrolToken, _token_hash(shown.token), with_for_update=True)
-    if token is None or (token.used_ms is None and token.expires_ms < now_ms):
+    token, terminal = _found(session, shown.token, now_ms)
+    mine = next((key for key in keys_of(session, terminal.id) if _is_shown(key, shown)), None)
+    if mine is not None and mine.valid_from_ms is not None:
+        return terminal, _told_again(session, token, mine, shown)
+    if token.used_ms is None:
+        return terminal, _first_shown(session, (token, terminal), shown, now_ms)
+    if mine is None:
         raise Problem(
-            401,
-            "token-unknown",
-            "入网口令不存在或已过期，请管理员重新发放",
-            "the enrolment token is unknown or has expired; ask staff for a new one",
+            409,
+            "token-used",
+            "入网口令已被另一台设备使用，或已打印新的入网单；请用最新的入网单",
+            "the code was used by another device, or a newer letter was printed: use the newest",
         )
-    terminal = find_terminal(session, token.terminal_id)
-    if token.used_ms is not None:
-        return terminal, _same_again(session, terminal, shown)
-    known = _known_psam(session, shown, terminal)
-    token.used_ms = now_ms
-    terminal.last_contact_ms = now_ms
-    key = TerminalKey(
-        terminal_id=terminal.id,
-        public_key=shown.public_key,
-        suite=int(Suite.of(shown.public_key)),
-    )
-    session.add(key)
-    if not known:
-        session.add(
-            Psam(
-                number=shown.psam_no,
-                terminal_id=terminal.id,
-                dpk_idx=shown.dpk_idx,
-                hardware=shown.hardware,
-                from_seq=FIRST_SEQ,
-                state="pending",
-                created_by=terminal.created_by,
-            )
-        )
-    session.flush()
-    audit.record(
-        session, now_ms, f"terminal:{terminal.id}", "terminal.enrolled", f"terminal:{terminal.id}",
-        key_id=key.id, public_key=shown.public_key.hex(), psam=shown.psam_no.hex(),
-    )  # fmt: skip
-    return terminal, key
+    if shown_with(session, mine).psam_no != shown.psam_no:
+        drop_waiting_psam(session, mine)
+        _take_psam(session, terminal, shown)
+        _tell(session, mine, shown, now_ms)
+    return terminal, mine
 
 
 def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Terminal:
-    """Let an enrolled terminal in; the person must not be the one who ordered it."""
+    """Let an enrolled terminal in; the person must not have ordered it, its code or its PSAM."""
     terminal = find_terminal(session, terminal_id)
-    _refuse_same_person(terminal.created_by, actor)
+    refuse_author(terminal.created_by, actor)
     if terminal.state != "pending":
         raise Refused(
             "not-pending", "终端不在待批准状态", f"terminal {terminal_id} is {terminal.state}"
@@ -183,143 +176,206 @@ def approve(session: Session, terminal_id: int, actor: str, now_ms: int) -> Term
             "终端还没有用口令入网，请先在终端上运行 provision",
             "the terminal has not shown its key yet: run provision on it first",
         )
+    let_in(session, keys[-1], terminal.created_by, (actor, now_ms), psams.FIRST_SEQ)
     terminal.state = "active"
     terminal.approved_by = actor
-    for key in keys:
-        key.valid_from_ms = key.valid_from_ms or now_ms
-        _log_key(session, terminal, key, actor, now_ms)
-    waiting = sa.select(Psam).where(Psam.terminal_id == terminal_id, Psam.state == "pending")
-    for psam in session.scalars(waiting):
-        _activate(session, psam, actor, now_ms)
     audit.record(session, now_ms, actor, "terminal.approved", f"terminal:{terminal_id}")
     return terminal
 
 
-def propose_psam(session: Session, new: NewPsam, actor: str, now_ms: int) -> Psam:
-    """Order a further PSAM for a terminal; it counts once another person approves."""
-    find_terminal(session, new.terminal_id)
-    if session.get(Psam, new.number) is not None:
-        raise Refused(
-            "psam-known", "此 PSAM 已登记", f"PSAM {new.number.hex()} is enrolled already"
-        )
-    check_psam(new.number, hardware=new.hardware, dpk_idx=new.dpk_idx)
-    psam = Psam(
-        number=new.number,
-        terminal_id=new.terminal_id,
-        dpk_idx=new.dpk_idx,
-        hardware=new.hardware,
-        from_seq=new.from_seq,
-        state="pending",
-        created_by=actor,
-    )
-    session.add(psam)
-    audit.record(
-        session, now_ms, actor, "psam.ordered", f"psam:{new.number.hex()}",
-        terminal=new.terminal_id,
-    )  # fmt: skip
-    return psam
-
-
-def approve_psam(session: Session, number: bytes, actor: str, now_ms: int) -> Psam:
-    """Let a further PSAM in; the person must not be the one who ordered it."""
-    psam = session.get(Psam, number, with_for_update=True)
-    if psam is None or psam.state != "pending":
-        raise Refused("not-pending", "没有待批准的 PSAM", f"no PSAM {number.hex()} is waiting")
-    _refuse_same_person(psam.created_by, actor)
-    _activate(session, psam, actor, now_ms)
-    return psam
-
-
-def check_psam(number: bytes, *, hardware: bool, dpk_idx: int) -> None:
-    """Refuse a PSAM whose key index does not fit its kind: 01 hardware, 82 software."""
-    wanted = DPK_INDEX_PSAM if hardware else DPK_INDEX_SOFT
-    kind = "hardware" if hardware else "software"
-    if dpk_idx != wanted or number == bytes(6) or len(number) != 6:
-        raise Refused(
-            "psam-kind",
-            "PSAM 号或密钥索引不对",
-            f"a {kind} PSAM has a number and the key index {wanted:#x}",
-        )
-
-
-def _activate(session: Session, psam: Psam, actor: str, now_ms: int) -> None:
-    psam.state = "active"
-    psam.approved_by = actor
-    record = {
-        "number": psam.number.hex(),
-        "terminal": psam.terminal_id,
-        "dpk_idx": psam.dpk_idx,
-        "from_seq": psam.from_seq,
-        "ordered_by": psam.created_by,
-        "approved_by": actor,
-    }
-    evidence.append_record(session, now_ms, "psam", record)
-    audit.record(session, now_ms, actor, "psam.approved", f"psam:{psam.number.hex()}")
-
-
-def _log_key(
-    session: Session, terminal: Terminal, key: TerminalKey, actor: str, now_ms: int
+def let_in(
+    session: Session, key: TerminalKey, ordered_by: str, by: tuple[str, int], from_seq: int
 ) -> None:
+    """Let a key in and the PSAM that was shown with it, if that waits: both, or neither.
+
+    `by` is who approves and when, in milliseconds; the PSAM may prove events from `from_seq` on.
+
+    Raises:
+        Refused: The person made the code that the key was shown with, or ordered the PSAM.
+    """
+    actor, now_ms = by
+    found = shown_with(session, key)
+    refuse_author(ordered_by, actor)
+    refuse_author(found.code_by or ordered_by, actor)
+    psam = _waiting_psam(session, key)
+    if psam is not None:
+        psams.refuse_author(psam, actor)
+    key.valid_from_ms = now_ms
     record = {
-        "terminal": terminal.id,
+        "terminal": key.terminal_id,
         "key_id": key.id,
         "public_key": key.public_key.hex(),
         "suite": key.suite,
-        "ordered_by": terminal.created_by,
+        "ordered_by": ordered_by,
         "approved_by": actor,
     }
     evidence.append_record(session, now_ms, "terminal-key", record)
+    if psam is not None:
+        psam.from_seq = from_seq
+        psams.approve_psam(session, psam.number, actor, now_ms)
 
 
-def _refuse_same_person(maker: str, checker: str) -> None:
+def refuse_author(maker: str, checker: str) -> None:
+    """Refuse one person on both sides of an approval."""
     if not policy.two_people(maker, checker):
         raise Refused(
             "same-person",
-            "申请人和批准人须为两人",
-            "ordering and approving take two different people",
+            "申请人和批准人须为两人：登记终端、打印入网单的人不能批准",
+            "ordering and approving take two different people: who ordered it, or printed the "
+            "letter it came with, does not approve it",
         )
 
 
-def _same_again(session: Session, terminal: Terminal, shown: Enrolment) -> TerminalKey:
-    for key in keys_of(session, terminal.id):
-        if key.public_key == shown.public_key:
-            return key
-    raise Problem(
-        409,
-        "token-used",
-        "入网口令已被另一台设备使用",
-        "the enrolment token was used by another device",
+def withdraw(session: Session, terminal_id: int) -> None:
+    """End what waits at a terminal: unused codes, keys not approved, the PSAMs shown with them."""
+    unused = sa.delete(EnrolToken).where(
+        EnrolToken.terminal_id == terminal_id, EnrolToken.used_ms.is_(None)
     )
+    session.execute(unused)
+    for key in keys_of(session, terminal_id):
+        if key.valid_from_ms is None:
+            drop_waiting_psam(session, key)
+            session.delete(key)
+    session.flush()
 
 
-def _known_psam(session: Session, shown: Enrolment, terminal: Terminal) -> bool:
-    """Say whether the PSAM is this terminal's already: one that moved into a new box.
+def drop_waiting_psam(session: Session, key: TerminalKey) -> None:
+    """Forget the PSAM that was shown with a key, unless somebody has let it in."""
+    psam = _waiting_psam(session, key)
+    if psam is not None:
+        session.delete(psam)
+        session.flush()
+
+
+def _waiting_psam(session: Session, key: TerminalKey) -> Psam | None:
+    """Return the PSAM that was shown with a key, if nobody has let it in yet."""
+    number = shown_with(session, key).psam_no
+    psam = None if number is None else session.get(Psam, number)
+    if psam is None or psam.state != "pending" or psam.terminal_id != key.terminal_id:
+        return None
+    return psam
+
+
+def _found(session: Session, code: str, now_ms: int) -> tuple[EnrolToken, Terminal]:
+    """Return a code's row and its terminal, both locked, the terminal first as everywhere."""
+    token = session.get(EnrolToken, _token_hash(code))
+    terminal = None if token is None else find_terminal(session, token.terminal_id)
+    token = session.get(EnrolToken, _token_hash(code), with_for_update=True)
+    if token is None or terminal is None or (token.used_ms is None and token.expires_ms < now_ms):
+        raise Problem(
+            401,
+            "token-unknown",
+            "入网口令不存在或已过期，请管理员重新发放",
+            "the enrolment token is unknown or has expired; ask staff for a new one",
+        )
+    return token, terminal
+
+
+def _first_shown(
+    session: Session, paired: tuple[EnrolToken, Terminal], shown: Enrolment, now_ms: int
+) -> TerminalKey:
+    token, terminal = paired
+    _check_new_key(session, terminal, shown)
+    _take_psam(session, terminal, shown)
+    key = TerminalKey(
+        terminal_id=terminal.id,
+        public_key=shown.public_key,
+        suite=int(Suite.of(shown.public_key)),
+    )
+    session.add(key)
+    session.flush()
+    token.used_ms = terminal.last_contact_ms = now_ms
+    _tell(session, key, shown, now_ms)
+    return key
+
+
+def _told_again(
+    session: Session, token: EnrolToken, key: TerminalKey, shown: Enrolment
+) -> TerminalKey:
+    """Return an approved key that is shown once more; a code that was not used stays unused.
 
     Raises:
-        Problem: 409 the key is known, of another suite than before, or the PSAM is another's, or
-            set apart.
+        Problem: 409 the key has ended and the code is new; or the box has another PSAM than before.
     """
-    statement = sa.select(TerminalKey.id).where(TerminalKey.public_key == shown.public_key)
+    ended = key.revoked_ms is not None or key.until_seq is not None
+    if ended and token.used_ms is None:
+        raise Problem(
+            409,
+            "key-ended",
+            "此机的密钥已终止；请先导出日志，再清空数据目录，用 fleet replace 的新入网单重新入网",
+            "this box's key has ended: export its journal, empty its data folder, and enrol it "
+            "with a new letter of fleet replace",
+        )
     psam = session.get(Psam, shown.psam_no)
-    moved = psam is not None and psam.terminal_id == terminal.id
-    if session.scalar(statement) is not None or (psam is not None and not moved):
+    known = psam is not None and psam.terminal_id == key.terminal_id and psam.state == "active"
+    if not ended and not known and shown_with(session, key).psam_no != shown.psam_no:
+        raise Problem(
+            409,
+            "another-psam",
+            "此机已批准，现在装的是另一张 PSAM：请 psam add，另一人 psam approve，或装回原来的",
+            "the box was approved and has another PSAM now: psam add, then psam approve by another "
+            "person; or put the former one back",
+        )
+    return key
+
+
+def _check_new_key(session: Session, terminal: Terminal, shown: Enrolment) -> None:
+    """Refuse a new key that is known, of another suite than before, or comes with a wrong code."""
+    last = last_code(session, terminal.id)
+    if terminal.state == "revoked" or (
+        terminal.state != "pending" and last is not None and last.action == LETTER
+    ):
+        raise Problem(
+            409,
+            "code-tells-again",
+            "此入网单只供已入网的原机重新取得登记资料；新机请用 fleet replace 的入网单",
+            "this letter only tells the box that is enrolled again who it is; a new box takes one "
+            "of fleet replace",
+        )
+    statement = sa.select(TerminalKey).where(TerminalKey.public_key == shown.public_key)
+    known = session.scalars(statement).one_or_none()
+    if known is not None:
         raise Problem(
             409,
             "already-enrolled",
-            "此密钥或 PSAM 已登记到另一台终端",
-            "this key or PSAM is enrolled to another terminal",
-        )
-    if psam is not None and psam.state not in {"active", "pending"}:
-        raise Problem(
-            409,
-            "psam-set-apart",
-            "此 PSAM 已停用或被隔离，请换一张 PSAM",
-            "this PSAM is revoked or set apart; put another one in",
+            f"此机的密钥已登记到终端 {known.terminal_id}；要改作他用，请先导出日志，再清空数据目录",
+            f"this box's key is enrolled to terminal {known.terminal_id}; for another use export "
+            "its journal first, then empty its data folder",
         )
     earlier = keys_of(session, terminal.id)
     if earlier and earlier[0].suite != int(Suite.of(shown.public_key)):
         raise Problem(409, "other-suite", "新旧密钥须为同一算法", "both keys must be of one suite")
-    return moved
+
+
+def _take_psam(session: Session, terminal: Terminal, shown: Enrolment) -> None:
+    last = last_code(session, terminal.id)
+    author = last.actor if last else terminal.created_by
+    new = NewPsam(shown.psam_no, terminal.id, shown.hardware, shown.dpk_idx)
+    psams.take_shown(session, new, author)
+
+
+def _tell(session: Session, key: TerminalKey, shown: Enrolment, now_ms: int) -> None:
+    subject = f"terminal:{key.terminal_id}"
+    audit.record(
+        session, now_ms, subject, ENROLLED, subject,
+        key_id=key.id, public_key=key.public_key.hex(), psam=shown.psam_no.hex(),
+    )  # fmt: skip
+
+
+def _is_shown(key: TerminalKey, shown: Enrolment) -> bool:
+    return key.public_key == shown.public_key
+
+
+def _replacement_waits(session: Session, terminal_id: int) -> bool:
+    """Say whether a box that replaces another was ordered and has not been let in yet."""
+    if any(key.valid_from_ms is None for key in keys_of(session, terminal_id)):
+        return True
+    last = last_code(session, terminal_id)
+    unused = sa.select(EnrolToken.hash).where(
+        EnrolToken.terminal_id == terminal_id, EnrolToken.used_ms.is_(None)
+    )
+    ordered = last is not None and last.action == "replacement.ordered"
+    return ordered and session.scalar(unused.limit(1)) is not None
 
 
 def _check_possession(shown: Enrolment) -> None:

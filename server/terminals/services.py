@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from server.errors import Refused
 from server.people import audit, sequences
 from server.terminals import policy
-from server.terminals.models import Activity, Psam, Site, Terminal, TerminalKey
+from server.terminals.models import Activity, EnrolToken, Psam, Site, Terminal, TerminalKey
 
 # The counter behind every configuration version, so that no terminal ever sees one go back.
 CONFIG = "config"
@@ -114,9 +114,22 @@ def keys_of(session: Session, terminal_id: int) -> list[TerminalKey]:
 
 
 def revoke(session: Session, terminal_id: int, reason: str, actor: str, now_ms: int) -> Terminal:
-    """End a terminal: its keys and PSAMs with it. What it uploaded before stays valid."""
+    """End a terminal: its keys and PSAMs with it. What it uploaded before stays valid.
+
+    What nobody has approved goes without a trace in these tables: codes, keys and PSAMs that wait.
+    """
     terminal = find_terminal(session, terminal_id)
     terminal.state = "revoked"
+    for waiting in (
+        sa.delete(EnrolToken).where(
+            EnrolToken.terminal_id == terminal_id, EnrolToken.used_ms.is_(None)
+        ),
+        sa.delete(TerminalKey).where(
+            TerminalKey.terminal_id == terminal_id, TerminalKey.valid_from_ms.is_(None)
+        ),
+        sa.delete(Psam).where(Psam.terminal_id == terminal_id, Psam.state == "pending"),
+    ):
+        session.execute(waiting)
     for key in keys_of(session, terminal_id):
         key.revoked_ms = key.revoked_ms or now_ms
     session.execute(sa.update(Psam).where(Psam.terminal_id == terminal_id).values(state="revoked"))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from server.errors import PROBLEM_TYPE, Problem, Refused
 from server.runtime import Runtime, current_runtime
-from server.terminals import enrolment, key_change, notices, requests, services
+from server.terminals import enrolment, key_change, notices, psams, requests, services
 from swipe.requests import (
     CHANGED_CONTEXT,
     ENROLLED_CONTEXT,
@@ -134,7 +134,7 @@ def enrol(body: EnrolBody) -> dict[str, Any]:
         signature=bytes.fromhex(body.signature),
     )
     try:
-        enrolment.check_psam(shown.psam_no, hardware=shown.hardware, dpk_idx=shown.dpk_idx)
+        psams.check_psam(shown.psam_no, hardware=shown.hardware, dpk_idx=shown.dpk_idx)
     except Refused as refused:
         raise Problem(422, "malformed", refused.zh, refused.en) from refused
     with runtime.database.writing() as session:

@@ -80,7 +80,9 @@ def enrolment_findings(session: Session) -> Iterator[Finding]:
             name = f"id {record['key_id']}"
             yield Finding("terminal_key", name, "public_key", str(should), str(found),
                           f"存证第 {index} 片叶", f"leaf {index}")  # fmt: skip
-    for index, record in _records(session, "psam"):
+    # One that was revoked before it did anything may have been enrolled anew: the last leaf counts.
+    psams = {record["number"]: (index, record) for index, record in _records(session, "psam")}
+    for index, record in psams.values():
         psam = session.get(Psam, bytes.fromhex(record["number"]))
         names = ("terminal", "dpk_idx", "from_seq")
         wanted = tuple(record[name] for name in names)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
-from keys.psam import Psam
+from keys.psam import Psam, SoftwarePsam
 from keys.store import FileKeyStore
 from server.db import Database
 from server.fleet import replacement
 from server.terminals import enrolment
+from server.terminals.models import Psam as PsamRow
 from terminal.clock import Clock
 from terminal.config import Config
 from terminal.config_sections import TerminalSection
@@ -24,6 +25,7 @@ from terminal.station import open_station
 from terminal.sync import sync
 from terminal.tap import present
 from terminal.transport import Request
+from tests.factories import CHEAP, PASSPHRASE
 from tests.integration.server.rig import NOW_MS, FixedClock, Rig
 from tests.integration.terminal.bench import connect, issue, software_psam
 from tests.unit.terminal.clocks import HandClock
@@ -123,6 +125,26 @@ class Office:
         """Let a terminal in that has shown its key."""
         with self.rig.database.writing() as session:
             enrolment.approve(session, terminal_id, actor, NOW_MS)
+
+    def letter(self, terminal_id: int, actor: str) -> str:
+        """Print the letter once more; return the code in it."""
+        with self.rig.database.writing() as session:
+            return enrolment.code_again(session, terminal_id, actor, NOW_MS)
+
+    def other_psam(self, number: int) -> bytes:
+        """Put another PSAM into whichever box enrols next; return its number."""
+        name = bytes.fromhex(f"8800000000{number:02x}")
+        file = self.folder / f"psam {number}"
+        self.store.export_software_psam(file, name, PASSPHRASE, CHEAP)
+        self.psam = SoftwarePsam.open(file, PASSPHRASE)
+        return name
+
+    def psam_row(self, number: bytes) -> PsamRow | None:
+        """Return what the server knows of a PSAM."""
+        with self.rig.database.reading() as session:
+            found = session.get(PsamRow, number)
+            session.expunge_all()
+            return found
 
     def in_service(self) -> int:
         """Return a terminal, its box called "old", that has tapped and uploaded everything."""

@@ -102,7 +102,7 @@ def test_a_key_ended_by_staff_vouches_for_none(office: Office, terminal: int) ->
 
 
 def test_a_key_that_was_changed_vouches_for_none(office: Office, terminal: int) -> None:
-    """Behind the stored KEY_ROTATE event the old key gets nothing more, nor does its successor lose."""
+    """Behind the stored KEY_ROTATE event the old key gets nothing; its successor stays."""
     old, key = identity_of(office), keys(office, terminal)[0]
     renew_key(office.config("old"), office.clock, office.wire)
     assert office.upload("old") == 0

@@ -18,10 +18,12 @@ from server.errors import Problem, Refused
 from server.evidence import LogRecord, LogState
 from server.ingest.overview import fork_count, holdings, receipt_ms
 from server.ingest.verdicts import Verdict
+from server.people import audit
 from server.people.models import Audit
-from server.terminals import enrolment, policy, services
-from server.terminals.enrolment import Enrolment, NewPsam
+from server.terminals import enrolment, policy, psams, services
+from server.terminals.enrolment import Enrolment
 from server.terminals.models import Psam, Terminal, TerminalKey
+from server.terminals.psams import NewPsam
 from server.terminals.services import NewActivity, NewSite
 from swipe import merkle
 from swipe.requests import ENROL_CONTEXT
@@ -54,6 +56,13 @@ def shown(token: str, **changes: Any) -> Enrolment:
 def ordered(session: Session) -> tuple[Terminal, str]:
     """Order a terminal."""
     return enrolment.add_terminal(session, "pos-x", 1, "li", NOW_MS)
+
+
+def renewed(session: Session, terminal: Terminal) -> str:
+    """Order a new box for a terminal, as `fleet replace` does."""
+    code = enrolment.new_token(session, terminal.id, NOW_MS)
+    audit.record(session, NOW_MS, "li", "replacement.ordered", f"terminal:{terminal.id}")
+    return code
 
 
 def test_approval_takes_another_person(session: Session) -> None:
@@ -139,20 +148,19 @@ def test_key_or_psam_of_another_terminal_is_refused(session: Session, same: str)
     assert (caught.value.status, caught.value.kind) == (409, "already-enrolled")
 
 
-@pytest.mark.parametrize("state", ["quarantined", "revoked"])
-def test_a_psam_that_is_set_apart_comes_back_in_no_box(session: Session, state: str) -> None:
-    """A new box of the terminal is told to have another one put in; a pending one is taken."""
+def test_a_psam_that_is_set_apart_comes_back_in_no_box(session: Session) -> None:
+    """A new box of the terminal is told to have another one put in, or to have it released."""
     terminal, first = ordered(session)
     enrolment.enrol(session, shown(first), NOW_MS)
-    second = enrolment.new_token(session, terminal.id, NOW_MS)
-    enrolment.enrol(session, shown(second, identity=make_identity("second")), NOW_MS)
-    psam = session.scalars(sa.select(Psam).where(Psam.terminal_id == terminal.id)).one()
-    psam.state = state
-    third = enrolment.new_token(session, terminal.id, NOW_MS)
+    enrolment.approve(session, terminal.id, "wang", NOW_MS)
+    session.get_one(Psam, NUMBER).state = "quarantined"
+    again = renewed(session, terminal)
 
     with pytest.raises(Problem) as caught:
-        enrolment.enrol(session, shown(third, identity=make_identity("third")), NOW_MS)
+        enrolment.enrol(session, shown(again, identity=make_identity("second")), NOW_MS)
     assert (caught.value.status, caught.value.kind) == (409, "psam-set-apart")
+    psams.release_psam(session, NUMBER, "swapped at the bench", "wang", NOW_MS)
+    assert enrolment.enrol(session, shown(again, identity=make_identity("second")), NOW_MS)
 
 
 def test_further_psam_takes_two_people(session: Session) -> None:
@@ -161,18 +169,18 @@ def test_further_psam_takes_two_people(session: Session) -> None:
     enrolment.enrol(session, shown(token), NOW_MS)
     number = bytes.fromhex("880000000400")
     new = NewPsam(number, terminal.id, hardware=False, dpk_idx=DPK_INDEX_SOFT, from_seq=40)
-    psam = enrolment.propose_psam(session, new, "li", NOW_MS)
+    psam = psams.propose_psam(session, new, "li", NOW_MS)
     assert psam.state == "pending"
     with pytest.raises(Refused, match="two different people"):
-        enrolment.approve_psam(session, number, "li", NOW_MS)
+        psams.approve_psam(session, number, "li", NOW_MS)
 
-    enrolment.approve_psam(session, number, "wang", NOW_MS)
+    psams.approve_psam(session, number, "wang", NOW_MS)
 
     assert (psam.state, psam.from_seq) == ("active", 40)
     with pytest.raises(Refused, match="waiting"):
-        enrolment.approve_psam(session, number, "wang", NOW_MS)
+        psams.approve_psam(session, number, "wang", NOW_MS)
     with pytest.raises(Refused, match="already"):
-        enrolment.propose_psam(session, new, "li", NOW_MS)
+        psams.propose_psam(session, new, "li", NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +190,7 @@ def test_further_psam_takes_two_people(session: Session) -> None:
 def test_psam_index_must_fit_its_kind(number: bytes, hardware: bool, dpk_idx: int) -> None:
     """Hardware has key index 01, software 82, and number zero is none."""
     with pytest.raises(Refused):
-        enrolment.check_psam(number, hardware=hardware, dpk_idx=dpk_idx)
+        psams.check_psam(number, hardware=hardware, dpk_idx=dpk_idx)
 
 
 def test_name_is_taken_once(session: Session) -> None:
