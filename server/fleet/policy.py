@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,12 @@ _ALARMS = {
     "old-unsent": Alarm("old-unsent", "有积压未上传", "records wait for too long", urgent=True),
     "reader": Alarm("reader", "读卡器故障", "no card reader", urgent=True),
     "psam": Alarm("psam", "PSAM 故障", "the PSAM failed", urgent=True),
+    "psam-apart": Alarm(
+        "psam-apart",
+        "PSAM 已被隔离，刷卡不计时：查明后运行 psam release，或换 PSAM",
+        "PSAM set apart, taps are not credited: look, then psam release or another PSAM",
+        urgent=True,
+    ),
     "journal": Alarm("journal", "流水异常", "trouble with the journal", urgent=True),
     "rolled-back": Alarm(
         "rolled-back", "流水曾丢失末尾", "the journal had lost its end", urgent=True
@@ -46,15 +53,18 @@ _ALARMS = {
 }
 
 
-def alarms(status: dict[str, Any] | None, heard_ms: int | None, now_ms: int) -> list[Alarm]:
+def alarms(
+    status: dict[str, Any] | None, heard_ms: int | None, now_ms: int, known: Collection[str] = ()
+) -> list[Alarm]:
     """Return what is wrong with a terminal by its last status; urgent things first.
 
-    One that never told a status is judged by its uploads alone, elsewhere.
+    One that never told a status is judged by its uploads alone, elsewhere. `known` are codes of
+    what the server knows by itself.
 
     >>> [alarm.code for alarm in alarms({"reader": "missing", "clock": "unknown"}, 0, 0)]
     ['reader', 'clock']
     """
-    found = [code for code, holds in _conditions(status or {}) if holds]
+    found = [*known, *(code for code, holds in _conditions(status or {}) if holds)]
     if heard_ms is not None and now_ms - heard_ms > SILENT_AFTER_S * 1000:
         found.insert(0, "silent")
     return sorted((_ALARMS[code] for code in found), key=lambda alarm: not alarm.urgent)

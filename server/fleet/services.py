@@ -15,6 +15,7 @@ from server.errors import Problem
 from server.fleet import policy
 from server.fleet.models import FleetHistory, FleetStatus
 from server.fleet.policy import Alarm
+from server.ingest import overview
 from server.terminals.models import Site, Terminal
 from server.terminals.requests import in_force
 from server.terminals.services import find_terminal, keys_of, note_contact
@@ -116,7 +117,11 @@ def fleet(session: Session, now_ms: int) -> list[Standing]:
         .outerjoin(FleetStatus, FleetStatus.terminal_id == Terminal.id)
         .order_by(Terminal.name)
     )
-    found = [_standing(terminal, site, held, now_ms) for terminal, site, held in rows]
+    known = _known(session)
+    found = [
+        _standing((terminal, site, held), known.get(terminal.id, []), now_ms)
+        for terminal, site, held in rows
+    ]
     return sorted(found, key=lambda one: (-sum(alarm.urgent for alarm in one.alarms), one.name))
 
 
@@ -128,7 +133,8 @@ def one(session: Session, terminal_id: int, now_ms: int) -> Standing:
     """
     terminal = find_terminal(session, terminal_id)
     site = session.get_one(Site, terminal.site_id)
-    return _standing(terminal, site, session.get(FleetStatus, terminal_id), now_ms)
+    held = session.get(FleetStatus, terminal_id)
+    return _standing((terminal, site, held), _known(session).get(terminal_id, []), now_ms)
 
 
 def history(session: Session, terminal_id: int, limit: int = HISTORY_MAX) -> list[dict[str, Any]]:
@@ -145,7 +151,15 @@ def history(session: Session, terminal_id: int, limit: int = HISTORY_MAX) -> lis
     ]
 
 
-def _standing(terminal: Terminal, site: Site, held: FleetStatus | None, now_ms: int) -> Standing:
+def _known(session: Session) -> dict[int, list[str]]:
+    """Return by terminal the codes of alarms that the server knows of without being told."""
+    return {terminal_id: ["psam-apart"] for terminal_id, _ in overview.psams_apart(session)}
+
+
+def _standing(
+    row: tuple[Terminal, Site, FleetStatus | None], known: list[str], now_ms: int
+) -> Standing:
+    terminal, site, held = row
     status = None if held is None else json.loads(held.body)
     heard_ms = None if held is None else held.received_ms
     watched = terminal.state in HEARD_STATES
@@ -158,7 +172,7 @@ def _standing(terminal: Terminal, site: Site, held: FleetStatus | None, now_ms: 
         heard_ms=heard_ms,
         contact_ms=terminal.last_contact_ms,
         status=status,
-        alarms=policy.alarms(status, heard_ms, now_ms) if watched else [],
+        alarms=policy.alarms(status, heard_ms, now_ms, known) if watched else [],
     )
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What staff must look at: terminals that are silent, miss events, forked, or do not settle."""
+"""What staff must look at: terminals that are silent, miss events, forked, or do not settle.
+
+And PSAMs that were set apart: until somebody acts, every tap with them goes without credit.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from server.ingest import overview, settlement, silence
 from server.ingest.silence import Pauses
 from server.terminals.models import Terminal
 
-SILENT, GAP, FORKED, QUARANTINED, UNSETTLED = KINDS = (
-    "silent", "gap", "forked", "quarantined", "unsettled",
+SILENT, GAP, FORKED, QUARANTINED, PSAM, UNSETTLED = KINDS = (
+    "silent", "gap", "forked", "quarantined", "psam", "unsettled",
 )  # fmt: skip
 HOUR_MS = 3_600_000
 
@@ -57,6 +60,11 @@ def alarms(session: Session, now_ms: int, pauses: Pauses | None = None) -> list[
     for number, row in terminals.items():
         if row.state == QUARANTINED:
             add(number, QUARANTINED, "已隔离", "set apart: look, then release or revoke")
+    for number, psam in overview.psams_apart(session):
+        add(number, PSAM,
+            f"PSAM {psam} 已被隔离，其刷卡不计时：查明后运行 psam release {psam}，或换 PSAM",
+            f"PSAM {psam} is set apart and its taps are not credited: look, then psam release "
+            f"{psam}, or put in another PSAM")  # fmt: skip
     for open_one in settlement.open_settlements(session):
         add(open_one.terminal_id, UNSETTLED,
             f"{open_one.day} 结算 {open_one.close_seq} {open_one.state}",

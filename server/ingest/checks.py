@@ -34,6 +34,7 @@ class Opened:
         last_seq: The last number that may be stored; less than the header's where something is
             left out.
         box_end: The last number of the box that sent it, if that box was replaced.
+        ends: The last numbers of all boxes of this terminal that were replaced, rising.
     """
 
     header: BatchHeader
@@ -45,6 +46,7 @@ class Opened:
     links: Bytes2d
     suite: Suite = Suite.ED25519
     box_end: int | None = None
+    ends: tuple[int, ...] = ()
 
     @property
     def first_seq(self) -> int:
@@ -67,10 +69,15 @@ class Opened:
         sent = self.header.batch_no
         return sent if self.box_end is None else boxes.kept_number(sent, self.header.key_id)
 
-    def of_box(self, last_seq: int | None) -> Opened:
-        """Return what belongs to the box that sent it; `last_seq` ends a box that was replaced."""
+    def of_box(self, lasts: Mapping[int, int]) -> Opened:
+        """Return what belongs to the box that sent it.
+
+        `lasts` gives the last number of each key's box, where that was replaced.
+        """
+        last_seq = lasts.get(self.header.key_id)
+        ends = tuple(sorted(set(lasts.values())))
         if last_seq is None:
-            return self
+            return replace(self, ends=ends)
         count = last_seq - self.first_seq + 1
         return replace(
             self,
@@ -79,6 +86,7 @@ class Opened:
             content_hashes=self.content_hashes[:count],
             links=self.links[:count],
             box_end=last_seq,
+            ends=ends,
         )
 
 

@@ -306,7 +306,9 @@ class Filing:
             psam.gap_flags += flagged
             widest = int(finding.skipped.max())
             action = "psam.gap-flagged"
-            if widest > terminal_policy.PSAM_GAP_QUARANTINED:
+            # Of its way from a dead box into the next one nobody can know how many taps it made.
+            alarming = finding.skipped[~finding.moved]
+            if alarming.max(initial=0) > terminal_policy.PSAM_GAP_QUARANTINED:
                 psam.state = "quarantined"
                 action = "psam.quarantined"
             subject = f"psam:{finding.number.hex()}"

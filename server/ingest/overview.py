@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 from server.ingest import ranges
 from server.ingest.models import Batch, ChainState, EventFork, StoredRange
 from server.ingest.ranges import Run
+from server.terminals.models import Psam, Terminal
+
+SERVING = ("active", "quarantined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,17 @@ def fork_count(session: Session, terminal_id: int) -> int:
         .where(EventFork.terminal_id == terminal_id)
     )
     return session.scalar(statement) or 0
+
+
+def psams_apart(session: Session) -> list[tuple[int, str]]:
+    """Return terminal and number of each PSAM set apart at a terminal that still serves."""
+    statement = (
+        sa.select(Psam.terminal_id, Psam.number)
+        .join(Terminal, Terminal.id == Psam.terminal_id)
+        .where(Psam.state == "quarantined", Terminal.state.in_(SERVING))
+        .order_by(Psam.terminal_id, Psam.number)
+    )
+    return [(terminal_id, number.hex()) for terminal_id, number in session.execute(statement)]
 
 
 def _holding(terminal_id: int, runs: list[Run], forked_from: int | None) -> Holding:

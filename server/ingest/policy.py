@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,19 @@ def gaps(numbers: Ints, counted: Mask) -> Ints:
     """
     skipped = np.diff(numbers) - 1
     return np.where(counted[1:] | counted[:-1], skipped, 0)
+
+
+def across(seqs: Ints, ends: Sequence[int]) -> Mask:
+    """Say of each neighbouring pair of a rising row of numbers whether a box ended between them.
+
+    `ends` are the last numbers of boxes that were replaced, rising.
+
+    >>> across(np.array([16, 19, 24, 30]), [19]).tolist()
+    [False, True, False]
+    """
+    boxes = np.searchsorted(np.array(ends, dtype=np.int64), seqs)
+    found: Mask = boxes[1:] != boxes[:-1]
+    return found
 
 
 def usual_pause_ms(longest: Mapping[int, int], day: int) -> int | None:

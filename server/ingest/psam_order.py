@@ -41,10 +41,15 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class PsamFinding:
-    """The gaps found in one PSAM's numbers by one upload."""
+    """The gaps found in one PSAM's numbers by one upload.
+
+    `moved` marks those where the PSAM went from a dead box into its successor: what it did in
+    between the dead box took with it.
+    """
 
     number: bytes
     skipped: Ints
+    moved: Mask
 
 
 def examine(
@@ -63,8 +68,9 @@ def examine(
         ceiling = after.psam_seq if after else None
         good = policy.rising(numbers, before.psam_seq if before else 0, ceiling)
         in_order[rows] = good
-        skipped = _skipped(place, numbers[good], place.fresh[rows[good]], (before, after))
-        findings.append(PsamFinding(number, skipped))
+        taps = _Taps(events["seq"][rows[good]], numbers[good], place.fresh[rows[good]])
+        skipped, moved = _skipped(place, taps, (before, after), opened.ends)
+        findings.append(PsamFinding(number, skipped, moved))
     return in_order, findings
 
 
@@ -84,21 +90,32 @@ def _taps_by_psam(
         yield number, np.flatnonzero(counted & (numbers == np.void(number)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Taps:
+    """Taps of one PSAM in order: sequence numbers, transaction numbers, which are new."""
+
+    seqs: Ints
+    numbers: Ints
+    fresh: Mask
+
+
 def _skipped(
     place: Place,
-    numbers: Ints,
-    fresh: Mask,
+    taps: _Taps,
     beside: tuple[Neighbour | None, Neighbour | None],
-) -> Ints:
+    ends: tuple[int, ...],
+) -> tuple[Ints, Mask]:
+    """Return how many numbers are skipped before each tap, and where a box ended in between."""
     run = merge(place.near, place.run)
-    before, after = (near if near and near.seq in run else None for near in beside)
-    line = [
-        np.array([before.psam_seq] if before else [], dtype=np.int64),
-        numbers,
-        np.array([after.psam_seq] if after else [], dtype=np.int64),
-    ]
-    counted = np.concatenate([[False] * len(line[0]), fresh, [False] * len(line[2])])
-    return policy.gaps(np.concatenate(line), counted.astype(np.bool_))
+    ahead, behind = ([near] if near and near.seq in run else [] for near in beside)
+
+    def line(own: Ints, name: str) -> Ints:
+        parts = [[getattr(near, name) for near in ahead], own, [getattr(n, name) for n in behind]]
+        return np.concatenate([np.array(part, dtype=np.int64) for part in parts])
+
+    counted = np.concatenate([[False] * len(ahead), taps.fresh, [False] * len(behind)])
+    skipped = policy.gaps(line(taps.numbers, "psam_seq"), counted.astype(np.bool_))
+    return skipped, policy.across(line(taps.seqs, "seq"), ends)
 
 
 # Written once: to build a statement costs more than to run it.

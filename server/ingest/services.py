@@ -66,7 +66,7 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
         checks.check_signature(header, found)
         addressed = (upload.terminal_id, upload.batch_no)
         whole = checks.check_content(header, events, addressed, found.suite)
-        opened = whole.of_box(found.lasts.get(header.key_id))
+        opened = whole.of_box(found.lasts)
         weighed = proofs.weigh(intake.store, opened.events, found)
         return _filed(intake, upload, opened, weighed, found.first_key)
     except Problem as problem:

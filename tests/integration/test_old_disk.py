@@ -10,13 +10,18 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from keys.psam import SoftwarePsam
 from server.cli import cli, load_features
 from server.db import Database
+from server.fleet import services as fleet
+from server.ingest.alarms import alarms as find_alarms
 from server.ingest.importing import Imported, import_stick
 from server.ingest.models import RefusedBatch, StoredEvent
 from server.ingest.verdicts import Verdict
 from server.people.models import Audit
-from server.terminals.models import Terminal
+from server.terminals.models import Psam, Terminal
+from server.terminals.policy import PSAM_GAP_QUARANTINED
+from server.terminals.services import revoke
 from server.transparency import check_batches
 from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
 from swipe.kinds import ReceiptStatus
@@ -27,6 +32,7 @@ from terminal.station import open_station
 from terminal.stick import export_usb, import_receipts
 from tests.factories import make_store
 from tests.integration.office import Office
+from tests.integration.server.rig import NOW_MS
 
 
 @pytest.fixture
@@ -232,3 +238,63 @@ def test_staff_hear_before_the_approval_what_it_ends(office: Office, terminal: i
     assert f"ends at {dead.last}" in told.stdout
     assert f"missing {dead.first}–{dead.first + 1}" in told.stdout
     assert json.loads(after.stdout)["replacement"] is None
+
+
+def _skip(office: Office, count: int) -> None:
+    """Let the PSAM give out numbers that no box here holds."""
+    assert isinstance(office.psam, SoftwarePsam)
+    for _ in range(count):
+        office.psam._counter.step()
+
+
+def _psam(office: Office) -> tuple[str, int]:
+    """Return state and flags of the one PSAM."""
+    with office.rig.database.reading() as session:
+        found = session.scalars(sa.select(Psam).where(Psam.number == office.psam.number)).one()
+        return found.state, found.gap_flags
+
+
+def _alarms(office: Office, terminal: int) -> tuple[list[str], list[str]]:
+    """Return the alarms about a PSAM set apart, at ingest and of the fleet."""
+    with office.rig.database.reading() as session:
+        now_ms = office.rig.clock.now_ms
+        heard = [one.kind for one in find_alarms(session, now_ms) if one.kind == "psam"]
+        told = [one.code for one in fleet.one(session, terminal, now_ms).alarms]
+    return heard, [code for code in told if code == "psam-apart"]
+
+
+def test_a_moved_psam_is_not_set_apart_for_what_died_with_the_box(
+    office: Office, terminal: int
+) -> None:
+    """A box dies with more taps than a PSAM may skip; its taps in the next box count as ever.
+
+    The hole is flagged once, and nobody is called.
+    """
+    _skip(office, PSAM_GAP_QUARANTINED + 100)
+    office.succeed(terminal)
+    office.tap("new", 2)
+    office.upload("new")
+    office.tap("new", 2)
+    office.upload("new")
+
+    assert _psam(office) == ("active", 1)
+    assert is_in_order(office, terminal)
+    assert _alarms(office, terminal) == ([], [])
+
+
+def test_a_psam_that_jumps_within_one_box_is_set_apart_and_staff_hear(
+    office: Office, terminal: int
+) -> None:
+    """Between two taps of one box the same jump sets it apart; alarms say so and what to do."""
+    office.succeed(terminal)
+    office.tap("new", 1)
+    office.upload("new")
+    _skip(office, PSAM_GAP_QUARANTINED + 100)
+    office.tap("new", 1)
+    office.upload("new")
+
+    assert _psam(office)[0] == "quarantined"
+    assert _alarms(office, terminal) == (["psam"], ["psam-apart"])
+    with office.rig.database.writing() as session:
+        revoke(session, terminal, "gone", "li", NOW_MS)
+    assert _alarms(office, terminal) == ([], []), "with the terminal ends the alarm"
