@@ -21,7 +21,7 @@ from keys.errors import KeysError
 from keys.identity import Identity
 from terminal.config import Config
 from terminal.doctor_words import Words, words
-from terminal.errors import AlreadyRunning, JournalMissing, Refused, TerminalError
+from terminal.errors import AlreadyRunning, IdentityLost, JournalMissing, Refused, TerminalError
 from terminal.files import CONFIG, HOTLIST, IDENTITY, JOURNAL, sole_writer
 from terminal.journal import read_only
 from terminal.notices import Notices
@@ -145,7 +145,10 @@ def _identity(config: Config, passport: Passport | None) -> Finding:
     try:
         suite = Identity.load(path).suite.name
         open_to_others = path.stat().st_mode & 0o077
-    except (KeysError, OSError) as exc:
+    except (KeysError, FileNotFoundError):
+        lost = IdentityLost(str(path))
+        return _finding("identity", Words(text.expected, lost.advice), str(lost), "")
+    except OSError as exc:
         return _finding("identity", text, str(exc), "")
     complaint = f"{path} is open to others" if open_to_others else ""
     return _finding("identity", text, complaint, f"terminal {passport.terminal_id}, {suite}")
@@ -156,7 +159,7 @@ def _journal(config: Config, passport: Passport | None) -> tuple[State | None, F
     try:
         header, state, repair = read_only(config.data_dir / JOURNAL)
     except JournalMissing as exc:
-        never = passport is None  # provisioning makes it; later it must never be made anew
+        never = passport is None  # what was begun and what is gone, the error itself knows
         step = words("identity") if never else Words(text.expected, exc.advice)
         return None, _finding("journal", step, "none yet" if never else str(exc), "")
     except (TerminalError, OSError) as exc:

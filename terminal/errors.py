@@ -4,11 +4,15 @@
 TerminalError
 ├── ConfigError             a key, value or file of the configuration
 ├── NotProvisioned          the terminal has no identity yet
+├── IdentityLost            the terminal's key is gone or damaged
+├── SuccessionLost          what a replacement goes on behind is gone or damaged
 ├── AlreadyRunning          another process holds the data folder
 ├── JournalError
 │   ├── NotSaved            the storage refused a record: red, siren, no beep
 │   ├── JournalMissing      the file is gone
+│   │   └── ProvisionUnfinished     it was never put in its place
 │   └── JournalForeign      the file belongs to another terminal
+│       └── FormerJournal       to this one, but to a key that it has no more
 ├── ServerError
 │   ├── Unreachable         no answer
 │   ├── Untrusted           an answer of somebody else: not the pinned key
@@ -28,6 +32,7 @@ class TerminalError(Exception):
 
     advice = ("请联系管理员", "call the administrator")
     short = "故障 请联系管理员|FAULT: CALL OFFICE"
+    exit_status = 1  # of the command that met it
 
     def diagnostics(self) -> str:
         """Say what happened and what the person at the terminal can do, in both languages."""
@@ -59,6 +64,47 @@ class NotProvisioned(TerminalError):
 
     def __str__(self) -> str:
         return f"{self.data_dir}: 终端尚未入网 · this terminal is not enrolled"
+
+
+class IdentityLost(TerminalError):
+    """Report a box whose private key is gone or damaged: nobody else has it."""
+
+    advice = (
+        (
+            "请恢复 identity.pem 的备份；没有备份则把坏文件改名（不要删除），请管理员运行 "
+            "yika-server fleet replace，再用新配对码运行 yika-terminal provision"
+        ),
+        (
+            "restore identity.pem from a backup; without one rename what is there (never delete "
+            "it), have staff order a replacement (`yika-server fleet replace`), and run "
+            "`yika-terminal provision` with its code"
+        ),
+    )
+    short = "密钥丢失 请报告|TERMINAL KEY LOST"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: 终端密钥丢失或损坏 · the terminal's key is gone or damaged"
+
+
+class SuccessionLost(TerminalError):
+    """Report a new box that cannot read what the box before it left to it."""
+
+    advice = (
+        "请再运行一次 yika-terminal provision，会重新领取",
+        "run `yika-terminal provision` once more: it is fetched again",
+    )
+    short = "请重新领取接续数据|PROVISION ONCE MORE"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"{self.name}: 接续数据无法读取 · what this box goes on behind cannot be read"
 
 
 class AlreadyRunning(TerminalError):
@@ -106,6 +152,19 @@ class JournalMissing(JournalError):
         return f"{self.path}: 流水文件不见了 · the journal is gone"
 
 
+class ProvisionUnfinished(JournalMissing):
+    """Report a journal that never got its name: a cut came first, or an approval is waited for."""
+
+    advice = (
+        "请再运行一次 yika-terminal provision（更换机须先批准）",
+        "run `yika-terminal provision` once more (a replacement: after its approval)",
+    )
+    short = "入网未完成|PROVISION ONCE MORE"
+
+    def __str__(self) -> str:
+        return f"{self.path}: 入网尚未完成 · provisioning did not come to its end"
+
+
 class JournalForeign(JournalError):
     """Report a journal that was not written by this terminal."""
 
@@ -118,6 +177,24 @@ class JournalForeign(JournalError):
 
     def __str__(self) -> str:
         return f"{self.path}: 流水不属于本终端 · not this terminal's journal ({self.detail})"
+
+
+class FormerJournal(JournalForeign):
+    """Report a journal of this terminal whose key this box has no more."""
+
+    advice = (
+        (
+            "更换获批后请再运行一次 yika-terminal provision；尚未申请则请管理员运行 "
+            "yika-server fleet replace"
+        ),
+        (
+            "once the replacement is approved run `yika-terminal provision` once more; if none was "
+            "ordered have staff do it (`yika-server fleet replace`)"
+        ),
+    )
+
+    def __str__(self) -> str:
+        return f"{self.path}: 流水属于以前的密钥 · this journal is of a former key ({self.detail})"
 
 
 class StickProblem(TerminalError):
@@ -272,8 +349,11 @@ _ENROLMENTS = {
     409: (
         "配对码已用过，或密钥、PSAM 属于别的终端，或 PSAM 已停用",
         "the code was used, or key or PSAM belong to another terminal, or the PSAM is set apart",
-        "请管理员查看 yika-server terminal list",
-        "have staff look at yika-server terminal list",
+        "请管理员查看 yika-server terminal list；本机密钥已丢失则请运行 yika-server fleet replace",
+        (
+            "have staff look at yika-server terminal list; for a box that has lost its key they "
+            "run `yika-server fleet replace`"
+        ),
     ),
 }
 

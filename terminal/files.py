@@ -14,6 +14,7 @@ from terminal.errors import AlreadyRunning, NotProvisioned
 
 JOURNAL = "journal.yika"
 JOURNAL_DRAFT = ".journal.yika.new"  # until it is whole
+KEPT_JOURNAL = "journal.former-{}.yika"  # of a key that the box has lost
 CHECKPOINT = "journal.mark"
 IDENTITY = "identity.pem"
 PASSPORT = "terminal.json"

@@ -28,8 +28,8 @@ from swipe.frames import (
 from swipe.kinds import PROVEN_TYPES, EventType, JournalState, Result
 from swipe.receipt import Receipt
 from terminal import checkpoint
-from terminal.errors import JournalForeign, JournalMissing, NotSaved
-from terminal.files import CHECKPOINT, JOURNAL
+from terminal.errors import JournalForeign, JournalMissing, NotSaved, ProvisionUnfinished
+from terminal.files import CHECKPOINT, HIGH_WATER, JOURNAL, JOURNAL_DRAFT, OUTBOX, STICK
 from terminal.passport import changed_keys
 from terminal.scan import EVENT_AT, PAGE_SIZE, Hole, Scan, frame_at, salvage_intent
 from terminal.state import State
@@ -105,7 +105,7 @@ class Journal:
         try:
             storage = disk.open(name)
         except FileNotFoundError as exc:
-            raise JournalMissing(str(exc.filename or exc)) from exc
+            raise _missing(disk, str(exc.filename or exc)) from exc
         try:
             header = _header(storage.read_at(0, FILE_HEADER_SIZE), name)
             journal = cls(storage, header, disk.read(CHECKPOINT), changed_keys(disk))
@@ -257,13 +257,17 @@ class Journal:
 
 def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
     """Read a journal that another process may be writing; nothing is repaired."""
-    disk = Folder(path.parent)
+    return look_at(Folder(path.parent), path.name)
+
+
+def look_at(disk: Disk, name: str = JOURNAL) -> tuple[FileHeader, State, Repair]:
+    """Read a disk's journal as `read_only` does."""
     try:
-        storage = disk.open(path.name)
+        storage = disk.open(name)
     except FileNotFoundError as exc:
-        raise JournalMissing(str(path)) from exc
+        raise _missing(disk, str(exc.filename or exc)) from exc
     try:
-        header = _header(storage.read_at(0, FILE_HEADER_SIZE), str(path))
+        header = _header(storage.read_at(0, FILE_HEADER_SIZE), name)
         keys = (header.public_key, *changed_keys(disk))
         state, scan, frames = _scan(storage, header, keys, disk.read(CHECKPOINT))
         behind = storage.size - scan.end
@@ -272,6 +276,18 @@ def read_only(path: Path) -> tuple[FileHeader, State, Repair]:
     damaged = JournalState.TAIL_CUT if behind else JournalState.CLEAN
     holes = tuple(scan.holes)
     return header, state, Repair(JournalState.HOLE if holes else damaged, 0, None, holes, frames)
+
+
+def _missing(disk: Disk, where: str) -> JournalMissing:
+    """Say why there is no journal: it was never put in its place, or it is gone.
+
+    Whatever has left this box, or was answered, leaves a small file beside the journal; without
+    one, or with a draft, no number of this key was ever used.
+    """
+    used = any(disk.read(name, 1) is not None for name in (HIGH_WATER, OUTBOX, STICK, CHECKPOINT))
+    if disk.read(JOURNAL_DRAFT, 1) is None and used:
+        return JournalMissing(where)
+    return ProvisionUnfinished(where)
 
 
 def blank_state(header: FileHeader) -> State:

@@ -29,11 +29,12 @@ from swipe.requests import (
 from terminal.desk import dpk_idx
 from terminal.errors import BadAnswer, EnrolmentRefused, NotSaved, Refused, ServerUnknown
 from terminal.files import JOURNAL, JOURNAL_DRAFT
+from terminal.former_journal import later_keys, own_state, set_aside
 from terminal.journal import Journal
-from terminal.passport import PUBLIC_KEY_BYTES, Passport, changed_keys
+from terminal.passport import PUBLIC_KEY_BYTES, Passport
 from terminal.rotation import load_identity, save_identity
 from terminal.storage import Disk, disk_of
-from terminal.succession import succeed
+from terminal.succession import fetch_figures, has_figures, succeed
 from terminal.transport import Request, Transport
 
 ENROL_PATH = "/api/v1/terminals/enrol"
@@ -54,11 +55,13 @@ def provision(
 
     `make` makes the key, of whichever suite, at the first call. With `key_digest`, from a letter,
     the code is shown only to the server that has this key. The journal of a box that replaces a
-    dead one is begun once the replacement is approved.
+    dead one is begun once the replacement is approved; a journal of the key that this box had
+    before is then set aside.
 
     Raises:
         ServerError: No answer, or the token, key or PSAM number is refused.
         ServerUnknown: The server has another key than the letter says.
+        IdentityLost: The key is there and damaged.
         NotSaved: The disk does not take the files; what was written stays for the next run.
     """
     if key_digest:
@@ -73,16 +76,22 @@ def provision(
         if key_digest and digest(bytes.fromhex(passport.server_public_key)) != key_digest:
             raise ServerUnknown(passport.server_public_key)
         # A box that has changed its key since and asks again goes on with it.
-        since = tuple(key.hex() for key in changed_keys(disk))
+        since = later_keys(disk, identity.public_key)
         passport = replace(passport, changed_keys=since)
         passport.save(disk)
-        if disk.read(JOURNAL, 1) is not None:
+        there = disk.read(JOURNAL, 1) is not None
+        own = own_state(disk, passport, identity.public_key) if there else None
+        if own is not None and replaces and not has_figures(disk, own):
+            fetch_figures(disk, identity, passport, transport)
+        if own is not None or (there and not replaces):
             return passport, state
         header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
         disk.remove(JOURNAL_DRAFT)
         Journal.begin(disk, header, JOURNAL_DRAFT)
         if replaces and not succeed(disk, identity, passport, transport):
             return passport, PENDING
+        if there:
+            set_aside(disk)
         disk.rename(JOURNAL_DRAFT, JOURNAL)
     except OSError as exc:
         raise NotSaved(exc.strerror or type(exc).__name__) from exc

@@ -20,7 +20,7 @@ from keys.verify import verify
 from swipe.kinds import EventType
 from swipe.requests import CHANGED_CONTEXT, ROTATE_CONTEXT, change_message, changed_message
 from terminal.chain import Chain
-from terminal.errors import BadAnswer, NotProvisioned, NotSaved
+from terminal.errors import BadAnswer, IdentityLost, NotProvisioned, NotSaved
 from terminal.files import IDENTITY, NEXT_IDENTITY, NEXT_PASSPORT, PASSPORT
 from terminal.passport import Passport
 from terminal.state import State
@@ -87,9 +87,19 @@ def name_new_key(disk: Disk, passport: Passport) -> Passport:
 
 
 def load_identity(place: Disk | Path, name: str = IDENTITY) -> Identity | None:
-    """Return a private key of the terminal's disk, or None if there is none."""
+    """Return a private key of the terminal's disk, or None if there is none.
+
+    Raises:
+        IdentityLost: The terminal's own key is there and damaged.
+        KeysError: Another one is.
+    """
     pem = disk_of(place).read(name)
-    return None if pem is None else Identity.from_pem(pem, name)
+    try:
+        return None if pem is None else Identity.from_pem(pem, name)
+    except KeysError as exc:
+        if name == IDENTITY:
+            raise IdentityLost(name) from exc
+        raise
 
 
 def save_identity(disk: Disk, identity: Identity, name: str = IDENTITY) -> None:

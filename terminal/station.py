@@ -15,8 +15,9 @@ from terminal.chain import Chain, Surroundings
 from terminal.clock import JUMP_MIN_MS, STEP_MIN_MS, Clock, Earlier, TerminalTime
 from terminal.config import Config
 from terminal.desk import Desk, dpk_idx
-from terminal.errors import JournalForeign, NotProvisioned
+from terminal.errors import FormerJournal, IdentityLost, JournalForeign
 from terminal.fetch import NoticeFetcher
+from terminal.files import IDENTITY
 from terminal.journal import Journal
 from terminal.notices import Notices
 from terminal.passport import Passport
@@ -61,6 +62,8 @@ def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
 
     Raises:
         NotProvisioned: It was never made.
+        JournalMissing: There is none.
+        IdentityLost: The terminal's key is gone or damaged.
         JournalForeign: The journal belongs to another terminal or key.
         NotSaved: The storage does not take data.
     """
@@ -71,10 +74,12 @@ def open_journal(disk: Disk) -> tuple[Passport, Identity, Journal]:
         passport = finish_change(disk, journal.state, passport)
         identity = load_identity(disk)
         if identity is None:
-            raise NotProvisioned(str(disk))
-        named = journal.header.terminal_id == passport.terminal_id
-        if not named or not journal.goes_on_with(identity.public_key):
-            raise JournalForeign(str(disk), f"terminal {journal.header.terminal_id}")
+            raise IdentityLost(IDENTITY)
+        detail = f"terminal {journal.header.terminal_id}"
+        if journal.header.terminal_id != passport.terminal_id:
+            raise JournalForeign(str(disk), detail)
+        if not journal.goes_on_with(identity.public_key):
+            raise FormerJournal(str(disk), detail)
     except BaseException:
         journal.close()
         raise

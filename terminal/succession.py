@@ -24,7 +24,7 @@ from swipe.requests import (
     request_message,
     succession_message,
 )
-from terminal.errors import BadAnswer
+from terminal.errors import BadAnswer, SuccessionLost
 from terminal.files import JOURNAL_DRAFT
 from terminal.journal import Journal
 from terminal.passport import Passport
@@ -58,13 +58,32 @@ def succeed(disk: Disk, identity: Identity, passport: Passport, transport: Trans
         ServerError: No answer, or a refusal.
         BadAnswer: What came is not this server's, for this terminal and this box.
     """
+    raw = fetch_figures(disk, identity, passport, transport)
+    if raw is None:
+        return False
+    journal = Journal.on(disk, JOURNAL_DRAFT)
+    try:
+        journal.add((FrameKind.RECEIPT, raw))
+    finally:
+        journal.close()
+    return True
+
+
+def fetch_figures(
+    disk: Disk, identity: Identity, passport: Passport, transport: Transport
+) -> bytes | None:
+    """Fetch and keep the old box's figures; return its last receipt, None while unapproved.
+
+    Raises:
+        ServerError, BadAnswer: As for `succeed`.
+    """
     path = SUCCESSION_PATH.format(passport.terminal_id)
     signature = identity.sign(REQUEST_CONTEXT, request_message("POST", path, 0))
     body = json.dumps({"signature": signature.hex()}).encode()
     answer = transport.send(Request("POST", path, body, "application/json"))
     told = _read(answer)
     if told is None:
-        return False
+        return None
     raw, figures, signature = told
     head, *counts = astuple(figures)
     message = succession_message(identity.public_key, raw, bytes.fromhex(head), tuple(counts))
@@ -75,27 +94,45 @@ def succeed(disk: Disk, identity: Identity, passport: Passport, transport: Trans
     if receipt.up_to_seq > figures.last_seq:
         raise BadAnswer("succession")
     disk.write_whole(SUCCESSION, json.dumps(asdict(figures)).encode())
-    journal = Journal.on(disk, JOURNAL_DRAFT)
+    return raw
+
+
+def has_figures(disk: Disk, state: State) -> bool:
+    """Say whether a box in the place of another can start: before its first event it needs them."""
     try:
-        journal.add((FrameKind.RECEIPT, raw))
-    finally:
-        journal.close()
-    return True
+        return bool(state.events) or _kept(disk) is not None
+    except SuccessionLost:
+        return False
 
 
 def go_on(disk: Disk, state: State) -> None:
-    """Give a state without an event the figures of the box before; later ones have their own."""
-    raw = disk.read(SUCCESSION)
-    if raw is None or state.events:
+    """Give a state without an event the figures of the box before; later ones have their own.
+
+    Raises:
+        SuccessionLost: They are there and cannot be read.
+    """
+    figures = None if state.events else _kept(disk)
+    if figures is None:
         return
-    try:
-        figures = Figures(**json.loads(raw))
-        head = bytes.fromhex(figures.head)
-    except (ValueError, TypeError) as exc:
-        raise BadAnswer(SUCCESSION) from exc
-    state.go_on_behind(figures.last_seq, head)
+    state.go_on_behind(figures.last_seq, bytes.fromhex(figures.head))
     state.boot = figures.boot + BOOT_SKIP
     state.n_in, state.n_out, state.n_rej = figures.n_in, figures.n_out, figures.n_rej
+
+
+def _kept(disk: Disk) -> Figures | None:
+    """Read the figures of the box before; None if there are none."""
+    try:
+        raw = disk.read(SUCCESSION)
+        if raw is None:
+            return None
+        figures = Figures(**json.loads(raw))
+        head, *counts = astuple(figures)
+        whole = len(bytes.fromhex(head)) == HEAD_SIZE and all(type(n) is int for n in counts)
+    except (OSError, ValueError, TypeError) as exc:
+        raise SuccessionLost(SUCCESSION) from exc
+    if not whole or not all(0 <= count <= COUNT_MAX for count in counts):
+        raise SuccessionLost(SUCCESSION)
+    return figures
 
 
 def _read(answer: bytes) -> tuple[bytes, Figures, bytes] | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from terminal.decommission import Reason
 from terminal.decommission import decommission as end
 from terminal.devices.scanner import SerialScanner
 from terminal.files import IDENTITY, JOURNAL
+from terminal.former_journal import Former, kept
 from terminal.letter import is_letter, read_letter, scan_letter, settle_config, trust_releases
 from terminal.links import open_transport
 from terminal.provision import provision as enrol
 from terminal.psam_slot import open_psam
 from terminal.report import Report
+from terminal.storage import Folder
 from terminal.sync import renew_key
 
 SCAN_BAUD = 9600  # what every scanner speaks until it is told otherwise
@@ -73,7 +76,22 @@ def provision(session: Session, /, suite: str, *, as_json: bool, **given: Any) -
     if not (config.data_dir / JOURNAL).exists():
         report["again"] = True
         text += "\n批准后再运行一次 · run this once more after the replacement is approved"
+    for former in kept(Folder(config.data_dir)):
+        report.setdefault("kept", []).append(asdict(former))
+        text += "\n" + _told(config.data_dir / former.name, former)
     answer(report, as_json, text)
+
+
+def _told(path: Path, former: Former) -> str:
+    """Say where a former key's journal lies, and how what it holds may still be counted."""
+    unsent = "?" if former.unsent is None else str(former.unsent)
+    return (
+        f"以前密钥的流水另存为 {path}，未上传 {unsent} 条：请勿删除，把此文件交给管理员核对"
+        f"（yika-swipe verify {path}），据此补录；各卡最近一次刷卡会在下次刷卡时自行补回\n"
+        f"the former key's journal is kept as {path}, {unsent} events not uploaded: never delete "
+        f"it; hand a copy to the office, where `yika-swipe verify` checks it and the hours are "
+        f"entered from it; each card's last tap comes back at its next one"
+    )
 
 
 def _invited(token_file: Path | None, code: str, device: str) -> str:

@@ -18,7 +18,14 @@ from terminal.config_sections import DeviceSection, ReaderSection
 from terminal.doctor import Around, Finding, examine
 from terminal.doctor_words import words
 from terminal.errors import ConfigError, Unreachable
-from terminal.files import CONFIG, IDENTITY, JOURNAL, sole_writer
+from terminal.files import (
+    CONFIG,
+    HIGH_WATER,
+    IDENTITY,
+    JOURNAL,
+    JOURNAL_DRAFT,
+    sole_writer,
+)
 from terminal.psam_slot import open_named
 from terminal.transport import Request
 from tests.factories import PASSPHRASE, make_identity
@@ -101,10 +108,35 @@ def test_before_it_is_enrolled_a_box_is_sent_to_provision(look: Look, tmp_path: 
 
 
 def test_a_journal_that_is_gone_is_never_begun_anew(look: Look, bench: Bench) -> None:
-    """An enrolled box without its journal is told to restore a copy."""
+    """A box that has a receipt and no journal is told to restore a copy.
+
+    Without a receipt nothing was ever told to anybody: that box is sent to `provision`.
+    """
     (bench.folder / JOURNAL).unlink()
+    (bench.folder / HIGH_WATER).write_bytes(b"a receipt")
 
     assert "never begin a new one" in look()["journal"].next_step[1]
+
+
+def test_a_journal_that_was_never_put_in_place_is_provisioned(look: Look, bench: Bench) -> None:
+    """A cut during `provision`, or a replacement that is not approved: once more."""
+    (bench.folder / JOURNAL).unlink()
+    fresh = look()["journal"].next_step[1]
+    (bench.folder / HIGH_WATER).write_bytes(b"a receipt of the key before")
+    (bench.folder / JOURNAL_DRAFT).write_bytes(b"draft")
+
+    assert "provision` once more" in fresh
+    assert look()["journal"].next_step[1] == fresh
+
+
+@pytest.mark.parametrize("pem", [None, b"half a key"], ids=["gone", "damaged"])
+def test_a_lost_key_leads_to_a_replacement(look: Look, bench: Bench, pem: bytes | None) -> None:
+    """Enrolling again would be refused: staff has to order a replacement."""
+    (bench.folder / IDENTITY).unlink()
+    if pem is not None:
+        (bench.folder / IDENTITY).write_bytes(pem)
+
+    assert all("fleet replace" in words for words in look()["identity"].next_step)
 
 
 def test_every_part_has_words_in_both_languages(look: Look) -> None:
