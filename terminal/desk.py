@@ -157,8 +157,8 @@ class Desk:
         now_ms = reading.uptime_ms
         seen = int(flags)
         if kind is EventType.GUARDIAN:
-            self.guardian_key_ms = None
-            if not seen & _NO_GUARDIAN:
+            if not seen & _NO_GUARDIAN:  # a card that gives no word leaves the key pressed
+                self.guardian_key_ms = None
                 self.guardian_ms = self.guardian_first_ms = now_ms
         elif seen & _GUARDED:
             self.guardian_ms = min(now_ms, self.guardian_first_ms + self._group_ms)

@@ -35,6 +35,7 @@ class Say(enum.Enum):
     HOTLISTED = enum.auto()
     EXPIRED = enum.auto()
     MINOR_ALONE = enum.auto()
+    NO_GUARDIAN = enum.auto()
     FOREIGN = enum.auto()
     NOT_YET_VALID = enum.auto()
     CARD_BLOCKED = enum.auto()
@@ -187,6 +188,7 @@ BOOK_KEEPING = frozenset({EventType.ACK_ANCHOR, EventType.TIME_SET})
 _REFUSALS = {
     RejectReason.CARD_BLOCKED: Say.CARD_BLOCKED,
     RejectReason.NOT_YET_VALID: Say.NOT_YET_VALID,
+    RejectReason.MINOR_ALONE: Say.NO_GUARDIAN,
     RejectReason.DUPLICATE: Say.DUPLICATE,
     RejectReason.NO_OPEN_SERVICE: Say.NO_OPEN_SERVICE,
     RejectReason.NO_ACTIVITY: Say.NO_ACTIVITY,
@@ -327,8 +329,9 @@ def _refusal(situation: Situation, rules: Rules) -> RejectReason | None:
         return RejectReason.CARD_BLOCKED
     if _before(card.valid_from, situation):
         return RejectReason.NOT_YET_VALID
-    if situation.guardian_key:
-        return None
+    if situation.guardian_key:  # a child's word is none, and would hide its direction on its card
+        child = situation.clock_known and is_minor(card, situation.today, rules)
+        return RejectReason.MINOR_ALONE if child else None
     if _is_duplicate(situation, rules):
         return RejectReason.DUPLICATE
     if situation.operator_missing:
@@ -479,14 +482,14 @@ def _repeats_elsewhere(situation: Situation, rules: Rules) -> bool:
 
 
 def _say(kind: EventType, flags: Flag) -> Say:
-    if kind is EventType.GUARDIAN:
-        return Say.GUARDIAN
     if not int(flags) & _SEE_SOMEBODY:
         return _ACCEPTED[kind]
     if flags & Flag.HOTLISTED:
         return Say.HOTLISTED
     if flags & Flag.EXPIRED:
         return Say.EXPIRED
+    if kind is EventType.GUARDIAN:
+        return Say.NO_GUARDIAN
     if int(flags) & _ATTENDED == _ALONE and kind is not EventType.OUT:
         return Say.MINOR_ALONE
     return _ACCEPTED[kind]

@@ -73,6 +73,15 @@ SHEETS = {
         "i",
         "E05",
     ),
+    Say.NO_GUARDIAN: Sheet(
+        "须成年监护人刷卡",
+        "ADULT'S CARD PLEASE",
+        "孩子随后再刷",
+        "CHILD TAPS AFTER",
+        "a",
+        "a",
+        "E35",
+    ),
     Say.NO_ACTIVITY: Sheet(
         "现在没有活动", "NO ACTIVITY NOW", "请找站长", "SEE THE LEADER", "r", "x", "E06"
     ),

@@ -66,16 +66,24 @@ class Console:
 
     def key(self, key: Key) -> None:
         """Take one key and show what it led to."""
-        before = self.panel
-        self.panel, act = policy.press(before, key, self._facts())
-        if before.stage is Stage.GUARDIAN and self.panel.stage is not Stage.GUARDIAN:
-            self._desk.guardian_key_ms = None
+        before = self.panel.stage
+        self.panel, act = policy.press(self.panel, key, self._facts())
         try:
             say = self._do(act)
         except NotSaved as exc:
             _LOG.error("%s", exc)
             self.panel, say = Panel(), Say.NOT_SAVED
+        self._forget(before)
         self._show(say)
+
+    def _forget(self, before: Stage) -> None:
+        """Let a word, or the wait for one, end with its stage: next comes another family."""
+        if self.panel.stage is before:
+            return
+        if before is Stage.GUARDIAN:
+            self._desk.guardian_key_ms = None
+        if before is Stage.GROUP:
+            self._desk.guardian_ms = None
 
     def use(self) -> Use:
         """Say what a card laid down now is for."""
@@ -174,7 +182,7 @@ class Console:
             Do.NOTHING: lambda: None,
             Do.SAY: lambda: act.say,
             Do.MODE: partial(self._mode, act.mode),
-            Do.VOID: partial(actions.press, self._desk, Key.UNDO),
+            Do.VOID: self._void,
             Do.GUARDIAN: partial(actions.press, self._desk, Key.GUARDIAN),
             Do.CHOOSE: lambda: actions.choose_activity(self._desk, act.typed),
             Do.CHECK_PIN: partial(self._pin, act),
@@ -192,6 +200,14 @@ class Console:
     def _mode(self, mode: Mode) -> Say:
         actions.set_mode(self._desk, mode)
         return Say.MODE
+
+    def _void(self) -> Say:
+        say, answered = actions.press(self._desk, Key.UNDO), self._desk.answered
+        if say is Say.VOIDED and answered is not None:
+            self.panel = policy.undone(
+                self.panel, self._station.journal.state.trace(answered.asn).seq
+            )
+        return say
 
     def _settle(self) -> Say:
         actions.close_period(self._desk.chain)

@@ -199,6 +199,11 @@ def tapped(panel: Panel, how: Tapped, facts: Facts) -> Panel:
     return panel
 
 
+def undone(panel: Panel, seq: int) -> Panel:
+    """Count the tap that key 2 has undone no longer."""
+    return replace(panel, minors=panel.minors - {seq})
+
+
 def queried(panel: Panel) -> Panel:
     """Go back to service after a card was asked about: a query is for one card."""
     return Panel() if panel.stage is Stage.QUERY else panel

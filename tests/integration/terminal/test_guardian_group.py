@@ -12,9 +12,9 @@ from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.hotlist import CardSet, HotlistBitmap
-from swipe.kinds import EventType, Flag
+from swipe.kinds import EventType, Flag, RejectReason
 from tests.integration.terminal.bench import Bench, asn, issue, software_psam
-from tests.integration.terminal.post import VOLUNTEER, Post, configure
+from tests.integration.terminal.post import OTHER, VOLUNTEER, Post, configure
 
 DEBIT = 0x54
 BORN = dt.date(2014, 1, 1)
@@ -102,3 +102,65 @@ def test_torn_tap_before_the_word_is_attested_by_it(post: Post, store: FileKeySt
 
     assert "GUARDIAN OK" in told
     assert "TAPPED 1" in post.turn()
+
+
+def test_child_behind_key_four_is_not_the_guardian(post: Post, store: FileKeyStore) -> None:
+    """It is told so, nothing is written to its card, and the guardian is still waited for."""
+    child = issue(store, CHILD, BORN)
+    post.tap(child, seconds=90)
+    post.press("4")
+    told = post.tap(child, seconds=4)
+    waiting = post.turn()
+    word = post.tap(issue(store, VOLUNTEER), seconds=4)
+    post.press("n")
+    post.bench.clock.advance(3600)
+    left = post.tap(child)
+
+    assert "ADULT'S CARD PLEASE" in told
+    assert post.payload(EventType.REJECTED)["reason"] == RejectReason.MINOR_ALONE
+    assert "GUARDIAN, TAP NOW" in waiting
+    assert "监护 GUARDIAN" in word
+    assert "签退 OUT" in left
+
+
+def test_listed_card_gives_no_word(post: Post, store: FileKeyStore) -> None:
+    """A lost card behind key 4 is recorded in red, and opens no group."""
+    post.station.notices.hotlist = HotlistBitmap(7, 0, CardSet.of([asn(VOLUNTEER)]))
+    post.press("4")
+    told = post.tap(issue(store, VOLUNTEER), seconds=4)
+    waiting = post.turn()
+    word = post.tap(issue(store, OTHER), seconds=4)
+
+    assert "CARD REPORTED LOST" in told
+    assert "GUARDIAN, TAP NOW" in waiting
+    assert "监护 GUARDIAN" in word
+    assert "CHILDREN, TAP NOW" in post.turn()
+
+
+@pytest.mark.parametrize("keys", ["n", "y", "1", "0", "6n", "4n", "9", "5n"])
+def test_word_ends_with_its_group(post: Post, store: FileKeyStore, keys: str) -> None:
+    """Whatever key ends the group, the next family's child needs its own guardian."""
+    post.press("4")
+    post.tap(issue(store, VOLUNTEER), seconds=4)
+    post.press(keys)
+
+    assert "GUARDIAN NEEDED" in post.tap(issue(store, CHILD, BORN))
+
+
+def test_undo_in_a_group_takes_the_child_off(post: Post, store: FileKeyStore) -> None:
+    """Key 2 leaves the group open, counts the child no more, and then again once."""
+    child = issue(store, CHILD, BORN)
+    post.press("4")
+    post.tap(issue(store, VOLUNTEER), seconds=4)
+    post.tap(child, seconds=4)
+    post.press("2")
+    post.bench.clock.advance(4)
+    none = post.turn()
+    post.tap(child, seconds=4)
+
+    assert "TAPPED 0" in none
+    assert "TAPPED 1" in post.turn()
+    assert [e.flags & Flag.GUARDIAN_PRESENT for e in post.events(EventType.IN)] == [
+        Flag.GUARDIAN_PRESENT,
+        Flag.GUARDIAN_PRESENT,
+    ]

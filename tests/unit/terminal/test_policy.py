@@ -322,6 +322,29 @@ def test_guardian_key_makes_an_attestation() -> None:
     assert (decision.kind, decision.say) == (EventType.GUARDIAN, Say.GUARDIAN)
 
 
+def test_child_is_no_guardian() -> None:
+    """A minor's card behind key 4 is refused, so that its own direction stays on the card."""
+    decision = decide(replace(PLAIN, card=CHILD, guardian_key=True), RULES)
+
+    assert (decision.reason, decision.say) == (RejectReason.MINOR_ALONE, Say.NO_GUARDIAN)
+
+
+@pytest.mark.parametrize(
+    ("situation", "say"),
+    [
+        (replace(PLAIN, hotlisted=True), Say.HOTLISTED),
+        (replace(PLAIN, today=date(2031, 1, 1)), Say.EXPIRED),
+        (replace(PLAIN, card=CHILD, clock_known=False), Say.NO_GUARDIAN),
+        (replace(PLAIN, card=CHILD, clock_known=False, guardian_age_s=5), Say.NO_GUARDIAN),
+    ],
+)
+def test_word_that_counts_for_nothing_is_told_so(situation: Situation, say: Say) -> None:
+    """A lost or expired card's word is recorded with its flag for the server, and not in green."""
+    decision = decide(replace(situation, guardian_key=True), RULES)
+
+    assert (decision.kind, decision.say) == (EventType.GUARDIAN, say)
+
+
 def test_service_must_be_open_where_a_site_wants_it() -> None:
     """A site may ask for a key before the first tap."""
     closed = replace(PLAIN, service_open=False)

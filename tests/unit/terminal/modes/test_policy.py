@@ -31,6 +31,7 @@ from terminal.modes.policy import (
     sheet_card,
     signed_on,
     tapped,
+    undone,
     use,
 )
 from terminal.modes.sheet_policy import Form, Slot
@@ -118,6 +119,14 @@ def test_a_group_stays_open_for_an_undo() -> None:
     panel, _ = press(at(Stage.GROUP), Key.UNDO, FACTS)
 
     assert panel.stage is Stage.GROUP
+
+
+def test_an_undone_tap_is_no_longer_counted() -> None:
+    """The tap that key 2 took back is taken off the group; any other is not in it."""
+    group = replace(at(Stage.GROUP), minors=frozenset({7, 9}))
+
+    assert undone(group, 9).minors == {7}
+    assert undone(group, 8) == group
 
 
 def test_the_guardian_opens_a_group() -> None:
