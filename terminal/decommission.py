@@ -30,7 +30,8 @@ class Decommissioned(TerminalError):
     """Report a terminal that was ended: it taps no more."""
 
     advice = ("请使用新终端", "use the new terminal")
-    short = "此终端已停用"
+    short = "此终端已停用|TERMINAL RETIRED"
+    exit_status = 3  # `RestartPreventExitStatus` of the service: another start would end the same
 
     def __str__(self) -> str:
         return "此终端已停用 · this terminal was ended"

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> No
     except click.Abort:
         _fail("已取消 · cancelled")
     except TerminalError as exc:
-        _fail(exc.diagnostics())
+        _fail(exc.diagnostics(), exc.exit_status)
     except (CardError, KeysError, SwipeError) as exc:
         _fail(str(exc))
     except OSError as exc:
@@ -68,6 +68,6 @@ def main(argv: Sequence[str] | None = None, *, clock: Clock | None = None) -> No
         _fail(f"{told}; 请检查路径与权限 · check the path and its permissions")
 
 
-def _fail(text: str) -> None:
+def _fail(text: str, status: int = 1) -> None:
     click.echo(f"yika-terminal: {text}", err=True)
-    sys.exit(1)
+    sys.exit(status)

@@ -15,12 +15,14 @@ from terminal.cli.session import Session, passphrase
 from terminal.config import Config
 from terminal.decommission import Decommissioned, is_ended
 from terminal.devices.mirror import Mirror
-from terminal.devices.opening import open_devices
+from terminal.devices.opening import open_devices, open_display
 from terminal.devices.raster import Raster
 from terminal.display import Display
+from terminal.errors import AlreadyRunning, TerminalError
 from terminal.files import JOURNAL
 from terminal.journal import read_only
 from terminal.links import open_transport
+from terminal.modes.power_on import cannot_start
 from terminal.passport import Passport
 from terminal.program import Parts, Program
 from terminal.psam_slot import open_named, open_psam
@@ -42,7 +44,11 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
         level=logging.INFO if verbose else logging.WARNING, format=LOG_FORMAT, stream=sys.stderr
     )
     config = session.config()
-    known = _known_psam(config)
+    try:
+        known = _known_psam(config)
+    except TerminalError as exc:
+        _show(config, exc)
+        raise
     devices = open_devices(config)
     parts = Parts(
         reader=open_named("card", config.reader.card),
@@ -62,7 +68,20 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
         signal.signal(number, lambda *_: program.stop())
     gc.collect()
     gc.freeze()  # what the start made stays: no later sweep looks through it
-    program.run()
+    try:
+        program.run()
+    except AlreadyRunning:  # the display is that program's
+        raise
+    except TerminalError as exc:
+        parts.display.show(cannot_start(exc.short))
+        raise
+
+
+def _show(config: Config, error: TerminalError) -> None:
+    """Leave on the display why the program does not start: nobody reads a log at the gate."""
+    display = open_display(config.display)
+    display.show(cannot_start(error.short))
+    display.close()
 
 
 def _mirrored(config: Config, display: Display) -> Display:

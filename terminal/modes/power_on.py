@@ -20,7 +20,9 @@ from swipe.kinds import EventType, OutageKind
 from terminal.desk import Desk
 from terminal.devices.protocols import DeviceState, Printer
 from terminal.display import Display
+from terminal.modes.screens import tuple4
 from terminal.psam_slot import PsamSlot
+from terminal.screen import Led, Screen, Tone
 
 TESTED = {
     "journal": OutageKind.JOURNAL,
@@ -49,6 +51,19 @@ class TellsTaken(Protocol):
     @property
     def taken(self) -> bool:
         """Say whether the line took the last screen whole."""
+
+
+def cannot_start(short: str) -> Screen:
+    """Compose what stands on the display of a program that does not start.
+
+    >>> print(cannot_start("此终端已停用|TERMINAL RETIRED"))
+    此终端已停用
+    TERMINAL RETIRED
+    <BLANKLINE>
+    <BLANKLINE>
+    """
+    zh, _, en = short.partition("|")
+    return Screen(tuple4((zh, en, "", "")), Led.RED, Tone.NONE)
 
 
 def self_test(

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from hardware_mocks.lcd import Lcd
 from keys.identity import fingerprint
 from keys.store import FileKeyStore
 from swipe.kinds import EventType
 from swipe.verify import verify_stream
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, cli, main
+from terminal.decommission import Decommissioned
 from terminal.errors import NotSaved
 from terminal.files import HIGH_WATER, IDENTITY, JOURNAL, PASSPORT, sole_writer
 from terminal.storage import FileStorage
@@ -44,11 +46,11 @@ class Site:
         self.config = folder / "terminal.toml"
         self.write(office.url)
 
-    def write(self, url: str) -> None:
+    def write(self, url: str, more: str = "") -> None:
         """Write the configuration."""
         self.config.write_text(
             f'[terminal]\nname = "gate"\ndata_dir = "{self.data}"\n[server]\nurl = "{url}"\n'
-            f'[reader]\ncard = "pcsc:Nobody 00 00"\npsam = "soft:{self.folder}/psam"\n',
+            f'[reader]\ncard = "pcsc:Nobody 00 00"\npsam = "soft:{self.folder}/psam"\n{more}',
             encoding="utf-8",
         )
 
@@ -330,6 +332,36 @@ def test_program_ends_cleanly_on_sigterm(site: Site, store: FileKeyStore) -> Non
     assert process.returncode == 0, errors
     assert kinds.count(EventType.BOOT) == 2
     assert EventType.OUTAGE in kinds
+
+
+def test_a_terminal_that_was_ended_says_so(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The words stay on the display, and the exit status is the one that ends the restarts."""
+    site.run("provision")
+    site.run("decommission", "--yes")
+    lcd = Lcd()
+    with lcd.running():
+        site.write(site.office.url, f'[display]\ndevice = "tty:{lcd.device}"\n')
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            site.run("run")
+        frame = lcd.wait("the end", lambda frame: frame.lamp == "r", after=0, timeout_s=5)
+
+    assert caught.value.code == Decommissioned.exit_status
+    assert frame.text.split("\n")[:2] == ["此终端已停用", "TERMINAL RETIRED"]
+    assert "请使用新终端 · use the new terminal" in capsys.readouterr().err
+
+
+def test_a_start_that_fails_is_shown(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """A box that has lost its key shows it, not the last screen of yesterday."""
+    site.run("provision")
+    (site.data / IDENTITY).unlink()
+    lcd = Lcd()
+    with lcd.running():
+        site.write(site.office.url, f'[display]\ndevice = "tty:{lcd.device}"\n')
+        assert "fleet replace" in failure(site, capsys, "run")
+        frame = lcd.wait("the cause", lambda frame: frame.lamp == "r", after=0, timeout_s=5)
+
+    assert "TERMINAL KEY LOST" in frame.text
 
 
 def test_receipt_beside_the_journal_is_private(site: Site, store: FileKeyStore) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from terminal.cli import main
+from terminal.decommission import Decommissioned
 from terminal.modes.usb import ROOTS
 
 SYSTEMD_ANALYZE = "/usr/bin/systemd-analyze"
@@ -84,6 +85,14 @@ def test_the_program_is_watched_and_comes_back(root: Path) -> None:
     for line in ("Type=notify", "WatchdogSec=60", "Restart=always", "StartLimitIntervalSec=0"):
         assert f"\n{line}\n" in text
     assert "-m terminal.releases.launcher run" in text
+
+
+def test_a_terminal_that_was_ended_is_not_started_again(root: Path) -> None:
+    """The program's exit status for it is the one that systemd lets be."""
+    text = (root / "etc/systemd/system/yika-terminal.service").read_text()
+
+    assert f"\nRestartPreventExitStatus={Decommissioned.exit_status}\n" in text
+    assert Decommissioned.exit_status not in (0, 1, 2)
 
 
 def test_what_the_drivers_use_is_within_the_bounds(root: Path) -> None:
