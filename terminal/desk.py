@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from card.layouts import Composite
 from card.volunteer import CardFace
@@ -168,9 +169,11 @@ class Desk:
         """Return how long after the guardian's tap a minor's may still renew the word."""
         return max(0, GROUP_MAX_S - self.rules.guardian_s) * 1000
 
-    def note_later(self, kind: EventType, /, **payload: int | bytes) -> None:
+    def note_later(
+        self, kind: EventType, core: dict[str, Any] | None = None, /, **payload: int | bytes
+    ) -> None:
         """Keep an event of the terminal itself until no tap needs its place in the chain."""
-        self._later.append(partial(self.chain.record, kind, durable=False, **payload))
+        self._later.append(partial(self.chain.record, kind, core, durable=False, **payload))
 
     def write_notes(self) -> bool:
         """Append what was kept; return whether there was anything. Not while a card is at work.

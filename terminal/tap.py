@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from card.errors import (
     BlankCard,
+    Blocked,
     CardError,
     CardRemoved,
     CounterExhausted,
@@ -45,10 +46,16 @@ from terminal.timing import Stopwatch, Timings
 _FAILED: tuple[tuple[type[CardError], Say], ...] = (
     (BlankCard, Say.BLANK),
     (ForeignCard, Say.FOREIGN),
+    (Blocked, Say.CARD_BLOCKED),
     (CounterExhausted, Say.WORN_OUT),
     (CardRemoved, Say.AGAIN),
     (MuteCard, Say.MUTE),
 )
+# Somebody was turned away before the card could be read to the end: with the next notes.
+_TURNED_AWAY = {
+    Say.FOREIGN: RejectReason.FOREIGN,
+    Say.CARD_BLOCKED: RejectReason.CARD_BLOCKED,
+}
 
 
 @dataclass(slots=True)
@@ -96,8 +103,9 @@ def present(desk: Desk, connection: Connection) -> Outcome:
         raise
     except CardError as exc:
         outcome = card_failed(exc, steps.face)
-        if outcome.say is Say.FOREIGN:  # somebody was turned away: with the next notes
-            desk.note_later(EventType.REJECTED, reason=RejectReason.FOREIGN)
+        reason = _TURNED_AWAY.get(outcome.say)
+        if reason is not None:
+            desk.note_later(EventType.REJECTED, _read_of(steps.face), reason=reason)
     desk.answered = outcome.face
     outcome.timings = watch.stop()
     return outcome
@@ -118,6 +126,13 @@ def accepted_tap(decision: Decision, event: Event, face: CardFace, stay_s: int |
     plain = say in (accepted(kind), Say.GUARDED)
     attended = plain and bool(decision.flags & Flag.GUARDIAN_PRESENT)
     return Outcome(say, event, face, kind, event.utc_s, stay_s, seq=event.seq, attended=attended)
+
+
+def _read_of(face: CardFace | None) -> dict[str, int | bytes]:
+    """Return the fields of an event that tell whose card it was, as far as it was read."""
+    if face is None:
+        return {}
+    return {"card_kind": CardKind.PBOC_PURSE, "card_asn": face.asn}
 
 
 class _Presentation:

@@ -357,13 +357,17 @@ def test_lost_service_is_the_programs_matter(bench: Bench) -> None:
     [
         (0x6A80, Say.CARD_FAULT, "6A80"),
         (0x9402, Say.WORN_OUT, ""),
-        (0x6983, Say.CARD_FAULT, "6983"),
+        (0x6983, Say.CARD_BLOCKED, ""),
+        (0x9303, Say.CARD_BLOCKED, ""),
     ],
 )
 def test_card_that_refuses_is_named(
     bench: Bench, store: FileKeyStore, sw: int, say: Say, code: str
 ) -> None:
-    """A refusal at INITIALIZE ends the tap before anything was promised."""
+    """A refusal at INITIALIZE ends the tap before anything was promised.
+
+    What is locked for good goes to the desk: trying again, as E14 says, helps nobody.
+    """
     connection = Observed(connect(issue(store, 1)))
     connection.answers[0x50] = (b"", sw)
     outcome = present(bench.desk, connection)
