@@ -72,6 +72,7 @@ class Say(enum.Enum):
     NO_CODE_HERE = enum.auto()
     SHEET_SAVED = enum.auto()
     SHEET_TWICE = enum.auto()
+    SHEET_PRACTISED = enum.auto()
     BAD_ENTRY = enum.auto()
     LEFT = enum.auto()
     GROUP_CLOSED = enum.auto()

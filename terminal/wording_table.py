@@ -173,6 +173,9 @@ SHEETS = {
     Say.SHEET_TWICE: Sheet(
         "刚才已补录", "ENTERED ALREADY", "同一张单不重复", "NOT TWICE", "a", "d"
     ),
+    Say.SHEET_PRACTISED: Sheet(
+        "培训 TRAINING", "SHEET NOT RECORDED", "练习完成 未补录", "PRACTICE ONLY", "a", "k"
+    ),
     Say.LEFT: Sheet("已退出", "LEFT", "", "", "w", "k"),
     Say.GROUP_CLOSED: Sheet("监护组已结束", "GROUP CLOSED", "", "", "w", "k"),
     Say.PRINTED: Sheet("已送打印", "PRINTING", "", "", "w", "k"),
@@ -248,6 +251,9 @@ SLOTS = {
     Slot.NUMBER: Prompt("补录6/6 单号", "SHEET NUMBER", "{}", GREEN),
     Slot.CHECK: Prompt("补录 核对后按绿键", "CHECK, THEN GREEN", "", ""),
 }
+
+# What stands on every slot of a sheet that is typed for practice.
+PRACTICE = "培训 TRAINING"
 
 # The server's comparison, and before it there is one.
 VERDICTS = {

@@ -242,6 +242,8 @@ class Console:
             sheet = sheet_of(form, now_s, self._station.chain.around.tz_q)
         if sheet is None or sheet.asn == self._station.journal.state.operator:
             return Say.BAD_ENTRY
+        if self._desk.rules.training:
+            return Say.SHEET_PRACTISED
         if sheet == self._last_sheet:
             return Say.SHEET_TWICE
         actions.enter_sheet(self._desk, sheet)
@@ -259,7 +261,7 @@ class Console:
             self.panel, act = policy.sheet_card(self.panel, face.asn, facts)
             if act.say is not None:
                 return Outcome(act.say, face=face)
-            return stage_screen(self.panel, View())
+            return stage_screen(self.panel, self._view(Standing()))
         self.panel = policy.queried(self.panel)
         if self._services.enquiry is None:
             return None
@@ -291,7 +293,7 @@ class Console:
             return View(health=self._health(link))
         if self.panel.stage is Stage.MESSAGES:
             return View(messages=self._messages())
-        return View()
+        return View(training=self._desk.rules.training)
 
     def _totals(self) -> Totals | None:
         state = self._station.journal.state

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from terminal.modes.policy import Panel, Stage
 from terminal.modes.sheet_policy import Form, Slot, serial
 from terminal.policy import Mode
 from terminal.screen import COLUMNS, Led, Screen, Tone, fit, row, stay, width
-from terminal.wording_table import MENU_ENGLISH, MODE_WORDS, PARTS, PROMPTS, SLOTS, VERDICTS, Prompt
+from terminal.wording_table import (
+    MENU_ENGLISH,
+    MODE_WORDS,
+    PARTS,
+    PRACTICE,
+    PROMPTS,
+    SLOTS,
+    VERDICTS,
+    Prompt,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class View:
     totals: Totals | None = None
     health: Health | None = None
     messages: tuple[str, ...] = field(default=())
+    training: bool = False
 
 
 def stage_screen(panel: Panel, view: View) -> Screen | None:
@@ -61,7 +71,7 @@ def stage_screen(panel: Panel, view: View) -> Screen | None:
     if panel.stage is Stage.SERVICE:
         return None
     if panel.stage is Stage.SHEET:
-        return _slot(panel)
+        return _slot(panel, training=view.training)
     if panel.stage is Stage.MENU and panel.page:
         return Screen(tuple4(MENU_ENGLISH), Led.BLUE, Tone.NONE)
     if panel.stage is Stage.SETTLED and view.totals is not None:
@@ -188,12 +198,13 @@ def _typed(panel: Panel) -> str:
     return str(len(panel.minors)) if panel.stage is Stage.GROUP else panel.typed
 
 
-def _slot(panel: Panel) -> Screen:
+def _slot(panel: Panel, *, training: bool) -> Screen:
+    words = SLOTS[panel.form.slot]
     if panel.form.slot is Slot.CHECK:
-        words = SLOTS[Slot.CHECK]
         times, card = _summary(panel.form)
-        return Screen(tuple4((words.zh, words.en, times, card)), Led.BLUE, Tone.NONE)
-    return _prompt(SLOTS[panel.form.slot], panel.typed)
+        told = PRACTICE if training else words.en
+        return Screen(tuple4((words.zh, told, times, card)), Led.BLUE, Tone.NONE)
+    return _prompt(replace(words, last=PRACTICE) if training else words, panel.typed)
 
 
 def _summary(form: Form) -> tuple[str, str]:

@@ -84,6 +84,25 @@ def test_same_sheet_twice_is_entered_once(post: Post, store: FileKeyStore) -> No
     assert len(post.events(EventType.MANUAL)) == 1
 
 
+def test_sheet_in_training_is_practice(post: Post, store: FileKeyStore) -> None:
+    """Whoever practises with key 8 sees so at every slot, and nobody gets minutes for it."""
+    sign_on(post, store, LEADER)
+    post.press("2")
+    post.bench.clock.advance(4)
+    begun = post.press("8")
+    by_card = post.tap(issue(store, VOLUNTEER))
+    post.press("y0700y0830yyy")
+    check = post.shown.text
+    done = post.press("y")
+    post.press("0" + "8" + "17y" + "y" + "0700y" + "0830y" + "y" + "42y")
+    real = post.press("y")
+
+    assert all("培训 TRAINING" in text for text in (begun, by_card, check, done))
+    assert "NOT RECORDED" in done
+    assert "已补录" in real
+    assert len(post.events(EventType.MANUAL)) == 1
+
+
 def test_tap_in_the_middle_of_a_sheet_counts(post: Post, store: FileKeyStore) -> None:
     """A volunteer who taps while the operator types is recorded, and typing goes on."""
     sign_on(post, store)
