@@ -17,7 +17,8 @@ TerminalError
 │   ├── Unreachable         no answer
 │   ├── Untrusted           an answer of somebody else: not the pinned key
 │   ├── Refused             an answer other than 200
-│   │   └── EnrolmentRefused    to a box that showed its pairing code
+│   │   ├── EnrolmentRefused    to a box that showed its pairing code
+│   │   └── SuccessionRefused   to a box that asked where to go on behind another
 │   └── BadAnswer           200, but not what was asked for
 ├── ServerUnknown           a server with another key than the letter says
 ├── ReceiptRefused          a receipt that proves nothing to this terminal
@@ -365,6 +366,33 @@ class EnrolmentRefused(Refused):
         if self.status not in _ENROLMENTS:
             return super().__str__()
         zh, en, advice_zh, advice_en = _ENROLMENTS[self.status]
+        return f"{zh} · {en} ({self.status}: {self.title}); {advice_zh} · {advice_en}"
+
+
+# What a refusal means to a box that asks where to go on behind the one it replaces.
+_SUCCESSIONS = {
+    404: (
+        "服务器上没有本机的更换记录，不能接续",
+        "the server knows of no box that this one replaces",
+        "请管理员运行 yika-server fleet replace",
+        "have staff run `yika-server fleet replace`",
+    ),
+    409: (
+        "服务器已有接续点以后的记录，本机不能再从那里接续",
+        "the server holds later records than those this box would go on behind",
+        "请管理员再运行一次 yika-server fleet replace，并先导出本机数据",
+        "export what this box holds, and have staff run `yika-server fleet replace` once more",
+    ),
+}
+
+
+class SuccessionRefused(Refused):
+    """Report that the server does not say where this box goes on."""
+
+    def __str__(self) -> str:
+        if self.status not in _SUCCESSIONS:
+            return super().__str__()
+        zh, en, advice_zh, advice_en = _SUCCESSIONS[self.status]
         return f"{zh} · {en} ({self.status}: {self.title}); {advice_zh} · {advice_en}"
 
 

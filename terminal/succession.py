@@ -24,7 +24,7 @@ from swipe.requests import (
     request_message,
     succession_message,
 )
-from terminal.errors import BadAnswer, SuccessionLost
+from terminal.errors import BadAnswer, Refused, SuccessionLost, SuccessionRefused
 from terminal.files import JOURNAL_DRAFT
 from terminal.journal import Journal
 from terminal.passport import Passport
@@ -80,7 +80,10 @@ def fetch_figures(
     path = SUCCESSION_PATH.format(passport.terminal_id)
     signature = identity.sign(REQUEST_CONTEXT, request_message("POST", path, 0))
     body = json.dumps({"signature": signature.hex()}).encode()
-    answer = transport.send(Request("POST", path, body, "application/json"))
+    try:
+        answer = transport.send(Request("POST", path, body, "application/json"))
+    except Refused as exc:
+        raise SuccessionRefused(exc.status, exc.title, exc.retry_after_s) from exc
     told = _read(answer)
     if told is None:
         return None

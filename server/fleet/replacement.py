@@ -194,7 +194,10 @@ def _last_receipt(session: Session, terminal_id: int, last_seq: int) -> bytes:
     )
     if raw is None or _last_held(session, terminal_id) != last_seq:
         raise Problem(
-            409, "went-on", "该终端已继续上传", "this terminal has gone on since: nothing to give"
+            409,
+            "went-on",
+            "该终端已有接续点以后的记录，不能再从那里接续；请再运行一次 fleet replace",
+            "this terminal has gone on since: nothing to give; order one more box by fleet replace",
         )
     return raw
 

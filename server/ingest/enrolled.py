@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from server.ingest import boxes
 from server.ingest.boxes import BoxKey
 from server.ingest.models import Batch
-from server.ingest.proofs import Enrolled, PsamView
+from server.ingest.proofs import Enrolled, PsamView, Stamp
 from server.terminals.models import Psam, Replacement, Terminal, TerminalKey
 from swipe.arrays import EventArray
 
@@ -42,6 +42,13 @@ _KEYS = (
     .where(Terminal.id == sa.bindparam("terminal"))
     .order_by(TerminalKey.id)
 )
+# How the keys stand, in three numbers: one that ends adds to the first, a nearer end lessens the
+# second, and one that is let in adds to the last.
+STAMPS = sa.select(
+    sa.func.count(TerminalKey.until_seq).label("ended"),
+    sa.func.coalesce(sa.func.sum(TerminalKey.until_seq), 0).label("ends"),
+    sa.func.count(TerminalKey.valid_from_ms).label("let_in"),
+).where(TerminalKey.terminal_id == sa.bindparam("terminal"))
 _NAMED = sa.select(
     Psam.number, Psam.terminal_id, Psam.dpk_idx, Psam.hardware, Psam.from_seq, Psam.state
 ).where(Psam.number.in_(sa.bindparam("numbers", expanding=True)))
@@ -74,8 +81,15 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
         ends=ends,
         lasts=lasts,
         first_key=keys[0].public_key if keys else b"",
+        stamp=_stamp([key.until_seq for key in keys], [key.valid_from_ms for key in keys]),
         psams=_psams(session, events, terminal_id if late else None),
     )
+
+
+def _stamp(ends: list[int | None], starts: list[int | None]) -> Stamp:
+    """Return what `STAMPS` gives for the keys that were read."""
+    ended = [end for end in ends if end is not None]
+    return len(ended), sum(ended), sum(start is not None for start in starts)
 
 
 def _has_room(session: Session, terminal_id: int, revoked_ms: int) -> bool:

@@ -30,8 +30,9 @@ from server.ingest import (
 )
 from server.ingest.chain import Place
 from server.ingest.checks import Opened
+from server.ingest.enrolled import STAMPS
 from server.ingest.models import Batch, ChainState, RefusedBatch
-from server.ingest.proofs import Weighed
+from server.ingest.proofs import Stamp, Weighed
 from server.ingest.psam_order import PsamFinding
 from server.ingest.verdicts import Proof, Verdict
 from server.ingest.whereabouts import ANY_TIME, BESIDE, Arrived
@@ -50,9 +51,13 @@ from swipe.receipt import Receipt
 REFUSED_MAX = 100
 # Written once: to build a statement costs more than to run it.
 _NEAR = whereabouts.ARRIVALS.subquery("near")
+_KEYS = STAMPS.subquery("keys")
 _STANDING = (
     sa.select(
         TerminalKey.revoked_ms,
+        _KEYS.c.ended,
+        _KEYS.c.ends,
+        _KEYS.c.let_in,
         Batch.sha256,
         Batch.receipt,
         ChainState.terminal_id.label("begun"),
@@ -63,6 +68,7 @@ _STANDING = (
     )
     .select_from(TerminalKey)
     .join(_NEAR, sa.true())
+    .join(_KEYS, sa.true())
     .outerjoin(
         Batch,
         sa.and_(
@@ -122,6 +128,7 @@ class Standing:
 
     Attributes:
         key_revoked: Whether the key of the upload's header is revoked.
+        stamp: Whether keys have ended or been let in, as of `Enrolled`.
         known: Hash and receipt of the batch that has this number already.
         begun: Whether the terminal has uploaded before.
         last_receipt: The receipt it was given last.
@@ -130,6 +137,7 @@ class Standing:
     """
 
     key_revoked: bool
+    stamp: Stamp
     known: tuple[bytes, bytes] | None
     begun: bool
     last_receipt: bytes | None
@@ -147,6 +155,7 @@ def standing(session: Session, upload: Upload, opened: Opened) -> Standing | Non
         return None
     return Standing(
         key_revoked=row.revoked_ms is not None,
+        stamp=(row.ended, int(row.ends), row.let_in),
         known=None if row.sha256 is None else (bytes(row.sha256), bytes(row.receipt)),
         begun=row.begun is not None,
         last_receipt=row.last_receipt,

@@ -23,6 +23,7 @@ from swipe.arrays import EventArray, Mask
 from swipe.event import SWIPE_CONTEXT
 from swipe.kinds import CardKind, CgType, EventType, Result
 
+Stamp = tuple[int, int, int]
 NO_PSAM = bytes(6)
 SEQ_END = 1 << 32  # one more than the last sequence number there can be
 TAP_RESULTS = (int(Result.OK), int(Result.TORN))
@@ -44,7 +45,8 @@ class Enrolled:
     """A terminal's valid keys, its first key, and the PSAMs named in a batch.
 
     `ends` names, for each key that has ended, the first event it does not sign any more; `lasts`,
-    for each key of a box that was replaced, the last number of that box.
+    for each key of a box that was replaced, the last number of that box. `stamp` tells whether keys
+    have ended or been let in since they were read.
     """
 
     terminal_id: int
@@ -53,6 +55,7 @@ class Enrolled:
     psams: Mapping[bytes, PsamView]
     ends: Mapping[int, int] = field(default_factory=dict)
     lasts: Mapping[int, int] = field(default_factory=dict)
+    stamp: Stamp = (0, 0, 0)
 
     @property
     def suite(self) -> Suite:

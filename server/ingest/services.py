@@ -20,7 +20,7 @@ from server.ingest import checks, enrolled, filing, proofs
 from server.ingest.checks import Opened
 from server.ingest.filing import Answer, Desk, Filing, Upload
 from server.ingest.models import Batch
-from server.ingest.proofs import Weighed
+from server.ingest.proofs import Enrolled, Weighed
 from server.people import audit
 from server.terminals.models import Terminal
 from server.terminals.notices import Signer
@@ -56,31 +56,40 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
     """
     try:
         checks.check_limits(upload.body)
-        with intake.database.reading() as session:
-            known = _known(session, upload)
-            if known is not None and known.sha256 == upload.sha256:
-                return Answer(200, known.receipt, replay=True)
-            header, events = checks.cut(upload.body)
-            found = enrolled.load(session, upload.terminal_id, events)
-        checks.check_sm2(events, found.keys, fast=fast_library() is not None)
-        checks.check_signature(header, found)
-        addressed = (upload.terminal_id, upload.batch_no)
-        whole = checks.check_content(header, events, addressed, found.suite)
-        opened = whole.of_box(found.lasts)
-        weighed = proofs.weigh(intake.store, opened.events, found)
-        return _filed(intake, upload, opened, weighed, found.first_key)
+        for _ in range(TRIES):
+            answer = _weigh_and_file(intake, upload)
+            if answer is not None:
+                return answer
+        raise checks.key_unknown()
     except Problem as problem:
         return Answer(problem.status, problem=problem)
 
 
+def _weigh_and_file(intake: Intake, upload: Upload) -> Answer | None:
+    """Take an upload; None if the terminal's keys changed while it was weighed."""
+    with intake.database.reading() as session:
+        known = _known(session, upload)
+        if known is not None and known.sha256 == upload.sha256:
+            return Answer(200, known.receipt, replay=True)
+        header, events = checks.cut(upload.body)
+        found = enrolled.load(session, upload.terminal_id, events)
+    checks.check_sm2(events, found.keys, fast=fast_library() is not None)
+    checks.check_signature(header, found)
+    addressed = (upload.terminal_id, upload.batch_no)
+    whole = checks.check_content(header, events, addressed, found.suite)
+    opened = whole.of_box(found.lasts)
+    weighed = proofs.weigh(intake.store, opened.events, found)
+    return _filed(intake, upload, opened, weighed, found)
+
+
 def _filed(
-    intake: Intake, upload: Upload, opened: Opened, weighed: Weighed, first_key: bytes
-) -> Answer:
+    intake: Intake, upload: Upload, opened: Opened, weighed: Weighed, found: Enrolled
+) -> Answer | None:
     """File in one unit of work; one that lost against another is tried again."""
     for left in reversed(range(TRIES)):
         try:
             with intake.database.writing() as session:
-                return _file(session, intake, upload, opened, weighed, first_key)
+                return _file(session, intake, upload, opened, weighed, found)
         except sa.exc.OperationalError as error:
             if not left or getattr(error.orig, "sqlstate", None) not in LOST_A_RACE:
                 raise
@@ -99,10 +108,10 @@ def _file(
     upload: Upload,
     opened: Opened,
     weighed: Weighed,
-    first_key: bytes,
-) -> Answer:
+    found: Enrolled,
+) -> Answer | None:
     terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
-    # The same upload, or a revocation, may have come between the first look and the lock.
+    # The same upload, a revocation or the end of a key may have come between look and lock.
     standing = filing.standing(session, upload, opened)
     if terminal is None or standing is None:
         raise checks.key_unknown()
@@ -110,6 +119,8 @@ def _file(
         return Answer(200, standing.known[1], replay=True, left_out=opened.left_out)
     if standing.key_revoked and terminal.state != enrolled.REVOKED:
         raise checks.key_unknown()
+    if standing.stamp != found.stamp:
+        return None
     if terminal.state == enrolled.REVOKED:
         action, subject = "terminal.late-upload", f"terminal:{terminal.id}"
         batch_no, count = upload.batch_no, opened.header.count
@@ -123,7 +134,7 @@ def _file(
     work = Filing(session, desk, terminal, upload, opened, weighed, standing)
     if standing.known is not None:
         return work.refuse_reused()
-    answer = work.file(first_key)
+    answer = work.file(found.first_key)
     if opened.box_end is not None and answer.problem is None:
         _tell_replaced(session, upload, opened, answer)
         if opened.left_out:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from keys.psam import SoftwarePsam
 from server.cli import cli, load_features
 from server.db import Database
 from server.fleet import services as fleet
+from server.ingest import proofs
 from server.ingest.alarms import alarms as find_alarms
 from server.ingest.importing import Imported, import_stick
 from server.ingest.models import RefusedBatch, StoredEvent
@@ -27,7 +29,7 @@ from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
 from swipe.kinds import ReceiptStatus
 from swipe.receipt import Receipt
 from swipe.stick import RECEIPTS, folder_name
-from terminal.errors import Refused
+from terminal.errors import Refused, SuccessionRefused
 from terminal.station import open_station
 from terminal.stick import export_usb, import_receipts
 from tests.factories import make_store
@@ -298,3 +300,44 @@ def test_a_psam_that_jumps_within_one_box_is_set_apart_and_staff_hear(
     with office.rig.database.writing() as session:
         revoke(session, terminal, "gone", "li", NOW_MS)
     assert _alarms(office, terminal) == ([], []), "with the terminal ends the alarm"
+
+
+def test_an_upload_that_loses_to_the_approval_stores_nothing(
+    office: Office, terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old box uploads while somebody approves: what was weighed before is weighed again."""
+    code = office.replace(terminal)
+    office.provision("new", code)
+    office.tap("old", 2)
+    weigh, approvals = proofs.weigh, iter([True])
+
+    def approve_meanwhile(*given: Any) -> Any:
+        weighed = weigh(*given)
+        if next(approvals, False):
+            office.approve_new(terminal)
+        return weighed
+
+    monkeypatch.setattr(proofs, "weigh", approve_meanwhile)
+    before = held(office, terminal)
+    with pytest.raises(Refused, match="box-replaced"):
+        office.upload("old")
+
+    assert held(office, terminal) == before
+    assert office.provision("new", code) == "active"
+    office.tap("new", 1)
+    assert office.upload("new") == 0
+    assert is_in_order(office, terminal)
+
+
+def test_a_new_box_that_cannot_go_on_is_told_why(office: Office, terminal: int) -> None:
+    """Once its events are there, a box without its journal hears what happened and what to do."""
+    code = office.succeed(terminal)
+    office.tap("new", 1)
+    office.upload("new")
+    for kept in (office.folder / "new").iterdir():
+        if kept.name not in ("identity.pem", "passport.json"):
+            kept.unlink()
+
+    with pytest.raises(SuccessionRefused, match="fleet replace") as caught:
+        office.provision("new", code)
+    assert "batch number" not in str(caught.value)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from server.db import Database
 from server.ingest.affected import people_of_boots
 from server.ingest.services import Intake, Upload, accept_batch
+from server.ingest.verdicts import Verdict
 from server.people import queue
 from server.people.models import Card, DirtyBoot, DirtyPerson
 from server.people.services import mark_dirty, register_card
@@ -121,6 +122,15 @@ def test_revocation_between_check_and_storing_is_noticed(rig: Rig) -> None:
 
     assert raced(rig, change, rig.batch(rig.chain(1))) == 401
     assert rig.stored() == {}
+
+
+def test_end_of_a_key_between_check_and_storing_is_noticed(rig: Rig) -> None:
+    """A key that ends while its upload is being verified signs nothing behind its end."""
+    change = sa.update(TerminalKey).values(until_seq=3)
+
+    assert raced(rig, change, rig.batch(rig.chain(4))) == 200
+    found = [rig.verdicts()[seq] for seq in range(1, 5)]
+    assert found == [Verdict.OK] * 2 + [Verdict.BAD_SIGNATURE] * 2
 
 
 def test_owner_is_the_one_registered(rig: Rig) -> None:
