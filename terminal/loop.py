@@ -8,6 +8,7 @@ the program or a simulated world, calls `Loop.turn`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from terminal.keypad import Keypad, NoKeypad
 from terminal.modes.comparison import Comparison
 from terminal.modes.console import Console, Services
 from terminal.modes.enquiry import Enquiry
-from terminal.modes.power_on import self_test
+from terminal.modes.power_on import lift_first, self_test
 from terminal.modes.screens import checked
 from terminal.modes.usb import find_stick
 from terminal.policy import Say, accepted
@@ -54,6 +55,8 @@ _LOG = logging.getLogger(__name__)
 
 # How long one wait for a card or its removal lasts: keys and receipts are served in between.
 LOOK_S = 0.1
+# A reader that has just got its power needs this long to notice what lies on it.
+SETTLE_S = 0.5
 # Reading the journal again takes a while when it is long.
 HEAL_EVERY_MS = 5_000
 CODES_MAX = 4  # of one turn; a scanner that shouts must not keep cards waiting
@@ -121,6 +124,8 @@ class Loop:
         self._stick = StickJob(station, around.find_stick)
         self.console = Console(station, desk, around.announcer, self._services(around))
         self._lying = False
+        self._left = False  # it lay there before anybody looked
+        self._unsure = False  # whether one does
         self._reader_problem: Say | None = None
         self._complaint = ""
         self._heal_at_ms = 0
@@ -128,7 +133,13 @@ class Loop:
         self._failing: set[str] = set()
 
     def self_test(self) -> None:
-        """Look at all parts once, show and record how they are; nothing of it stops the start."""
+        """Look at all parts once, show and record how they are; nothing of it stops the start.
+
+        A card that lies on the reader by then is none that was laid down to be tapped.
+        """
+        self._unsure = True
+        with contextlib.suppress(ReaderError):  # the first turn tells of it
+            self._find_lying(self._parts.reader)
         self_test(
             self._desk,
             self._parts.reader,
@@ -143,17 +154,29 @@ class Loop:
         self._chores()
         reader = self._parts.reader
         try:
+            if self._unsure:
+                self._find_lying(reader)
             if self._lying:
                 self._lying = not reader.wait_removed(LOOK_S)
+                self._left = self._left and self._lying
             elif reader.wait_card(LOOK_S):
                 self._lying = True
                 self._card()
             self._reader_back()
         except ReaderError as exc:
-            self._lying = False
+            self._lying, self._left, self._unsure = False, False, True
             self._reader_lost(exc)
             return False
         return True
+
+    def _find_lying(self, reader: Reader) -> None:
+        """Let a card that lies there unasked be lifted first.
+
+        It may have been tapped before the program started or the reader went away: another tap
+        would be an OUT that nobody made.
+        """
+        self._lying = self._left = reader.wait_card(SETTLE_S)
+        self._unsure = False
 
     @property
     def _placeless(self) -> bool:
@@ -197,6 +220,8 @@ class Loop:
         self.take_notes()
         standing = self._link.standing
         stage = self.console.screen(standing)
+        if stage is None and self._left:
+            stage = lift_first()
         lines = self.console.lines() if stage is None else ()
         self._announcer.idle(self._station, standing, self._reader_problem, stage, lines)
 

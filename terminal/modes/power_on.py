@@ -66,6 +66,18 @@ def cannot_start(short: str) -> Screen:
     return Screen(tuple4((zh, en, "", "")), Led.RED, Tone.NONE)
 
 
+def lift_first() -> Screen:
+    """Compose what is said to a card that lay there before anybody looked.
+
+    >>> print(lift_first())
+    请先取走卡再刷
+    LIFT CARD, TAP AGAIN
+    <BLANKLINE>
+    <BLANKLINE>
+    """
+    return Screen(tuple4(("请先取走卡再刷", "LIFT CARD, TAP AGAIN", "", "")), Led.AMBER, Tone.NONE)
+
+
 def self_test(
     desk: Desk, reader: Reader, display: Display, printer: Printer, show: Callable[[Result], None]
 ) -> list[Result]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from card.errors import ReaderError
 from card.readers import CardConnection
 from hardware_mocks.cardos.shell import ChipCard
 from keys.store import FileKeyStore
@@ -46,16 +47,18 @@ class Slot:
 
     def __init__(self) -> None:
         self.card: ChipCard | None = None
+        self.error: ReaderError | None = None  # makes every wait fail
 
     def wait_card(self, timeout_s: float) -> bool:
         """Say whether a card lies there."""
         del timeout_s
+        if self.error is not None:
+            raise self.error
         return self.card is not None
 
     def wait_removed(self, timeout_s: float) -> bool:
         """Say whether none lies there."""
-        del timeout_s
-        return self.card is None
+        return not self.wait_card(timeout_s)
 
     def connect(self) -> CardConnection:
         """Power the card."""

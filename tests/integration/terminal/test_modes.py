@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from card.errors import NoReader
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.kinds import EventType, Flag, OutageKind, RejectReason
@@ -57,6 +58,46 @@ def test_failed_printer_stops_nobody(post: Post, store: FileKeyStore) -> None:
     assert post.payload(EventType.OUTAGE)["failed"] & (1 << OutageKind.PRINTER)
     assert any("打印机故障 paper-out" in text for text in seen)
     assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+
+
+def test_a_card_left_lying_over_a_restart_is_lifted_first(post: Post, store: FileKeyStore) -> None:
+    """It tapped IN before the power went: found lying at the start, it is not tapped out."""
+    card = post.slot.card = issue(store, VOLUNTEER)
+    post.turn()
+    post.bench.clock.advance(5 * MINUTE)
+    post.cut_power()
+    post.loop.self_test()
+    post.turn()
+    asked = post.wait(4)
+    post.slot.card = None
+    post.turn()
+    lifted = post.wait(4)
+
+    assert "请先取走卡再刷" in asked
+    assert "LIFT CARD, TAP AGAIN" in asked
+    assert "请刷卡" in lifted
+    assert [e.type for e in post.events(EventType.IN, EventType.OUT)] == [EventType.IN]
+    assert "签退 OUT" in post.tap(card)
+
+
+def test_a_card_left_lying_over_a_reader_s_fault_is_lifted_first(
+    post: Post, store: FileKeyStore
+) -> None:
+    """The reader was away for minutes with the card on it; back again, it makes no OUT."""
+    card = post.slot.card = issue(store, VOLUNTEER)
+    post.turn()
+    post.slot.error = NoReader("gone")
+    post.wait(5 * MINUTE)
+    assert "读卡器未连接" in post.wait(4)
+    post.slot.error = None
+    post.wait(4)
+    asked = post.wait(4)
+    post.slot.card = None
+    post.turn()
+
+    assert "请先取走卡再刷" in asked
+    assert len(post.events(EventType.IN, EventType.OUT)) == 1
+    assert "签退 OUT" in post.tap(card)
 
 
 class Receiver(NoGps):
