@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, Id, Millis
 
+WAITING = "state = 'waiting'"
 UPDATE_STATES = ("waiting", "done", "failed", "cancelled", "replaced")
 
 
@@ -19,7 +20,12 @@ class CardUpdate(Base):
         sa.CheckConstraint(
             "state in ('waiting', 'done', 'failed', 'cancelled', 'replaced')", "state"
         ),
-    )
+        # One card has one waiting update, also when two people queue one in the same moment.
+        sa.Index(
+            "uq_card_update_waiting", "asn", unique=True,
+            sqlite_where=sa.text(WAITING), postgresql_where=sa.text(WAITING),
+        ),
+    )  # fmt: skip
 
     id: Mapped[Id]
     reference: Mapped[str] = mapped_column(sa.CHAR(32), unique=True)

@@ -23,6 +23,7 @@ from card.updates import UpdateOutOfOrder, UpdateResult, UpdateScript, Wanted
 from card.volunteer import DeskKeys
 from keys.custody import KeyStore
 from keys.usage import KeyUsage
+from server.db import insert_new
 from server.errors import Problem, Refused
 from server.people import audit
 from server.people.models import Card
@@ -70,7 +71,7 @@ def queue(
     """Let a card be changed at its next tap; `why` is the person and the reason.
 
     Raises:
-        Refused: No such card, or nothing is to change.
+        Refused: No such card, nothing is to change, or somebody queued another in this moment.
     """
     actor, reason = why
     card = session.scalars(sa.select(Card).where(Card.asn == asn)).one_or_none()
@@ -87,18 +88,22 @@ def queue(
     sealed = bench.store.seal(
         KeyUsage.PERSONAL_DATA, carrying.wanted_to_json(wanted), _aad("update", reference)
     )
-    update = CardUpdate(
+    update = _queued(
+        session,
         reference=reference,
         asn=asn,
         wanted=sealed,
         fields=",".join(fields),
-        state="waiting",
         reason=reason,
         created_by=actor,
         created_ms=bench.now_ms,
     )
-    session.add(update)
-    session.flush()
+    if update is None:
+        raise Refused(
+            "already-waiting",
+            "此卡刚被排入另一项更新，请查看后再试",
+            f"another update was queued for card {asn} in this moment: look, then try again",
+        )
     subject = f"card:{asn}"
     audit.record(
         session, bench.now_ms, actor, "card.update-queued", subject, fields=fields, reason=reason
@@ -124,22 +129,29 @@ def queue_log(
         return None
     reference = secrets.token_hex(16)
     wanted = json.dumps({LOG: sorted(counters, reverse=True)}).encode()
-    update = CardUpdate(
+    update = _queued(
+        session,
         reference=reference,
         asn=asn,
         wanted=bench.store.seal(KeyUsage.PERSONAL_DATA, wanted, _aad("update", reference)),
         fields=LOG,
-        state="waiting",
         reason=reason,
         created_by=actor,
         created_ms=bench.now_ms,
     )
-    session.add(update)
-    session.flush()
+    if update is None:
+        return None
     audit.record(
         session, bench.now_ms, actor, "card.log-asked", f"card:{asn}", entries=len(counters)
     )
     return update
+
+
+def _queued(session: Session, reference: str, **values: Any) -> CardUpdate | None:
+    """Let an update wait; None if by now another one does, which only the database can tell."""
+    insert_new(session, CardUpdate, reference=reference, state="waiting", **values)
+    mine = sa.select(CardUpdate).where(CardUpdate.reference == reference)
+    return session.scalars(mine).one_or_none()
 
 
 def cancel(session: Session, asn: str, actor: str, now_ms: int) -> None:
