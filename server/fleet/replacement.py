@@ -163,9 +163,10 @@ def succession(session: Session, terminal_id: int, signature: bytes) -> Successi
         raise Problem(
             404,
             "no-succession",
-            "此机不是更换机，也不能从头开始：服务器已有本机的记录；日志丢失请用 fleet replace 更换",
-            "this box replaces none, and may not begin anew, for the server holds events of it: if "
-            "its journal is lost, replace it by fleet replace",
+            "此机不是更换机，服务器已有本机的记录，不能从头开始；日志丢失：请将 identity.pem 改名，"
+            "用 fleet replace 的入网单重新入网",
+            "this box replaces none, and may not begin anew, for the server holds events of it; if "
+            "its journal is lost, rename identity.pem and enrol it with a letter of fleet replace",
         )
     return _figures(session, keys[0], replaced.last_seq)
 

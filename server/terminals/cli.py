@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.orm import Session
 
 from keys.files import write_private
-from keys.usage import DPK_INDEX_PSAM, DPK_INDEX_SOFT
 from server.console import Console, example, json_option, show
 from server.db import from_millis
 from server.errors import Refused
 from server.people.cli import by_option, instant_ms
 from server.people.services import require_staff
-from server.terminals import enrolment, key_change, psams, services
+from server.terminals import enrolment, key_change, psam_cli, services
 from server.terminals.activity_cli import ACTIVITY_COMMANDS, site_place
 from server.terminals.letter import letter
-from server.terminals.psams import NewPsam
+from server.terminals.psam_cli import psam
 from server.terminals.services import SHANGHAI_TZ_Q, NewActivity, NewSite, TerminalStatus
 from server.terminals.setting_cli import activity_choice, message, operator, site_rules
+from server.terminals.shown import shown_with
 from swipe.errors import FieldError
 from swipe.invitation import Invitation, digest
 
@@ -244,15 +243,25 @@ def terminal_end_key(console: Console, key_id: int, from_seq: int, reason: str, 
 @json_option
 @click.pass_obj
 def terminal_keys(console: Console, terminal_id: int, as_json: bool) -> None:
-    """列出终端密钥 Name a terminal's keys, with fingerprints to compare before approving."""
+    """列出终端密钥 Name a terminal's keys and PSAMs, to compare with the box before approving."""
     with console.reading() as session:
         services.find_terminal(session, terminal_id)
-        rows = [key_change.describe(key) for key in services.keys_of(session, terminal_id)]
-    lines = (
+        rows = [
+            key_change.describe(key) | {"psam": _hex(shown_with(session, key).psam_no)}
+            for key in services.keys_of(session, terminal_id)
+        ]
+        held = [psam_cli.describe(one) for one in services.psams_of(session, terminal_id)]
+    lines = [
         f"{row['key_id']} {row['suite']} {row['fingerprint']} 至 until {row['until_seq'] or '–'}"
+        f" PSAM {row['psam'] or '–'}{'' if row['approved'] else ' 待批准 not approved'}"
         for row in rows
-    )
-    show({"keys": rows}, "\n".join(lines), as_json=as_json)
+    ]
+    lines += [
+        f"PSAM {one['number']} {one['kind']} {one['state']} 自 from {one['from_seq']}"
+        f" 申请 ordered by {one['ordered_by']}"
+        for one in held
+    ]
+    show({"keys": rows, "psams": held}, "\n".join(lines), as_json=as_json)
 
 
 @terminal.command("release", epilog=example("yika-server terminal release 1 --by li"))
@@ -266,53 +275,8 @@ def terminal_release(console: Console, terminal_id: int, actor: str) -> None:
         services.release(session, terminal_id, actor, console.clock.utc_ms())
 
 
-@click.group()
-def psam() -> None:
-    """PSAM 卡 Further PSAMs of a terminal."""
-
-
-@psam.command("add", epilog=example("yika-server psam add 1 880000000002 --from-seq 1200 --by li"))
-@click.argument("terminal_id", type=int)
-@click.argument("number")
-@click.option("--software", is_flag=True, help="a PSAM in a file, with its own key index")
-@click.option("--from-seq", type=click.IntRange(1), required=True, help="first event it may prove")
-@staff_option
-@click.pass_obj
-def psam_add(
-    console: Console, terminal_id: int, number: str, software: bool, from_seq: int, actor: str
-) -> None:
-    """登记 PSAM Order a further PSAM for a terminal."""
-    new = NewPsam(
-        number=_psam_number(number),
-        terminal_id=terminal_id,
-        hardware=not software,
-        dpk_idx=DPK_INDEX_SOFT if software else DPK_INDEX_PSAM,
-        from_seq=from_seq,
-    )
-    with console.writing() as session:
-        require_staff(session, actor)
-        psams.propose_psam(session, new, actor, console.clock.utc_ms())
-
-
-@psam.command("approve", epilog=example("yika-server psam approve 880000000002 --by wang"))
-@click.argument("number")
-@staff_option
-@click.pass_obj
-def psam_approve(console: Console, number: str, actor: str) -> None:
-    """批准 PSAM Let a further PSAM in; not by the person who ordered it."""
-    with console.writing() as session:
-        _approve_psam(session, _psam_number(number), actor, console.clock.utc_ms())
-
-
-def _approve_psam(session: Session, number: bytes, actor: str, now_ms: int) -> None:
-    require_staff(session, actor)
-    psams.approve_psam(session, number, actor, now_ms)
-
-
-def _psam_number(text: str) -> bytes:
-    if len(text) != 12 or not set(text.lower()) <= set("0123456789abcdef"):
-        raise click.BadParameter("12 hex digits", param_hint="NUMBER")
-    return bytes.fromhex(text)
+def _hex(number: bytes | None) -> str | None:
+    return None if number is None else number.hex()
 
 
 def _status_line(status: TerminalStatus) -> str:

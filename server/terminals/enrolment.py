@@ -120,14 +120,12 @@ def replaces(session: Session, key: TerminalKey) -> bool:
     """Say whether a box goes on behind events that the server holds, and may not begin with 1.
 
     So does one that came in the place of another; and one that enrols again though its terminal
-    has uploaded: without its journal it would number events twice. A key that another one vouched
-    for is of a box that has begun already.
+    has uploaded: without its journal it would number events twice.
     """
-    if key.replaces is not None:
-        return False
+    if keys_of(session, key.terminal_id)[0].id != key.id:
+        return True
     begun = sa.select(sa.literal(1)).where(_EVENT.c.terminal_id == key.terminal_id).limit(1)
-    first = keys_of(session, key.terminal_id)[0]
-    return first.id != key.id or session.scalar(begun) is not None
+    return session.scalar(begun) is not None
 
 
 def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, TerminalKey]:
@@ -307,8 +305,8 @@ def _told_again(
             "with a new letter of fleet replace",
         )
     psam = session.get(Psam, shown.psam_no)
-    known = psam is not None and psam.terminal_id == key.terminal_id and psam.state == "active"
-    if not ended and not known and shown_with(session, key).psam_no != shown.psam_no:
+    own = psam is not None and psam.terminal_id == key.terminal_id and psam.state != "pending"
+    if not ended and not own:
         raise Problem(
             409,
             "another-psam",

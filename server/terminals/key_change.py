@@ -23,6 +23,7 @@ from server import evidence
 from server.errors import Problem, Refused
 from server.people import audit
 from server.terminals.models import Terminal, TerminalKey
+from server.terminals.requests import in_force
 from server.terminals.services import find_terminal, keys_of
 from swipe import payloads
 from swipe.arrays import EventArray, Mask
@@ -133,7 +134,8 @@ def describe(key: TerminalKey) -> dict[str, Any]:
         "fingerprint": fingerprint(key.public_key),
         "until_seq": key.until_seq,
         "replaces": key.replaces,
-        "in_force": key.valid_from_ms is not None and key.revoked_ms is None,
+        "approved": key.valid_from_ms is not None,
+        "in_force": in_force(key),
     }
 
 

@@ -113,6 +113,12 @@ def keys_of(session: Session, terminal_id: int) -> list[TerminalKey]:
     return list(session.scalars(_KEYS, {"terminal": terminal_id}))
 
 
+def psams_of(session: Session, terminal_id: int) -> list[Psam]:
+    """Return the PSAMs of a terminal, whatever their state."""
+    mine = sa.select(Psam).where(Psam.terminal_id == terminal_id)
+    return list(session.scalars(mine.order_by(Psam.number)))
+
+
 def revoke(session: Session, terminal_id: int, reason: str, actor: str, now_ms: int) -> Terminal:
     """End a terminal: its keys and PSAMs with it. What it uploaded before stays valid.
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -142,7 +143,30 @@ def test_activity_and_psam(environment: dict[str, str]) -> None:
     run(environment, "psam", "approve", "880000000002", "--by", "wang")
 
     assert "two different people" in str(same.exception)
+    told = answer(environment, "terminal", "keys", str(terminal))["psams"]
+    assert [(one["number"], one["state"], one["ordered_by"]) for one in told] == [
+        ("880000000002", "active", "li")
+    ]
+    assert "880000000002" in run(environment, "terminal", "keys", str(terminal))
     run(environment, "terminal", "revoke", str(terminal), "--reason", "test", "--by", "li")
+
+
+def test_psam_that_was_set_apart_is_released(environment: dict[str, str]) -> None:
+    """One that is in use needs no release; one set apart comes back by another than ordered it."""
+    terminal = answer(environment, "terminal", "add", "pos-r", "--site", "1", "--by", "li")["id"]
+    number = "880000000003"
+    run(environment, "psam", "add", str(terminal), number, "--from-seq", "9", "--by", "li")
+    run(environment, "psam", "approve", number, "--by", "wang")
+    release = ["psam", "release", number, "--reason", "tried at the bench", "--by"]
+    assert "not set apart" in str(call(environment, *release, "wang").exception)
+    with sqlite3.connect(Path(environment["YIKA_DATA_DIR"]) / "yika.db") as database:
+        database.execute("update psam set state = 'quarantined' where hex(number) = ?", (number,))
+
+    same = call(environment, *release, "li")
+    released = answer(environment, *release, "wang")
+
+    assert "two different people" in str(same.exception)
+    assert (released["state"], released["gap_flags"]) == ("active", 0)
 
 
 @pytest.mark.parametrize(
