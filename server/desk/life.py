@@ -21,7 +21,14 @@ from server.people import services as people
 from server.people.models import Card, Volunteer
 from server.people.services import CardReport
 from server.phone_cards.models import PhoneCard
+from server.updates import services as updates
 
+# In a job's result: the numbers of updates that were to block the card and are called off.
+ENDED_UPDATES = "ended_updates"
+_BLOCK_ENDED = (
+    "原排队的远程锁卡已撤销，其中的其他更新如仍需要请重新排队",
+    "the block that waited for its next tap is called off; queue anew what else that update held",
+)
 CAUSES = (LOST, DAMAGED, EXPIRY)
 _EVENT_OF = {LOST: "lost", DAMAGED: "damaged"}
 _CARD_STATE_OF = {LOST: "lost", DAMAGED: "blocked"}
@@ -130,14 +137,28 @@ def blocked(session: Session, bench: Bench, job: DeskJob) -> None:
 
 
 def unblocked(session: Session, bench: Bench, job: DeskJob) -> None:
-    """Take a card off the hotlist whose chip serves again, if it was blocked and nothing worse."""
+    """Take a card off the hotlist whose chip serves again, if it was blocked and nothing worse.
+
+    A block that still waits for its next tap would undo all this: it ends, and the job says so.
+    """
     assert job.asn is not None
+    why = (f"卡片已在服务台解锁（{job.reference}）", f"unblocked at the desk ({job.reference})")
+    ended = updates.end_blocks(session, job.asn, why, (bench.actor, bench.now_ms))
+    if ended:
+        job.result = {**(job.result or {}), ENDED_UPDATES: ended}
     card = people.find_card(session, job.asn)
     known = order_of(session, job.asn)
     if known is not None and known.state == "suspended":
         _tell(session, bench, known.order_no, "resumed", job.reference)
     elif card.state == "blocked":
         people.restore_card(session, job.asn, bench.actor, bench.now_ms)
+
+
+def with_what_ended(job: DeskJob, told: tuple[str, str]) -> tuple[str, str]:
+    """Return what a clerk is told, with what the job has called off if it did."""
+    if not (job.result or {}).get(ENDED_UPDATES):
+        return told
+    return f"{told[0]}；{_BLOCK_ENDED[0]}", f"{told[1]}; {_BLOCK_ENDED[1]}"
 
 
 def order_of(session: Session, asn: str) -> CardOrder | None:

@@ -377,6 +377,7 @@ def _finish(session: Session, bench: Bench, job: DeskJob, ended: Ended) -> tuple
         job.result = {} if job.kind == policy.READ else ended.told
         zh, en = _DONE_TEXTS[job.kind]
         _follow(session, bench, job, ended)
+        zh, en = life.with_what_ended(job, (zh, en))
         _audit(session, bench, job, "done", writes=job.writes)
     if job.kind not in policy.MAKING and job.state == policy.DONE:
         job.sealed = None

@@ -39,6 +39,8 @@ ATTEMPTS_MAX = 20
 ASKED_MAX = 1_000
 # Stands in `fields` where a card's log is to be read and nothing changed.
 LOG = "log"
+# And where the application's use is to be ended.
+BLOCK = "block"
 OUTCOME_MAX = 400
 # Trying again would use up the card's attempts, or finds the same.
 HOPELESS = (AuthenticationFailed, Blocked, GuardRefused, KeyNotFound)
@@ -163,6 +165,29 @@ def cancel(session: Session, asn: str, actor: str, now_ms: int) -> None:
     if not _end_waiting(session, asn, "cancelled", now_ms):
         raise Refused("nothing-waits", "此卡没有待更新内容", f"nothing waits for card {asn}")
     audit.record(session, now_ms, actor, "card.update-cancelled", f"card:{asn}")
+
+
+def end_blocks(session: Session, asn: str, why: tuple[str, str], by: tuple[str, int]) -> list[int]:
+    """End what waits for a card and would block it, and return its number; `why` in two languages.
+
+    `by` is who says so and when, in milliseconds. A block may have been cut in its last exchange:
+    the card obeyed, and nobody heard of it. At the next tap it would be tried again.
+    """
+    actor, now_ms = by
+    statement = sa.select(CardUpdate).where(CardUpdate.asn == asn, CardUpdate.state == "waiting")
+    ended = []
+    for update in session.scalars(statement.with_for_update()):
+        fields = update.fields.split(",")
+        if BLOCK not in fields:
+            continue
+        update.state, update.ended_ms = "cancelled", now_ms
+        update.outcome = f"{why[0]} · {why[1]}"[:OUTCOME_MAX]
+        audit.record(
+            session, now_ms, actor, "card.update-cancelled", f"card:{asn}",
+            update=update.id, fields=fields, reason=why[1],
+        )  # fmt: skip
+        ended.append(update.id)
+    return ended
 
 
 def waiting(session: Session, asns: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from card.errors import CardRemoved
 from card.operation import run
+from card.updates import Block, Wanted
 from card.volunteer import select
 from hardware_mocks.cardos.cos import VirtualCard
 from keys.usage import KeyUsage
@@ -18,7 +19,9 @@ from server.desk.models import DeskJob, DeskSession
 from server.desk.tasks import data_from_json
 from server.errors import Problem, Refused
 from server.issuing.models import CardOrder
-from server.people.models import Card
+from server.people.models import Audit, Card
+from server.updates import services as updates
+from server.updates.models import CardUpdate
 from tests.contracts.connection_cards import in_process
 from tests.unit.server.desk.office import OTHER_ATR, Office, pull
 
@@ -292,6 +295,38 @@ def test_a_card_is_blocked_and_unblocked(office: Office) -> None:
     assert office.lay(unblock, chip).state == "done"
     assert card_of(office, made.asn) == "active"
     assert office.lay(office.create("read"), chip).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state"),
+    [(Wanted(level=3, block=Block.UNTIL_UNBLOCKED), "cancelled"), (Wanted(level=3), "waiting")],
+    ids=["a block", "another change"],
+)
+def test_unblocking_ends_a_block_that_waits(office: Office, wanted: Wanted, state: str) -> None:
+    """A queued block was cut in its last exchange: it does not block the card again.
+
+    The clerk and the list of updates are told; what does not block goes on waiting.
+    """
+    made, chip = issued(office)
+    assert made.asn is not None
+    with office.database.writing() as session:
+        why = ("li", "借给他人使用")
+        queued = updates.queue(session, updates.Bench(office.store, 1), made.asn, wanted, why)
+        number = queued.id
+    block = office.create("block", asn=made.asn, reason="借给他人使用")
+    assert office.lay(block, chip).state == "done"
+    unblock = office.create("unblock", asn=made.asn, reason="已谈话")
+    told = office.lay(unblock, chip)
+
+    assert told.state == "done"
+    assert ("called off" in told.text_en) is (state == "cancelled")
+    with office.database.reading() as session:
+        update = session.get_one(CardUpdate, number)
+        assert update.state == state
+        assert ("unblocked at the desk" in (update.outcome or "")) is (state == "cancelled")
+        action = sa.select(Audit.detail).where(Audit.action == "card.update-cancelled")
+        details = session.scalars(action).all()
+    assert [detail["update"] for detail in details] == ([number] if state == "cancelled" else [])
 
 
 def test_the_wrong_card_is_told_before_a_key_is_tried(office: Office) -> None:
