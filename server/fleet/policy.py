@@ -39,6 +39,12 @@ _ALARMS = {
         "PSAM set apart, taps are not credited: look, then psam release or another PSAM",
         urgent=True,
     ),
+    "ended": Alarm(
+        "ended",
+        "本机已自行停用：请停用 terminal revoke 或更换 fleet replace",
+        "ended: revoke or replace it",
+        urgent=True,
+    ),
     "journal": Alarm("journal", "流水异常", "trouble with the journal", urgent=True),
     "rolled-back": Alarm(
         "rolled-back", "流水曾丢失末尾", "the journal had lost its end", urgent=True
@@ -65,7 +71,8 @@ def alarms(
     ['reader', 'clock']
     """
     found = [*known, *(code for code, holds in _conditions(status or {}) if holds)]
-    if heard_ms is not None and now_ms - heard_ms > SILENT_AFTER_S * 1000:
+    silent = heard_ms is not None and now_ms - heard_ms > SILENT_AFTER_S * 1000
+    if silent and "ended" not in known:
         found.insert(0, "silent")
     return sorted((_ALARMS[code] for code in found), key=lambda alarm: not alarm.urgent)
 

@@ -15,7 +15,7 @@ from server.errors import Problem
 from server.fleet import policy
 from server.fleet.models import FleetHistory, FleetStatus
 from server.fleet.policy import Alarm
-from server.ingest import overview
+from server.ingest import endings, overview
 from server.terminals.models import Site, Terminal
 from server.terminals.requests import in_force
 from server.terminals.services import find_terminal, keys_of, note_contact
@@ -153,7 +153,12 @@ def history(session: Session, terminal_id: int, limit: int = HISTORY_MAX) -> lis
 
 def _known(session: Session) -> dict[int, list[str]]:
     """Return by terminal the codes of alarms that the server knows of without being told."""
-    return {terminal_id: ["psam-apart"] for terminal_id, _ in overview.psams_apart(session)}
+    found: dict[int, list[str]] = {number: ["ended"] for number in endings.ended(session)}
+    for number, _ in overview.psams_apart(session):
+        codes = found.setdefault(number, [])
+        if "psam-apart" not in codes:
+            codes.append("psam-apart")
+    return found
 
 
 def _standing(

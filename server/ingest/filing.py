@@ -21,6 +21,7 @@ from server.evidence import Checkpoint
 from server.ingest import (
     affected,
     chain,
+    endings,
     policy,
     psam_order,
     ranges,
@@ -206,9 +207,9 @@ class Filing:
         )
         storage.insert_events(session, opened, rows, added)
         phone_cards.note_uses(session, opened.events, tokens & place.fresh)
-        key_change.note_changes(
-            session, self.terminal.id, opened.events[rows], verdict[rows] == Verdict.SYSTEM
-        )
+        said, system = opened.events[rows], verdict[rows] == Verdict.SYSTEM
+        key_change.note_changes(session, self.terminal.id, said, system)
+        endings.note(session, self.terminal.id, said, system, self.upload.now_ms)
         settlement.note(
             session, opened, place.fresh & (verdict == Verdict.SYSTEM), place.gaps,
             self.upload.now_ms,

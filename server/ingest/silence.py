@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from server.ingest import policy
+from server.ingest import endings, policy
 from server.ingest.models import Batch
 from server.terminals.models import Site, Terminal
 
@@ -82,11 +82,12 @@ def silent(session: Session, now_ms: int, pauses: Pauses | None = None) -> list[
         .where(Terminal.state.in_(HEARD_STATES))
     )
     found = []
+    gone = endings.ended(session)  # what has ended itself is silent with a reason
     for number, name, contact_ms, created_ms, tz_q in session.execute(statement):
         heard_ms = created_ms if contact_ms is None else contact_ms
         today = (heard_ms + tz_q * QUARTER_MS) // policy.DAY_MS
         usual = policy.usual_pause_ms(pauses.get(number, {}), today)
         limit = policy.silence_limit_ms(usual)
-        if now_ms - heard_ms > limit:
+        if now_ms - heard_ms > limit and number not in gone:
             found.append(Silent(number, name, heard_ms, now_ms - heard_ms, usual, limit))
     return sorted(found, key=lambda each: (-each.silent_ms, each.terminal_id))

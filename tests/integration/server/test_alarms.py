@@ -114,7 +114,7 @@ def test_gaps_forks_and_settlements_are_alarms(rig: Rig) -> None:
         ("gap", "3–4 missing"), ("forked", "forked at 2"),
     ]  # fmt: skip
     assert alarms.counts(found) == {
-        "silent": 0, "gap": 1, "forked": 1, "quarantined": 1, "psam": 0, "unsettled": 0,
+        "silent": 0, "gap": 1, "forked": 1, "quarantined": 1, "psam": 0, "ended": 0, "unsettled": 0,
     }  # fmt: skip
 
 
