@@ -350,10 +350,14 @@ _ENROLMENTS = {
     409: (
         "配对码已用过，或密钥、PSAM 属于别的终端，或 PSAM 已停用",
         "the code was used, or key or PSAM belong to another terminal, or the PSAM is set apart",
-        "请管理员查看 yika-server terminal list；本机密钥已丢失则请运行 yika-server fleet replace",
         (
-            "have staff look at yika-server terminal list; for a box that has lost its key they "
-            "run `yika-server fleet replace`"
+            "请管理员查看 yika-server terminal list；换了 PSAM 须 psam add 并由另一人批准；"
+            "本机密钥已丢失或已终止则请运行 yika-server fleet replace"
+        ),
+        (
+            "have staff look at yika-server terminal list; another PSAM takes `psam add` and, by "
+            "somebody else, `psam approve`; for a box whose key is lost or has ended they run "
+            "`yika-server fleet replace`"
         ),
     ),
 }
@@ -374,8 +378,8 @@ _SUCCESSIONS = {
     404: (
         "服务器上没有本机的更换记录，不能接续",
         "the server knows of no box that this one replaces",
-        "请管理员运行 yika-server fleet replace",
-        "have staff run `yika-server fleet replace`",
+        "请将 identity.pem 改名，用 yika-server fleet replace 的入网单重新入网",
+        "rename identity.pem and enrol with a letter of `yika-server fleet replace`",
     ),
     409: (
         "服务器已有接续点以后的记录，本机不能再从那里接续",

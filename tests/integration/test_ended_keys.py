@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from keys.identity import Identity
 from server.db import Database
+from server.errors import Refused
 from server.terminals import key_change
 from server.terminals.models import TerminalKey
 from server.terminals.services import keys_of
@@ -203,3 +205,16 @@ def test_a_late_change_of_the_dead_box_leaves_the_new_one(office: Office, termin
     assert second.until_seq is not None
     assert third.until_seq is not None
     assert first.until_seq < second.until_seq < third.until_seq
+
+
+def test_an_end_that_an_upload_has_brought_meanwhile_stays(office: Office, terminal: int) -> None:
+    """`end-key` waits for the terminal's row, as uploads do, and then looks at the key again."""
+    key_id = keys(office, terminal)[0].id
+    with office.rig.database.writing() as session:
+        assert session.get_one(TerminalKey, key_id).until_seq is None
+        meanwhile = sa.update(TerminalKey).where(TerminalKey.id == key_id).values(until_seq=20)
+        session.execute(meanwhile.execution_options(synchronize_session=False))
+        with pytest.raises(Refused, match="ended before event 20"):
+            key_change.end_key(session, key_id, 30, "copied", ("li", NOW_MS))
+
+    assert keys(office, terminal)[0].until_seq == 20
