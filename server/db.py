@@ -204,8 +204,9 @@ def insert_new(session: Session, table: type[Base], **values: Any) -> bool:
     """Insert a row unless one with the same key is there already; tell whether it is new."""
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    done = session.execute(insert(table).values(**values).on_conflict_do_nothing())
-    return bool(getattr(done, "rowcount", 0))
+    row = insert(table).values(**values).on_conflict_do_nothing()
+    # Asked for in words: a driver that has no count of an insert's rows says -1.
+    return session.execute(row.returning(sa.literal(1))).first() is not None
 
 
 def one_of(

@@ -11,14 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from server.config import OutboxSection
-from server.db import Database
+from server.db import Database, insert_new
 from server.errors import Refused
 from server.outbox import sender, services
 from server.outbox.models import OutboxMessage, OutboxTry
 from server.outbox.policy import DAY_MS, LIFE_MS, STALE_MS, Channel, Quiet, State
 from server.outbox.providers import Parcel
 from server.outbox.sender import Post
-from server.outbox.services import Answer, Message
+from server.outbox.services import Answer, Message, _row
 from server.runtime import EXTENSION, Runtime
 from tests.integration.server.rig import Rig
 
@@ -227,3 +227,11 @@ def test_a_provider_reports_over_http(sqlite_rig: Rig, tmp_path: Path) -> None:
     assert states(sqlite_rig.database) == [State.SENT]
     assert client.post(path, json=body, headers=known).status_code == 204
     assert states(sqlite_rig.database) == [State.DELIVERED]
+
+
+def test_what_stands_already_is_not_inserted(rig: Rig) -> None:
+    """The one question of every "once": was this row new? Both databases tell."""
+    with rig.database.writing() as session:
+        values = _row(lost(7), NOON_MS)
+        assert insert_new(session, OutboxMessage, **values)
+        assert not insert_new(session, OutboxMessage, **values)
