@@ -71,10 +71,11 @@ def _last_words(dice: random.Random, box: int) -> list[Step]:
 
 
 def _ghost(dice: random.Random, box: int) -> list[Step]:
-    """Perhaps the dead box is switched on once more; somebody may let it ask for a new key."""
+    """Perhaps the dead box is switched on once more; what it has is handed in, in three ways."""
     if dice.random() >= GHOSTS:
         return []
-    step = _step("speaks", box, which=dice.randrange(SCENES[1]), rekey=dice.random() < 0.4)
+    way = dice.choice(({}, {"rekey": True}, {"stick": True}))
+    step = _step("speaks", box, which=dice.randrange(SCENES[1]), **way)
     if dice.random() < 0.3:
         step["faults"] = [dice.choice(("", *FAULTS)) for _ in range(2)]
     if dice.random() < 0.3:

@@ -238,10 +238,11 @@ def _receipts(world: World, book: Book, box: Box) -> None:
     if covered <= book.covered:
         book.covered = covered
         return
-    held = world.office.held(box.terminal_id, book.covered + 1, covered)
+    first = max(book.covered, book.base) + 1  # what a dead box told is not this one's to hold
+    held = world.office.held(box.terminal_id, first, covered)
     receipt = running.journal.state.receipt
     missing = None if receipt is None else receipt.missing
-    for seq in range(book.covered + 1, covered + 1):
+    for seq in range(first, covered + 1):
         if missing is not None and seq >= missing.start and seq not in held:
             continue  # the server has said that it misses this and what may follow
         ours = book.events.get(seq)

@@ -13,6 +13,7 @@ from hardware_mocks.world.box import Box
 from hardware_mocks.world.clocks import DeviceClock
 from hardware_mocks.world.faults import PowerCut
 from hardware_mocks.world.history import Step
+from hardware_mocks.world.sticks import Sticks
 from swipe.kinds import BatchKind
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def keep(world: World, box: Box) -> None:
 
 
 def speak(world: World, box: Box, step: Step) -> None:
-    """Let a dead box start and upload all it has, perhaps with a new key that it asks for first."""
+    """Let a dead box start and hand in all it has, on the line or on a stick.
+
+    Perhaps it asks for a new key first.
+    """
     kept = world.ghosts.get(box.number)
     if not kept:
         return
@@ -50,14 +54,22 @@ def speak(world: World, box: Box, step: Step) -> None:
     dead.link.deliver_late()
     dead.fuse.arm(step.get("cut"))
     try:
-        dead.power_on(battery=step.get("battery", True))
-        if step.get("rekey"):
-            dead.rekey(world.dice)
-        else:
-            dead.sync(BatchKind.LIVE, everything=True)
+        _hand_in(world, dead, step)
         dead.stop()
     except PowerCut:
         dead.die(world.dice)
     finally:
         dead.fuse.arm(None)
         dead.link.faults = []
+
+
+def _hand_in(world: World, dead: Box, step: Step) -> None:
+    if step.get("stick"):
+        world.sticks = world.sticks or Sticks(world)
+        world.sticks.carry_of(dead)
+        return
+    dead.power_on(battery=step.get("battery", True))
+    if step.get("rekey"):
+        dead.rekey(world.dice)
+    else:
+        dead.sync(BatchKind.LIVE, everything=True)

@@ -44,7 +44,7 @@ class Sticks:
         if what in ("out", "back"):
             self.world.guarded(step, lambda box: self._at(box, step))
         elif what == "carry":
-            self._carry()
+            self._carry(self.stick)
         elif what == "lost":
             self._replace(None)
         elif what == "copy":
@@ -52,6 +52,19 @@ class Sticks:
             shutil.copytree(self.stick, self.copy)
         elif self.copy.is_dir():
             self._replace(self.copy)
+
+    def carry_of(self, dead: Box) -> None:
+        """Let staff carry what the disk of a dead box holds, on a stick of its own."""
+        other = self._folder / "other"
+        shutil.rmtree(other, ignore_errors=True)
+        other.mkdir()
+
+        def work(station: Station) -> None:
+            for _ in stick_steps(station.chain, station.uplink, other):
+                dead.fuse.moment()
+
+        dead.at_command(work)
+        self._carry(other)
 
     def _replace(self, by: Path | None) -> None:
         shutil.rmtree(self.stick)
@@ -85,7 +98,7 @@ class Sticks:
             box.fuse.moment()
             self.world.counted["batches by stick"] += 1
 
-    def _carry(self) -> None:
+    def _carry(self, stick: Path) -> None:
         office = self.world.office
         with suppress(Refused):  # nothing is on it
-            import_stick(office.intake(), self.stick, office.clock.utc_ms())
+            import_stick(office.intake(), stick, office.clock.utc_ms())
