@@ -17,10 +17,11 @@ from hardware_mocks.bitmap import HEIGHT, WIDTH, St7920
 from hardware_mocks.lcd import COLUMNS, FrameParser, columns
 from terminal import screen
 from terminal.config_sections import DisplaySection
+from terminal.decommission import Decommissioned
 from terminal.devices.raster import Raster, best_face
 from terminal.devices.st7920 import ROW_BYTES, ROWS, row_update, start_up
 from terminal.errors import ReceiptRefused, Refused, Untrusted
-from terminal.modes import screens
+from terminal.modes import power_on, screens
 from terminal.modes.policy import Panel, Stage
 from terminal.modes.screens import Health, Inquiry, Totals, View
 from terminal.modes.sheet_policy import Form
@@ -59,6 +60,7 @@ def states() -> Iterator[tuple[str, str, Screen]]:
         note = Note("12:31" if stay_s else "09:02", NOTE.name, NOTE.place, stay_s)
         yield "accepted", say.name, screen.message(say, note)
     yield "accepted", "DUPLICATE", screen.message(Say.DUPLICATE, replace(NOTE, may_undo=True))
+    yield "accepted", "DUPLICATE, no undo", screen.message(Say.DUPLICATE, NOTE)
     yield "accepted", "inquiry", screens.inquiry(Inquiry("林**", 209, 7710, 3, "12.5"))
     yield "accepted", "settled", screens.settled(Totals(12, 11, 1, "equal"))
     for say, sheet in SHEETS.items():
@@ -90,6 +92,8 @@ def stages() -> Iterator[tuple[str, Screen]]:
         yield f"sheet {number + 1}", _staged(Panel(Stage.SHEET, typed=typed, form=form))
     yield "self-test, fine", screens.checked("reader", passed=True)
     yield "self-test, failed", screens.checked("psam", passed=False)
+    yield "card left lying", power_on.lift_first()
+    yield "retired", power_on.cannot_start(Decommissioned.short)
     yield "query, off line", screens.inquiry(Inquiry("林**", 209, last="上次签到 IN 09:02"))
     idle = Standing("14:20", Mode.AUTO, "莲花山 Lianhua", 12, 300)
     for name, words in WARNINGS.items():

@@ -54,16 +54,16 @@ class TellsTaken(Protocol):
 
 
 def cannot_start(short: str) -> Screen:
-    """Compose what stands on the display of a program that does not start.
+    """Compose what stands on the display of a program that does not start, and whom to ask.
 
     >>> print(cannot_start("此终端已停用|TERMINAL RETIRED"))
     此终端已停用
     TERMINAL RETIRED
-    <BLANKLINE>
-    <BLANKLINE>
+    请找管理员
+    ASK THE OFFICE
     """
     zh, _, en = short.partition("|")
-    return Screen(tuple4((zh, en, "", "")), Led.RED, Tone.NONE)
+    return Screen(tuple4((zh, en, "请找管理员", "ASK THE OFFICE")), Led.RED, Tone.NONE)
 
 
 def lift_first() -> Screen:
