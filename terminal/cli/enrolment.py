@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,10 +17,12 @@ from terminal.cli.session import Session, answer, json_option, passphrase, read_
 from terminal.decommission import Reason
 from terminal.decommission import decommission as end
 from terminal.devices.scanner import SerialScanner
-from terminal.files import IDENTITY, JOURNAL
+from terminal.errors import NotSaved
+from terminal.files import IDENTITY, JOURNAL, sole_writer
 from terminal.former_journal import Former, kept
 from terminal.letter import is_letter, read_letter, scan_letter, settle_config, trust_releases
 from terminal.links import open_transport
+from terminal.provision import DATA_DIR_MODE
 from terminal.provision import provision as enrol
 from terminal.psam_slot import open_psam
 from terminal.report import Report
@@ -53,11 +57,13 @@ def provision(session: Session, /, suite: str, *, as_json: bool, **given: Any) -
     text = _invited(**given)
     letter = read_letter(text) if is_letter(text) else None
     config = session.config() if letter is None else settle_config(session.config_path, letter)
-    psam = open_psam(config.reader.psam, passphrase(config))
-    transport = open_transport(config.server)
+    word = passphrase(config)
     code, expected = (text, "") if letter is None else (letter.code, letter.key_digest)
     make = partial(Identity.generate, Suite[suite.upper()])
-    passport, state = enrol(config.data_dir, psam, code, transport, make, expected)
+    with _held(config.data_dir):
+        psam = open_psam(config.reader.psam, word)
+        transport = open_transport(config.server)
+        passport, state = enrol(config.data_dir, psam, code, transport, make, expected)
     shown = fingerprint(Identity.load(config.data_dir / IDENTITY).public_key)
     report: Report = {
         "fingerprint": shown,
@@ -80,6 +86,24 @@ def provision(session: Session, /, suite: str, *, as_json: bool, **given: Any) -
         report.setdefault("kept", []).append(asdict(former))
         text += "\n" + _told(config.data_dir / former.name, former)
     answer(report, as_json, text)
+
+
+@contextmanager
+def _held(data_dir: Path) -> Iterator[None]:
+    """Make the data folder if there is none, and keep the program from running meanwhile.
+
+    A journal that a running program writes to must not change its name under it.
+
+    Raises:
+        AlreadyRunning: The program holds the folder.
+        NotSaved: The disk does not take the folder.
+    """
+    try:
+        data_dir.mkdir(mode=DATA_DIR_MODE, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise NotSaved(exc.strerror or type(exc).__name__) from exc
+    with sole_writer(data_dir):
+        yield
 
 
 def _told(path: Path, former: Former) -> str:

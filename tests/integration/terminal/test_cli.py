@@ -254,11 +254,15 @@ def test_gap_that_stays_open_fails_the_final_sync(
 def test_running_program_keeps_others_out(
     site: Site, store: FileKeyStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While the program runs, sync is refused and status is not."""
+    """While the program runs, sync and provision are refused and status is not."""
     bench_of(site, store).desk.chain.journal.close()
+    before = (site.data / JOURNAL).read_bytes()
     with sole_writer(site.data):
+        assert "终端程序正在运行" in failure(site, capsys, "provision")
+        assert site.office.enrolled == []
         assert "终端程序正在运行" in failure(site, capsys, "sync")
         assert answer(site, capsys, "status")["boots"] == 1
+    assert (site.data / JOURNAL).read_bytes() == before
 
 
 def test_status_in_words(
