@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from card.errors import CardError, MuteCard, NoCard, NoService, ReaderError
+from card.errors import CardError, NoCard, NoService, ReaderError
 from card.readers import CardConnection, Reader
 from card.volunteer import CardFace
 from keys.psam import Psam
@@ -44,7 +44,7 @@ from terminal.screen import Screen
 from terminal.slips import slip_of, trial_slip
 from terminal.station import Station
 from terminal.stick_job import StickJob
-from terminal.tap import Outcome
+from terminal.tap import Outcome, card_failed
 from terminal.timing import unswept
 from terminal.transport import Transport
 from terminal.updates import UpdateCarrier
@@ -334,13 +334,9 @@ class Loop:
         """Answer one presentation; the connection is let go only after the answer."""
         self._announcer.reading()
         self._desk.answered = None
-        try:
-            connection = self._parts.reader.connect()
-        except MuteCard:
-            self._announcer.outcome(Outcome(Say.MUTE), self._station)
-            return
-        except NoCard:
-            self._announcer.outcome(Outcome(Say.AGAIN), self._station)
+        connection = self._powered()
+        if isinstance(connection, Outcome):
+            self._announcer.outcome(connection, self._station)
             return
         try:
             answer = self._present(connection)
@@ -351,6 +347,17 @@ class Loop:
             _let_go(connection)
         if isinstance(answer, Outcome):
             _tell(answer)
+
+    def _powered(self) -> CardConnection | Outcome:
+        """Power the card, or say why it cannot be: a foreign chip, or one pulled too early."""
+        try:
+            return self._parts.reader.connect()
+        except NoCard:
+            return Outcome(Say.AGAIN)
+        except ReaderError:
+            raise
+        except CardError as exc:
+            return card_failed(exc)
 
     def _update(self, connection: CardConnection, outcome: Outcome) -> None:
         """Carry what waits for the card, while the screen still says to hold it.

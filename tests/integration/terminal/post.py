@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from card.errors import ReaderError
+from card.errors import CardError, ReaderError
 from card.readers import CardConnection
 from hardware_mocks.cardos.shell import ChipCard
 from keys.store import FileKeyStore
@@ -48,6 +48,7 @@ class Slot:
     def __init__(self) -> None:
         self.card: ChipCard | None = None
         self.error: ReaderError | None = None  # makes every wait fail
+        self.refusal: CardError | None = None  # what powering the card meets
 
     def wait_card(self, timeout_s: float) -> bool:
         """Say whether a card lies there."""
@@ -63,6 +64,8 @@ class Slot:
     def connect(self) -> CardConnection:
         """Power the card."""
         assert self.card is not None
+        if self.refusal is not None:
+            raise self.refusal
         return HandConnection(connect(self.card))
 
     def close(self) -> None:
