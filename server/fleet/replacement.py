@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from keys.suite import Suite
 from keys.verify import verify
 from server.errors import Problem, Refused
-from server.ingest import ranges
-from server.ingest.models import ChainState, StoredEvent
+from server.ingest import boxes, ranges
+from server.ingest.models import Batch, StoredEvent
 from server.people import audit
 from server.terminals import enrolment, key_change
 from server.terminals.models import Replacement, Terminal, TerminalKey
@@ -29,14 +29,17 @@ from swipe.kinds import EventType
 from swipe.requests import REQUEST_CONTEXT, request_message, succession_message
 
 REPLACED_STATES = ("active", "quarantined")
+# No box has ever so many batches: a number above was made up, and behind it there may be no room.
+BATCHES_MAX = 1 << 31
 SUCCESSION_PATH = "/api/v1/terminals/{}/succession"
 
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """Where the new box, told by its key, goes on: the last receipt, the last event, the figures.
+    """Where the new box, told by its key, goes on: a receipt, the last event, the figures.
 
-    The receipt covers less than the last event where records in the middle are missing.
+    The receipt is that of the highest batch number. It covers less than the last event where
+    records in the middle were missing, and the next one need not follow it: others were given since.
     """
 
     public_key: bytes
@@ -190,9 +193,17 @@ def _figures(session: Session, key: TerminalKey, last_seq: int) -> Succession:
 
 
 def _last_receipt(session: Session, terminal_id: int, last_seq: int) -> bytes:
-    raw = session.scalar(
-        sa.select(ChainState.last_receipt).where(ChainState.terminal_id == terminal_id)
+    """Return the receipt of the highest batch number: the new box takes the numbers behind it.
+
+    The last one given need not be it: a box replaced earlier, or a stick, may have come since.
+    """
+    statement = (
+        sa.select(Batch.receipt)
+        .where(Batch.terminal_id == terminal_id, Batch.batch_no < 1 << boxes.NUMBER_BITS)
+        .order_by((Batch.batch_no < BATCHES_MAX).desc(), Batch.batch_no.desc())
+        .limit(1)
     )
+    raw = session.scalar(statement)
     if raw is None or _last_held(session, terminal_id) != last_seq:
         raise Problem(
             409,

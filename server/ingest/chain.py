@@ -24,8 +24,9 @@ from server.ingest.whereabouts import ARRIVED, Arrived
 from swipe.arrays import Mask
 from swipe.event import genesis_prev
 
-FORK, RESIGNED = "fork", "resigned"
-# Evidence of one terminal; beyond this more of the same proves nothing and fills the disk.
+# What comes of a box that was replaced is a kind of its own: it says nothing of the box in service.
+FORK, RESIGNED, OLD_BOX = "fork", "resigned", "old-box"
+# Evidence of one terminal and kind; beyond this more of the same proves nothing and fills the disk.
 EVIDENCE_MAX = 1_000
 PREV_FROM, PREV_TO = 128, 160
 # Written once: to build a statement costs more than to run it.
@@ -93,18 +94,19 @@ def place(session: Session, opened: Opened, first_key: bytes, arrived: Arrived) 
     return Place(run, stored, near, fresh, *found, arrived)
 
 
-def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_ms: int) -> None:
-    """Keep events that contradict stored ones; the same one twice is kept once."""
+def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_ms: int) -> int:
+    """Keep events that contradict stored ones, the same one twice once; return how many are new."""
     if not len(rows):
-        return
+        return 0
     terminal_id = opened.header.terminal_id
     kept = session.scalar(
         sa.select(sa.func.count())
         .select_from(EventFork)
-        .where(EventFork.terminal_id == terminal_id)
+        .where(EventFork.terminal_id == terminal_id, EventFork.kind == kind)
     )
+    new = 0
     for row in rows[: max(0, EVIDENCE_MAX - (kept or 0))].tolist():
-        insert_new(
+        new += insert_new(
             session,
             EventFork,
             terminal_id=terminal_id,
@@ -116,6 +118,7 @@ def keep_evidence(session: Session, opened: Opened, rows: Rows, kind: str, now_m
             received_ms=now_ms,
             batch_no=opened.header.batch_no,
         )
+    return new
 
 
 def _overlap(session: Session, opened: Opened, arrived: Arrived) -> tuple[Mask, Mask]:

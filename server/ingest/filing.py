@@ -363,6 +363,8 @@ class Filing:
     def _refuse_fork(self, place: Place) -> Answer:
         first = self.opened.first_seq + int(place.forks[0])
         now_ms = self.upload.now_ms
+        if self.opened.box_end is not None:
+            return self._refuse_old_box(place, first)
         chain.keep_evidence(self.session, self.opened, place.forks, chain.FORK, now_ms)
         self._keep_state(forked_from=min(first, self.standing.forked_from or first))
         self._quarantine(f"fork at {first}")
@@ -372,6 +374,29 @@ class Filing:
             "同一序号出现两种内容（终端数据被恢复到旧状态？），已留证并隔离终端，请联系管理员",
             "one sequence number has two contents (was the terminal rolled back?); kept as "
             "evidence, the terminal is set apart, ask staff",
+            seq=first,
+        )
+        return Answer(422, problem=problem)
+
+    def _refuse_old_box(self, place: Place, first: int) -> Answer:
+        """Keep what a replaced box contradicts: who has its key, or its disk, ends no other box."""
+        now_ms = self.upload.now_ms
+        if chain.keep_evidence(self.session, self.opened, place.forks, chain.OLD_BOX, now_ms):
+            # What would have filled a hole is in no other place: the batch is refused as a whole.
+            self.keep_body()
+            subject, key_id = f"terminal:{self.terminal.id}", self.opened.header.key_id
+            audit.record(
+                self.session, now_ms, audit.SYSTEM_ACTOR, "terminal.old-box-fork", subject,
+                batch_no=self.upload.batch_no, key_id=key_id, seq=first,
+            )  # fmt: skip
+        problem = Problem(
+            422,
+            "old-box-fork",
+            f"被更换的旧机在 {first} 号给出另一内容，本批未入库，已留证；现用新机不受影响。"
+            "请保留旧盘，查明旧机或其密钥在谁手中",
+            f"the replaced box has another content for event {first}: nothing of this batch is "
+            "stored, it is kept as evidence, the box in service is not touched; keep the old disk "
+            "and find out who has the old box or its key",
             seq=first,
         )
         return Answer(422, problem=problem)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,31 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from keys.identity import Identity
 from keys.psam import SoftwarePsam
 from server.cli import cli, load_features
 from server.db import Database
 from server.fleet import services as fleet
-from server.ingest import proofs
+from server.ingest import chain, proofs
 from server.ingest.alarms import alarms as find_alarms
+from server.ingest.boxes import NUMBER_BITS
 from server.ingest.importing import Imported, import_stick
-from server.ingest.models import RefusedBatch, StoredEvent
+from server.ingest.models import ChainState, RefusedBatch, StoredEvent
+from server.ingest.services import Answer, Upload, accept_batch
 from server.ingest.verdicts import Verdict
 from server.people.models import Audit
 from server.terminals.models import Psam, Terminal
 from server.terminals.policy import PSAM_GAP_QUARANTINED
 from server.terminals.services import revoke
 from server.transparency import check_batches
+from swipe.batch import BatchStamp, build_batch
+from swipe.event import Event, sign
 from swipe.frames import FILE_HEADER_SIZE, FrameKind, FrameReader
-from swipe.kinds import ReceiptStatus
+from swipe.kinds import BatchKind, ReceiptStatus
 from swipe.receipt import Receipt
 from swipe.stick import RECEIPTS, folder_name
 from terminal.errors import Refused, SuccessionRefused
+from terminal.files import IDENTITY
 from terminal.station import open_station
 from terminal.stick import export_usb, import_receipts
 from tests.factories import make_store
@@ -240,6 +247,106 @@ def test_staff_hear_before_the_approval_what_it_ends(office: Office, terminal: i
     assert f"ends at {dead.last}" in told.stdout
     assert f"missing {dead.first}–{dead.first + 1}" in told.stdout
     assert json.loads(after.stdout)["replacement"] is None
+
+
+def _other_content(
+    dead: Dead, seq: int, batch_no: int, box: str = "old", later_ms: int = 1
+) -> Answer:
+    """Upload a second content of an event, signed with a box's key; the same if 0 ms later."""
+    office = dead.office
+    station = open_station(office.config(box), office.clock, office.wire, office.psam)
+    event = Event.from_bytes(station.journal.event(seq))
+    station.journal.close()
+    identity = Identity.load(office.folder / box / IDENTITY)
+    again = sign(replace(event, up_ms=(event.up_ms + later_ms) % 1000), identity)
+    stamp = BatchStamp(kind=BatchKind.LIVE, key_id=event.key_id, batch_no=batch_no, utc_ms=0)
+    body = build_batch(stamp, [again.to_bytes()], identity)
+    return accept_batch(
+        office.rig.intake, Upload(dead.terminal, batch_no, body, office.rig.clock.now_ms)
+    )
+
+
+def test_a_replaced_box_forks_nothing(dead: Dead) -> None:
+    """Another content under one of its numbers is evidence; the box in service goes on as ever.
+
+    Whoever has the old box, or a disk that numbered again, sets no terminal apart; the audit trail
+    tells of it once.
+    """
+    office, terminal = dead.office, dead.terminal
+    assert office.provision("new", dead.code) == "active"
+    office.tap("new", 1)
+    office.upload("new")
+
+    for number in (999, 1_000):
+        answer = _other_content(dead, 3, number)
+        assert answer.status == 422
+        assert answer.problem is not None
+        assert (answer.problem.kind, answer.problem.facts["seq"]) == ("old-box-fork", 3)
+    office.tap("new", 2)
+    assert office.upload("new") == 0
+
+    assert office.rig.forks() == [(3, "old-box")]
+    with office.rig.database.reading() as session:
+        assert session.get_one(Terminal, terminal).state == "active"
+        assert session.get_one(ChainState, terminal).forked_from is None
+        told = session.scalars(sa.select(Audit).where(Audit.action == "terminal.old-box-fork"))
+        assert [line.detail["seq"] for line in told] == [3]
+        assert len(session.scalars(sa.select(RefusedBatch.sha256)).all()) == 1
+    verdicts = {verdict for verdict, _ in held(office, terminal).values()}
+    assert Verdict.FORKED not in verdicts
+
+
+def test_evidence_of_a_replaced_box_takes_no_room(
+    dead: Dead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much of it there is, a fork of the box in service is still kept, and acted on."""
+    monkeypatch.setattr(chain, "EVIDENCE_MAX", 1)
+    assert dead.office.provision("new", dead.code) == "active"
+    (own,) = dead.office.tap("new", 1)
+    dead.office.upload("new")
+    for number, seq in enumerate((3, 4), 999):
+        _other_content(dead, seq, number)
+    assert dead.office.rig.forks() == [(3, "old-box")]
+
+    answer = _other_content(dead, own, 999, box="new")
+    assert answer.problem is not None
+    assert answer.problem.kind == "fork"
+    assert dead.office.rig.forks() == [(3, "old-box"), (own, "fork")]
+
+
+def test_a_second_successor_goes_on_behind_the_first_one_s_numbers(dead: Dead) -> None:
+    """A stick of the first box, taken last, has a small number: it leads the third box nowhere."""
+    office, terminal = dead.office, dead.terminal
+    assert office.provision("new", dead.code) == "active"
+    for _ in range(6):
+        office.tap("new", 1)
+        office.upload("new")
+    dead.take(dead.stick())
+
+    code = office.replace(terminal)
+    office.provision("third", code)
+    office.approve_new(terminal)
+    assert office.provision("third", code) == "active"
+    office.tap("third", 2)
+
+    assert office.upload("third") == 0
+    assert is_in_order(office, terminal)
+    with office.rig.database.reading() as session:
+        refused = sa.select(RefusedBatch.batch_no).where(RefusedBatch.batch_no < 1 << NUMBER_BITS)
+        assert len(session.scalars(refused).all()) == 1, (
+            "the stick alone, of which some is left out"
+        )
+
+
+def test_a_number_that_was_made_up_leads_a_successor_nowhere(office: Office, terminal: int) -> None:
+    """Whoever has a box's key may use up the highest number; behind it no batch could be built."""
+    dead = Dead(office, terminal)
+    assert _other_content(dead, 3, (1 << NUMBER_BITS) - 1, later_ms=0).status == 200
+    dead.approve()
+
+    assert office.provision("new", dead.code) == "active"
+    office.tap("new", 1)
+    assert office.upload("new") == 0
 
 
 def _skip(office: Office, count: int) -> None:
