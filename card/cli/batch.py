@@ -30,12 +30,14 @@ from card.cli.options import (
     show,
 )
 from card.drivers import historical_bytes
-from card.errors import CardError, NoCard
+from card.errors import CardError, NoCard, ReaderError
 from card.memory_map import PROFILES
 from card.profile import STANDARD
+from card.readers import Reader
 from keys.custody import StoreName
 
 REMOVE_WAIT_S = 600.0  # a person takes the finished card away; longer means nobody is there
+BACK_WAIT_S = 10.0  # a reader or service that was restarted is back by then
 
 _ISSUE_HELP = """\
 批量发卡 · issue the cards of a list one after the other, on one reader.
@@ -146,10 +148,21 @@ def _await_removal(place: Place) -> None:
         return
     reader = source.open(name)
     try:
-        if reader.wait_card(0.0) and not reader.wait_removed(REMOVE_WAIT_S):
+        if not _taken_away(reader):
             raise NoCard(name)
     finally:
         reader.close()
+
+
+def _taken_away(reader: Reader) -> bool:
+    """Wait until no card lies there; a reader that was away is looked at once more.
+
+    The finished card may lie on it still, and must not be taken for the next one.
+    """
+    try:
+        return not reader.wait_card(0.0) or reader.wait_removed(REMOVE_WAIT_S)
+    except ReaderError:
+        return not reader.wait_card(BACK_WAIT_S) or reader.wait_removed(REMOVE_WAIT_S)
 
 
 def _traced(place: Place, row: BatchRow) -> Place:

@@ -171,9 +171,13 @@ class PcscReader:
     def wait_removed(self, timeout_s: float) -> bool:
         """Wait until the card last waited for has left; False if it is still there.
 
-        A card that was taken away and put back in the meantime has left. So has one whose
-        reader or service went away, and one that stopped answering, once the service has had the
-        time to notice: before that it would report the card that has left as a new one.
+        A card that was taken away and put back in the meantime has left. So has one that stopped
+        answering, once the service has had the time to notice: before that it would report the
+        card that has left as a new one.
+
+        Raises:
+            NoReader, NoService, NoPermission: Reader or service went away. The card may lie there
+                still, and nothing tells it from one laid down when they are back.
         """
         deadline = time.monotonic() + timeout_s
         settled = float("inf") if self._settled_s is None else self._settled_s
@@ -186,6 +190,7 @@ class PcscReader:
                 state = self._state(state, remaining)
         except (NoReader, NoService, NoPermission):
             self.close()
+            raise
         return True
 
     def connect(self) -> PcscConnection:

@@ -44,7 +44,11 @@ class Reader(Protocol):
         ...
 
     def wait_removed(self, timeout_s: float) -> bool:
-        """Wait until the card last waited for has left; False if it is still there."""
+        """Wait until the card last waited for has left; False if it is still there.
+
+        Raises:
+            ReaderError: Reader or service went away: whether the card lies there nobody knows.
+        """
         ...
 
     def connect(self) -> CardConnection:

@@ -194,8 +194,11 @@ class SerialReader:
     def wait_removed(self, timeout_s: float) -> bool:
         """Wait until the card last waited for has left; False if it is still there.
 
-        A card that was taken away and put back in the meantime has left; so has one whose reader
-        went away.
+        A card that was taken away and put back in the meantime has left.
+
+        Raises:
+            ReaderError: The line went away. The card may lie there still, and nothing tells it
+                from one laid down when the line is back.
         """
         deadline = time.monotonic() + timeout_s
         seen = self._seen
@@ -207,6 +210,7 @@ class SerialReader:
                 time.sleep(min(POLL_S, remaining))
         except ReaderError:
             self.close()
+            raise
         return True
 
     def connect(self) -> SerialConnection:

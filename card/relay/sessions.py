@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from card.errors import CardError, NoCard
+from card.errors import CardError, NoCard, ReaderError
 from card.readers import CardConnection, Reader
 from card.relay.refusals import Refusal, of_card
 from card.relay.screening import Log, Policy, Screen
@@ -232,7 +232,10 @@ class Sessions:
         name = seat.session
         self._log("disconnected", session=name[:8])
         _drop(seat)
-        gone = seat.reader is None or seat.reader.wait_removed(wait_removed_s)
+        try:
+            gone = seat.reader is None or seat.reader.wait_removed(wait_removed_s)
+        except ReaderError:  # the session is over all the same; the next one tells what is wrong
+            gone = True
         if wait_removed_s and not gone:
             seat.session = name
         return gone

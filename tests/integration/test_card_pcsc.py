@@ -343,7 +343,10 @@ def test_two_programs_do_not_share_a_card(stack: PcscStack, hand: Hand, issued: 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
 def test_a_reader_survives_its_service(stack: PcscStack, hand: Hand, issued: str, way: str) -> None:
-    """When pcscd is stopped or killed and started again, the same object goes on."""
+    """When pcscd is stopped or killed and started again, the same object goes on.
+
+    Without the service nobody can say that a card has left.
+    """
     reader = _reader(stack, ANTENNA)
     assert not reader.wait_card(0.0)
     stack.stop_pcscd() if way == "stop" else stack.kill_pcscd()
@@ -351,7 +354,8 @@ def test_a_reader_survives_its_service(stack: PcscStack, hand: Hand, issued: str
         reader.wait_card(SHORT_S)
     with pytest.raises(NoService):
         reader.connect()
-    gone = reader.wait_removed(SHORT_S)
+    with pytest.raises(NoService):
+        reader.wait_removed(SHORT_S)
     stack.start_pcscd()
     hand.insert(ANTENNA, issued)
     seen = reader.wait_card(WAIT_S)
@@ -360,7 +364,7 @@ def test_a_reader_survives_its_service(stack: PcscStack, hand: Hand, issued: str
     connection.close()
     reader.close()
 
-    assert (gone, seen, asn) == (True, True, ASN)
+    assert (seen, asn) == (True, ASN)
 
 
 def test_a_service_that_dies_while_waiting_is_waited_for(

@@ -239,7 +239,10 @@ def test_empty_mute_and_lying_cards_are_told_apart(
 def test_unplugged_and_plugged_in_again(
     store: FileKeyStore, mock: SerialReaderMock, reader: Reader
 ) -> None:
-    """A reader that goes away is an error, one that comes back is found by the same object."""
+    """A reader that goes away is an error, one that comes back is found by the same object.
+
+    The card may lie there still: a reader that is away does not say that it has left.
+    """
     mock.insert(_issued(store))
     assert reader.wait_card(WAIT_S)
     connection = reader.connect()
@@ -247,12 +250,11 @@ def test_unplugged_and_plugged_in_again(
     with pytest.raises(NoReader):
         connection.transmit(CHALLENGE)
     connection.close()
-    gone = reader.wait_removed(0.0)
-    with pytest.raises(NoReader):
-        reader.wait_card(0.0)
+    for look in (reader.wait_removed, reader.wait_card):
+        with pytest.raises(NoReader):
+            look(0.0)
     mock.plug()
 
-    assert gone
     assert reader.wait_card(WAIT_S)
     assert reader.connect().transmit(CHALLENGE)[1] == 0x9000
 

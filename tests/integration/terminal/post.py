@@ -58,7 +58,7 @@ class Slot:
         return self.card is not None
 
     def wait_removed(self, timeout_s: float) -> bool:
-        """Say whether none lies there."""
+        """Say whether none lies there; a reader that is away cannot, as the real ones."""
         return not self.wait_card(timeout_s)
 
     def connect(self) -> CardConnection:

@@ -19,7 +19,7 @@ from hardware_mocks.cardos.psam import VirtualPsam
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from tests.contracts.connection_cards import ASN, PSAM_NO, PSAM_SERIAL, UID, in_process, make_store
-from tests.unit.card.virtual_reader import invoke, readers_with
+from tests.unit.card.virtual_reader import VirtualReader, invoke, readers_with
 
 DATA: dict[str, Any] = {
     "asn": ASN.hex(),
@@ -131,6 +131,22 @@ def test_a_box_is_issued_checked_and_counted(desk: FileKeyStore, tmp_path: Path)
     assert "2 of 2 done" in again.stdout
     spoilt = invoke(readers_with(), "batch", "spoilt", str(path), f"{1:020d}", "bent", "--json")
     assert json.loads(spoilt.stdout)["spoilt"] == 1
+
+
+def test_a_finished_card_is_no_next_one_after_the_reader_blinked(
+    desk: FileKeyStore, tmp_path: Path
+) -> None:
+    """The reader was away while the finished card lay there: it still has to be taken away."""
+    path = tmp_path / "box.jsonl"
+    path.write_text("\n".join(json.dumps({**DATA, "asn": f"{n:020d}"}) for n in (1, 2)))
+    readers = readers_with(desk=VirtualCard(uid=UID))
+    reader = readers.open("virtual:desk")
+    assert isinstance(reader, VirtualReader)
+    reader.blinks = 1
+    done = invoke(readers, "batch", "issue", str(path), store=desk)
+
+    assert (done.exit_code, reader.blinks) == (1, 0)
+    assert "no card" in done.stderr
 
 
 def test_a_list_with_faults_touches_no_card(desk: FileKeyStore, tmp_path: Path) -> None:

@@ -246,6 +246,19 @@ def test_a_card_that_stays_is_still_there() -> None:
     assert reader.wait_removed(0.0) is False
 
 
+def test_a_lost_service_is_no_removal() -> None:
+    """Whether the card still lies there nobody knows: the loss is told, then a new session begun."""
+    lost = (0x8010001D - (1 << 32), [])
+    reader, _ = _reader(
+        SCardGetStatusChange=[_change(0x10000 | PRESENT), lost, _change(0x10000 | PRESENT)]
+    )
+    reader.wait_card(0.0)
+
+    with pytest.raises(NoService):
+        reader.wait_removed(5.0)
+    assert reader.wait_card(0.0)
+
+
 @pytest.mark.parametrize("name", ["usb:1", "pcsc:", "Yika", "serial:", "serial:?model=x"])
 def test_unknown_schemes_are_refused(name: str) -> None:
     """A reader's name says how it is reached."""

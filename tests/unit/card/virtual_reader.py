@@ -41,11 +41,15 @@ class VirtualReader:
 
     name: str
     chip: ChipCard | None = None
+    blinks: int = 0  # so many waits for removal meet a reader that is away
 
     def wait_card(self, timeout_s: float) -> bool:
         return self.chip is not None
 
     def wait_removed(self, timeout_s: float) -> bool:
+        if self.blinks:
+            self.blinks -= 1
+            raise NoReader(self.name)
         return self.chip is None
 
     def connect(self) -> VirtualConnection:

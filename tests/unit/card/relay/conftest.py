@@ -18,7 +18,7 @@ from card.relay.screening import Log, Policy
 from card.relay.serving import Relay, RelayServer, listen
 from card.relay.sessions import Sessions, Source
 from hardware_mocks.cardos.cos import VirtualCard
-from tests.unit.card.virtual_reader import readers_with
+from tests.unit.card.virtual_reader import VirtualReader, readers_with
 
 ORIGIN = "https://yika.example.org"
 READER = "virtual:desk"
@@ -42,6 +42,7 @@ class Rig:
     chip: VirtualCard
     clock: Watch
     sessions: Sessions
+    reader: VirtualReader
     codes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     token: str = ""
@@ -94,6 +95,8 @@ def rig() -> Iterator[Rig]:
     readers = readers_with(desk=chip, empty=None)
     lines: list[str] = []
     log = Log(lines.append, lambda: "now")
+    reader = readers.open(READER)
+    assert isinstance(reader, VirtualReader)
     sessions = Sessions(Source(readers.names, readers.open), Policy.DECLARED, log, clock)
     codes: list[str] = []
     gate = Gate(frozenset({ORIGIN}), port)
@@ -103,7 +106,7 @@ def rig() -> Iterator[Rig]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield Rig(port, chip, clock, sessions, codes, lines)
+        yield Rig(port, chip, clock, sessions, reader, codes, lines)
     finally:
         server.end()
         thread.join()

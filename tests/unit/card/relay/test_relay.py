@@ -204,6 +204,16 @@ def test_a_card_that_stays_may_be_waited_for_again(rig: Rig) -> None:
     assert rig.ask("POST", "/v1/reader/transmit", sent)[0] == 404
 
 
+def test_a_farewell_is_heard_though_the_reader_is_away(rig: Rig) -> None:
+    """The session ends without an error; the next one tells what is wrong with the reader."""
+    rig.pair()
+    waiting = {"session": rig.connect(), "wait_removed_ms": 1}
+    rig.reader.blinks = 1
+
+    assert rig.ask("POST", "/v1/reader/disconnect", waiting)[:2] == (200, {"removed": True})
+    rig.connect()
+
+
 def test_unpairing_ends_the_session_too(rig: Rig) -> None:
     """Who says good-bye leaves no session behind and is unknown from then on."""
     rig.pair()
