@@ -368,10 +368,11 @@ def _is_duplicate(situation: Situation, rules: Rules) -> bool:
 def _waited_for_word(last: LastTap, situation: Situation, rules: Rules) -> bool:
     """Say whether a minor's tap of its own waited for the word that holds now.
 
-    The child was told to bring the guardian and to tap; as the server credits the word to the tap
+    A word given in training counts for nothing. The child was told to bring the guardian and to tap; as the server credits the word to the tap
     that is there, the second one must not end the service. Leaving has keys of its own.
     """
-    if situation.mode is Mode.OUT or situation.switch_key or not _attended(situation, rules):
+    leaves = situation.mode is Mode.OUT or situation.switch_key
+    if leaves or rules.training or not _attended(situation, rules):
         return False
     alone = last.kind in _STARTS and last.flags & _ATTENDED == _ALONE
     return alone and 0 <= last.age_s < situation.word_age_s + GROUP_MAX_S

@@ -296,6 +296,15 @@ def test_word_counts_from_when_it_was_given() -> None:
     assert decide(replace(long_queue, word_age_s=400), RULES).say is Say.OUT
 
 
+def test_word_given_in_training_is_not_promised() -> None:
+    """The server counts no word of a training: the child's tap is a TRAINING as any."""
+    training = replace(RULES, training=True)
+
+    assert decide(GUARDED, training).kind is EventType.TRAINING
+    assert decide(GUARDED, training).say is Say.TRAINING
+    assert completed(WAITING, GUARDED, training) is not Say.GUARDED
+
+
 def test_child_within_a_minute_hears_of_the_word() -> None:
     """Also a nervous second tap is told that the guardian is recorded."""
     assert decide(replace(GUARDED, last=replace(WAITING, age_s=30)), RULES).say is Say.GUARDED
