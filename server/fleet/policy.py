@@ -35,8 +35,8 @@ _ALARMS = {
     "psam": Alarm("psam", "PSAM 故障", "the PSAM failed", urgent=True),
     "psam-apart": Alarm(
         "psam-apart",
-        "PSAM 已被隔离，刷卡不计时：查明后运行 psam release，或换 PSAM",
-        "PSAM set apart, taps are not credited: look, then psam release or another PSAM",
+        "PSAM 已被隔离，刷卡不计时：查明后运行 psam release --reason …，或换 PSAM",
+        "PSAM set apart, taps are not credited: look, then psam release --reason … or another PSAM",
         urgent=True,
     ),
     "ended": Alarm(

@@ -39,7 +39,7 @@ class Succession:
     """Where the new box, told by its key, goes on: a receipt, the last event, the figures.
 
     The receipt is that of the highest batch number. It covers less than the last event where
-    records in the middle were missing, and the next one need not follow it: others were given since.
+    records in the middle were missing; the next one need not follow it, if others were given since.
     """
 
     public_key: bytes

@@ -57,9 +57,10 @@ def alarms(session: Session, now_ms: int, pauses: Pauses | None = None) -> list[
             add(number, QUARANTINED, "已隔离", "set apart: look, then release or revoke")
     for number, psam in overview.psams_apart(session):
         add(number, PSAM,
-            f"PSAM {psam} 已被隔离，其刷卡不计时：查明后运行 psam release {psam}，或换 PSAM",
+            f"PSAM {psam} 已被隔离，其刷卡不计时：查明后运行 psam release {psam} --reason …，"
+            "或换 PSAM",
             f"PSAM {psam} is set apart and its taps are not credited: look, then psam release "
-            f"{psam}, or put in another PSAM")  # fmt: skip
+            f"{psam} --reason …, or put in another PSAM")  # fmt: skip
     for number in sorted(endings.ended(session)):
         add(
             number,

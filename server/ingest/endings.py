@@ -17,6 +17,7 @@ from server.people.models import Audit
 from server.terminals.models import Replacement, Terminal
 from swipe import payloads
 from swipe.arrays import EventArray, Mask
+from swipe.errors import SwipeError
 from swipe.event import Event
 from swipe.kinds import EventType
 
@@ -28,11 +29,21 @@ def note(session: Session, terminal_id: int, events: EventArray, signed: Mask, n
     """Write down each signed DECOMMISSION among events that have just been stored."""
     for row in np.flatnonzero(signed & (events["type"] == EventType.DECOMMISSION)).tolist():
         event = Event.from_bytes(events[row].tobytes())
-        reason = int(payloads.parse(event.type, event.payload)["reason"])
         audit.record(
             session, now_ms, audit.SYSTEM_ACTOR, ENDED, f"terminal:{terminal_id}",
-            seq=event.seq, reason=reason,
+            seq=event.seq, **_reason(event),
         )  # fmt: skip
+
+
+def _reason(event: Event) -> dict[str, int]:
+    """Return why a box ended itself; nothing if its word cannot be read: it has ended all the same.
+
+    An upload must not fail for it, or it would for ever.
+    """
+    try:
+        return {"reason": int(payloads.parse(event.type, event.payload)["reason"])}
+    except SwipeError:
+        return {}
 
 
 def ended(session: Session) -> set[int]:

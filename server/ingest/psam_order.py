@@ -27,8 +27,9 @@ from server.ingest.whereabouts import ARRIVED, BESIDE, Arrived
 from swipe.arrays import Mask
 from swipe.kinds import EventType
 
-# Verdicts whose proofs were right, so that their PSAM number is no invention.
-BELIEVED = (int(Verdict.OK), int(Verdict.UNKNOWN_CARD))
+# Verdicts whose proofs were right, so that their PSAM number is no invention: also of a PSAM that
+# was set apart meanwhile, or what it gave out until its release would count as skipped.
+BELIEVED = (int(Verdict.OK), int(Verdict.UNKNOWN_CARD), int(Verdict.UNKNOWN_PSAM))
 
 
 @dataclass(frozen=True, slots=True)

@@ -332,10 +332,8 @@ def test_a_second_successor_goes_on_behind_the_first_one_s_numbers(dead: Dead) -
     assert office.upload("third") == 0
     assert is_in_order(office, terminal)
     with office.rig.database.reading() as session:
-        refused = sa.select(RefusedBatch.batch_no).where(RefusedBatch.batch_no < 1 << NUMBER_BITS)
-        assert len(session.scalars(refused).all()) == 1, (
-            "the stick alone, of which some is left out"
-        )
+        kept = session.scalars(sa.select(RefusedBatch.sha256)).all()
+    assert len(kept) == 1, "the stick, of which some is left out; no number was used twice"
 
 
 def test_a_number_that_was_made_up_leads_a_successor_nowhere(office: Office, terminal: int) -> None:
@@ -404,6 +402,10 @@ def test_a_psam_that_jumps_within_one_box_is_set_apart_and_staff_hear(
 
     assert _psam(office)[0] == "quarantined"
     assert _alarms(office, terminal) == (["psam"], ["psam-apart"])
+    with office.rig.database.reading() as session:
+        (told,) = (one for one in find_alarms(session, NOW_MS) if one.kind == "psam")
+    for text in (told.zh, told.en):
+        assert f"psam release {office.psam.number.hex()} --reason" in text
     with office.rig.database.writing() as session:
         revoke(session, terminal, "gone", "li", NOW_MS)
     assert _alarms(office, terminal) == ([], []), "with the terminal ends the alarm"

@@ -16,7 +16,7 @@ from server.evidence import LogRecord
 from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Verdict
 from server.people.models import Audit
-from server.terminals import enrolment, key_change, psams, services
+from server.terminals import enrolment, key_change, policy, psams, services
 from server.terminals.models import Psam
 from server.terminals.psams import NewPsam
 from server.terminals.services import keys_of
@@ -299,3 +299,31 @@ def test_a_psam_set_apart_comes_back_by_another_person(office: Office, terminal:
     assert kinds[-1] == "psam-release"
     assert office.tap("old", 1)
     assert office.upload("old") == 0
+
+
+def test_a_released_psam_stays_in(
+    office: Office, terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it tapped while it was set apart is no jump: the first taps afterwards count as ever."""
+    monkeypatch.setattr(policy, "PSAM_GAP_FLAGGED", 1)
+    monkeypatch.setattr(policy, "PSAM_GAP_QUARANTINED", 3)
+    number = office.psam.number
+    with office.rig.database.writing() as session:
+        session.get_one(Psam, number).state = "quarantined"
+    apart = office.tap("old", 6)
+    office.upload("old")
+    with office.rig.database.writing() as session:
+        psams.release_psam(session, number, "tried at the bench", "wang", NOW_MS)
+    back = office.tap("old", 1)
+    office.upload("old")
+    back += office.tap("old", 1)
+    office.upload("old")
+
+    row = office.psam_row(number)
+    assert row is not None
+    assert (row.state, row.gap_flags) == ("active", 0)
+    with office.rig.database.reading() as session:
+        told = session.execute(sa.select(StoredEvent.seq, StoredEvent.verdict))
+        verdicts = {seq: Verdict(verdict) for seq, verdict in told}
+    assert {verdicts[seq] for seq in apart} == {Verdict.UNKNOWN_PSAM}
+    assert {verdicts[seq] for seq in back} == {Verdict.UNKNOWN_CARD}, "this office registers none"

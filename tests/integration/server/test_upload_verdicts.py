@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from keys.usage import DPK_INDEX_SOFT
+from server.ingest.endings import ENDED
 from server.ingest.models import StoredEvent
 from server.ingest.verdicts import Proof, Verdict
 from server.people.models import Audit
-from server.terminals.models import Psam
+from server.terminals.models import Psam, TerminalKey
 from swipe.event import EVENT_LAYOUT, EVENT_SIGNED, Event, sign
 from swipe.kinds import CardKind, CgType, EventType, RejectReason, Result
 from swipe.payloads import build
@@ -305,3 +306,17 @@ def test_second_psam_of_a_terminal_has_its_own_order(rig: Rig) -> None:
     rig.upload(rig.chain(3, changes=changes))
 
     assert set(rig.verdicts().values()) == {Verdict.OK}
+
+
+@pytest.mark.parametrize("kind", [EventType.DECOMMISSION, EventType.KEY_ROTATE])
+def test_a_payload_that_cannot_be_read_stops_no_upload(rig: Rig, kind: EventType) -> None:
+    """Bytes that must be zero and are not, a key nobody knows: stored, answered, no key ends."""
+    events = rig.chain(1)
+    odd = rig.chain_after(events[0], b"\xff" * 32, type=int(kind), psam_seq=0)
+
+    assert rig.upload([*events, odd]).status == 200
+    assert rig.verdicts()[2] is Verdict.SYSTEM
+    with rig.database.reading() as session:
+        assert session.scalars(sa.select(TerminalKey.until_seq)).all() == [None]
+        said = session.scalars(sa.select(Audit).where(Audit.action == ENDED)).all()
+        assert [line.detail for line in said] == [{"seq": 2}] * (kind is EventType.DECOMMISSION)
