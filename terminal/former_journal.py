@@ -13,6 +13,7 @@ from terminal.errors import JournalForeign, JournalMissing, TerminalError
 from terminal.files import JOURNAL, KEPT_JOURNAL
 from terminal.journal import look_at
 from terminal.passport import Passport, changed_keys
+from terminal.policy import PRESENCE
 from terminal.state import State
 from terminal.storage import Disk
 
@@ -22,10 +23,14 @@ KEPT_MAX = 99
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """A journal that was set aside, and how many of its events no receipt covers, if readable."""
+    """A journal that was set aside: its events that no receipt covers, and the taps among them.
+
+    Both are None where the file cannot be read.
+    """
 
     name: str
     unsent: int | None
+    taps: int | None
 
 
 def own_state(disk: Disk, passport: Passport, public_key: bytes) -> State | None:
@@ -37,6 +42,15 @@ def own_state(disk: Disk, passport: Passport, public_key: bytes) -> State | None
     keys = {header.public_key, *state.public_keys, *changed_keys(disk)}
     ours = header.terminal_id == passport.terminal_id and public_key in keys
     return state if ours else None
+
+
+def is_foreign(disk: Disk, public_key: bytes) -> bool:
+    """Say whether the journal on the disk can be read and names other keys than this one only."""
+    try:
+        header, state, _ = look_at(disk)
+    except JournalForeign:
+        return False
+    return public_key not in {header.public_key, *state.public_keys, *changed_keys(disk)}
 
 
 def later_keys(disk: Disk, public_key: bytes) -> tuple[str, ...]:
@@ -75,7 +89,13 @@ def kept(disk: Disk) -> list[Former]:
     found = []
     for name in kept_names(disk):
         try:
-            found.append(Former(name, look_at(disk, name)[1].unsent))
+            state = look_at(disk, name)[1]
+            found.append(Former(name, state.unsent, _taps(state)))
         except (TerminalError, OSError):
-            found.append(Former(name, None))
+            found.append(Former(name, None, None))
     return found
+
+
+def _taps(state: State) -> int:
+    """Return how many of the events that no receipt covers somebody made with a card."""
+    return sum(kind in PRESENCE for kind in state.kinds[state.covered :])

@@ -368,8 +368,9 @@ def _is_duplicate(situation: Situation, rules: Rules) -> bool:
 def _waited_for_word(last: LastTap, situation: Situation, rules: Rules) -> bool:
     """Say whether a minor's tap of its own waited for the word that holds now.
 
-    A word given in training counts for nothing. The child was told to bring the guardian and to tap; as the server credits the word to the tap
-    that is there, the second one must not end the service. Leaving has keys of its own.
+    The child was told to bring the guardian and to tap; as the server credits the word to the tap
+    that is there, the second one must not end the service. Leaving has keys of its own, and a word
+    of a training is credited to nothing.
     """
     leaves = situation.mode is Mode.OUT or situation.switch_key
     if leaves or rules.training or not _attended(situation, rules):

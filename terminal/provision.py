@@ -29,12 +29,12 @@ from swipe.requests import (
 from terminal.desk import dpk_idx
 from terminal.errors import BadAnswer, EnrolmentRefused, NotSaved, Refused, ServerUnknown
 from terminal.files import JOURNAL, JOURNAL_DRAFT
-from terminal.former_journal import later_keys, own_state, set_aside
+from terminal.former_journal import is_foreign, later_keys, own_state, set_aside
 from terminal.journal import Journal
 from terminal.passport import PUBLIC_KEY_BYTES, Passport
 from terminal.rotation import load_identity, save_identity
 from terminal.storage import Disk, disk_of
-from terminal.succession import fetch_figures, has_figures, succeed
+from terminal.succession import SUCCESSION, fetch_figures, has_figures, succeed
 from terminal.transport import Request, Transport
 
 ENROL_PATH = "/api/v1/terminals/enrol"
@@ -56,7 +56,7 @@ def provision(
     `make` makes the key, of whichever suite, at the first call. With `key_digest`, from a letter,
     the code is shown only to the server that has this key. The journal of a box that replaces a
     dead one is begun once the replacement is approved; a journal of the key that this box had
-    before is then set aside.
+    before is then set aside, and at once if the server holds no event of this terminal.
 
     Raises:
         ServerError: No answer, or the token, key or PSAM number is refused.
@@ -83,19 +83,33 @@ def provision(
         own = own_state(disk, passport, identity.public_key) if there else None
         if own is not None and replaces and not has_figures(disk, own):
             fetch_figures(disk, identity, passport, transport)
-        if own is not None or (there and not replaces):
+        # Without a number of this terminal at the server, only another key's journal makes room.
+        kept = there and not replaces and not is_foreign(disk, identity.public_key)
+        if own is not None or kept:
             return passport, state
-        header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
-        disk.remove(JOURNAL_DRAFT)
-        Journal.begin(disk, header, JOURNAL_DRAFT)
-        if replaces and not succeed(disk, identity, passport, transport):
+        if not _begin(disk, identity, passport, transport if replaces else None):
             return passport, PENDING
-        if there:
-            set_aside(disk)
-        disk.rename(JOURNAL_DRAFT, JOURNAL)
     except OSError as exc:
         raise NotSaved(exc.strerror or type(exc).__name__) from exc
     return passport, state
+
+
+def _begin(disk: Disk, identity: Identity, passport: Passport, behind: Transport | None) -> bool:
+    """Put this key's journal in its place; what lies there is set aside.
+
+    With `behind` it begins where the box before ended, once that is approved: False until then.
+    """
+    header = FileHeader(passport.terminal_id, passport.key_id, identity.public_key)
+    disk.remove(JOURNAL_DRAFT)
+    Journal.begin(disk, header, JOURNAL_DRAFT)
+    if behind is None:
+        disk.remove(SUCCESSION)  # what another terminal of this box went on behind
+    elif not succeed(disk, identity, passport, behind):
+        return False
+    if disk.read(JOURNAL, 1) is not None:
+        set_aside(disk)
+    disk.rename(JOURNAL_DRAFT, JOURNAL)
+    return True
 
 
 def check_server(transport: Transport, key_digest: str) -> None:

@@ -108,13 +108,19 @@ def _held(data_dir: Path) -> Iterator[None]:
 
 def _told(path: Path, former: Former) -> str:
     """Say where a former key's journal lies, and how what it holds may still be counted."""
-    unsent = "?" if former.unsent is None else str(former.unsent)
+    unsent, taps = ("?" if n is None else str(n) for n in (former.unsent, former.taps))
+    where_zh = f"以前密钥的流水另存为 {path}，未上传 {unsent} 条，其中刷卡 {taps} 次：请勿删除"
+    where = (
+        f"the former key's journal is kept as {path}, {unsent} events not uploaded, {taps} of them "
+        f"taps: never delete it"
+    )
+    if not former.taps and former.taps is not None:
+        return f"{where_zh}；没有刷卡需要补录\n{where}; no tap is missing"
     return (
-        f"以前密钥的流水另存为 {path}，未上传 {unsent} 条：请勿删除，把此文件交给管理员核对"
-        f"（yika-swipe verify {path}），据此补录；各卡最近一次刷卡会在下次刷卡时自行补回\n"
-        f"the former key's journal is kept as {path}, {unsent} events not uploaded: never delete "
-        f"it; hand a copy to the office, where `yika-swipe verify` checks it and the hours are "
-        f"entered from it; each card's last tap comes back at its next one"
+        f"{where_zh}，把此文件交给管理员核对（yika-swipe verify {path}），据此补录；"
+        f"各卡最近一次刷卡会在下次刷卡时自行补回\n"
+        f"{where}; hand a copy to the office, where `yika-swipe verify` checks it and the hours "
+        f"are entered from it; each card's last tap comes back at its next one"
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from server.db import Database
+from server.terminals import enrolment as enrolment_services
+from server.terminals import services
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, enrolment, main
 from terminal.errors import (
     FormerJournal,
@@ -27,6 +29,7 @@ from terminal.succession import SUCCESSION
 from terminal.sync import renew_key, sync
 from tests.factories import PASSPHRASE, make_store
 from tests.integration.office import Office
+from tests.integration.server.rig import NOW_MS
 
 FORMER = KEPT_JOURNAL.format(1)
 
@@ -129,7 +132,7 @@ def test_provision_tells_where_the_old_journal_lies(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In both languages: the file, how many events nobody else has, and what to do with it."""
+    """In both languages: the file, what nobody else has, the taps in it, and what to do with it."""
     office.provision("old", lost)
     office.approve_new(terminal)
     config = office.folder / "gate.toml"
@@ -148,8 +151,9 @@ def test_provision_tells_where_the_old_journal_lies(
 
     (former,) = report["kept"]
     assert former["name"] == FORMER
-    assert f"{office.folder}/old/{FORMER}，未上传 {former['unsent']} 条：请勿删除" in told
-    assert f"{former['unsent']} events not uploaded: never delete" in told
+    assert former["taps"] == 2
+    assert f"{office.folder}/old/{FORMER}，未上传 {former['unsent']} 条，其中刷卡 2 次：" in told
+    assert f"{former['unsent']} events not uploaded, 2 of them taps: never delete" in told
     assert "yika-swipe verify" in told
 
 
@@ -171,6 +175,71 @@ def test_a_key_lost_twice_leaves_two_journals(office: Office, terminal: int, los
     assert [one.name for one in kept(Folder(folder))] == [FORMER, KEPT_JOURNAL.format(2)]
     assert (folder / FORMER).read_bytes() == first
     assert office.tap("old", 1)
+
+
+def test_a_key_lost_before_the_approval(office: Office) -> None:
+    """The letter once more: the new key begins with 1, the old journal is kept beside it."""
+    terminal, code = office.order()
+    office.provision("old", code)
+    office.tap("old", 2)
+    folder = office.folder / "old"
+    before = (folder / JOURNAL).read_bytes()
+    (folder / IDENTITY).unlink()
+
+    code = office.letter(terminal, "li")
+    assert office.provision("old", code) == "pending"
+    office.approve(terminal)
+    assert office.provision("old", code) == "active"
+
+    (former,) = kept(Folder(folder))
+    assert (former.name, former.taps) == (FORMER, 2)
+    assert (folder / FORMER).read_bytes() == before
+    assert office.tap("old", 1)
+    assert office.upload("old") == 0
+    assert office.rig.forks() == []
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_a_box_under_a_new_number_begins_anew(office: Office, uploaded: bool) -> None:
+    """Revoked and added again: the journal of the old number makes room, with its figures."""
+    terminal, code = office.order()
+    office.provision("old", code)
+    office.approve(terminal)
+    office.tap("old", 2)
+    if uploaded:
+        office.upload("old")
+    folder = office.folder / "old"
+    (folder / IDENTITY).unlink()
+    figures = {"head": "00" * 32, "last_seq": 500, "boot": 9, "n_in": 1, "n_out": 1, "n_rej": 0}
+    (folder / SUCCESSION).write_text(json.dumps(figures))
+    with office.rig.database.writing() as session:
+        services.revoke(session, terminal, "closed", "li", NOW_MS)
+        fresh, code = enrolment_services.add_terminal(session, "gate 2", 1, "li", NOW_MS)
+        number = fresh.id
+    office.other_psam(9)
+    office.provision("old", code)
+    office.approve(number)
+    assert office.provision("old", code) == "active"
+
+    assert kept(Folder(folder))[0].taps == (0 if uploaded else 2)
+    assert min(office.tap("old", 1)) < 500
+    assert office.upload("old") == 0
+    assert office.rig.forks() == []
+
+
+def test_a_journal_whose_owner_cannot_be_read_stays(office: Office) -> None:
+    """It may be this very key's: its numbers are not begun anew beside it."""
+    terminal, code = office.order()
+    office.provision("old", code)
+    path = office.folder / "old" / JOURNAL
+    path.write_bytes(bytes(64) + path.read_bytes()[64:])
+    before = path.read_bytes()
+    office.approve(terminal)
+
+    office.provision("old", code)
+
+    assert path.read_bytes() == before
+    assert kept(Folder(office.folder / "old")) == []
 
 
 def test_a_cut_between_the_two_names_is_made_good(
