@@ -25,8 +25,8 @@ from server.terminals.services import CONFIG, find_site, find_terminal, keys_of
 from server.terminals.shown import ENROLLED, LETTER, last_code, shown_with
 from swipe.requests import ENROL_CONTEXT, enrol_message
 
-# The table of events belongs to a feature above; only whether a terminal has any is asked.
-_EVENT = sa.table("event", sa.column("terminal_id", sa.BigInteger))
+# The table belongs to a feature above. It knows of events in months that were detached, too.
+_STORED = sa.table("stored_range", sa.column("terminal_id", sa.BigInteger))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def replaces(session: Session, key: TerminalKey) -> bool:
     """
     if keys_of(session, key.terminal_id)[0].id != key.id:
         return True
-    begun = sa.select(sa.literal(1)).where(_EVENT.c.terminal_id == key.terminal_id).limit(1)
+    begun = sa.select(sa.literal(1)).where(_STORED.c.terminal_id == key.terminal_id).limit(1)
     return session.scalar(begun) is not None
 
 
@@ -154,7 +154,7 @@ def enrol(session: Session, shown: Enrolment, now_ms: int) -> tuple[Terminal, Te
         )
     if shown_with(session, mine).psam_no != shown.psam_no:
         drop_waiting_psam(session, mine)
-        _take_psam(session, terminal, shown)
+        _take_psam(session, terminal, shown, now_ms)
         _tell(session, mine, shown, now_ms)
     return terminal, mine
 
@@ -274,7 +274,7 @@ def _first_shown(
 ) -> TerminalKey:
     token, terminal = paired
     _check_new_key(session, terminal, shown)
-    _take_psam(session, terminal, shown)
+    _take_psam(session, terminal, shown, now_ms)
     key = TerminalKey(
         terminal_id=terminal.id,
         public_key=shown.public_key,
@@ -345,11 +345,11 @@ def _check_new_key(session: Session, terminal: Terminal, shown: Enrolment) -> No
         raise Problem(409, "other-suite", "新旧密钥须为同一算法", "both keys must be of one suite")
 
 
-def _take_psam(session: Session, terminal: Terminal, shown: Enrolment) -> None:
+def _take_psam(session: Session, terminal: Terminal, shown: Enrolment, now_ms: int) -> None:
     last = last_code(session, terminal.id)
     author = last.actor if last else terminal.created_by
     new = NewPsam(shown.psam_no, terminal.id, shown.hardware, shown.dpk_idx)
-    psams.take_shown(session, new, author)
+    psams.take_shown(session, new, (author, now_ms))
 
 
 def _tell(session: Session, key: TerminalKey, shown: Enrolment, now_ms: int) -> None:

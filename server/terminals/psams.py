@@ -17,8 +17,10 @@ from server.terminals.models import Psam
 from server.terminals.services import find_terminal
 
 FIRST_SEQ = 1
-# The table of events belongs to a feature above; only whether one names a PSAM is asked.
-_EVENT = sa.table("event", sa.column("psam_no", sa.LargeBinary(6)))
+# The table belongs to a feature above. It knows of events in months that were detached, too.
+_STORED = sa.table(
+    "stored_range", sa.column("terminal_id", sa.BigInteger), sa.column("last_seq", sa.BigInteger)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def propose_psam(session: Session, new: NewPsam, actor: str, now_ms: int) -> Psa
             f"{known.terminal_id}",
         )
     check_psam(new.number, hardware=new.hardware, dpk_idx=new.dpk_idx)
-    psam = _put_in(session, known, new, actor)
+    psam = _put_in(session, known, new, (actor, now_ms))
     audit.record(
         session, now_ms, actor, "psam.ordered", f"psam:{new.number.hex()}",
         terminal=new.terminal_id,
@@ -105,15 +107,17 @@ def release_psam(session: Session, number: bytes, reason: str, actor: str, now_m
     return psam
 
 
-def take_shown(session: Session, new: NewPsam, author: str) -> None:
+def take_shown(session: Session, new: NewPsam, by: tuple[str, int]) -> None:
     """Take the PSAM that an enrolling box shows: a new one waits, the terminal's own stays.
+
+    `by` is who made the code it is shown with, and the time in milliseconds.
 
     Raises:
         Problem: 409 it is another terminal's, or was set apart or revoked.
     """
     psam = session.get(Psam, new.number)
     if psam is None or is_free(session, psam):
-        _put_in(session, psam, new, author)
+        _put_in(session, psam, new, by)
         return
     if psam.terminal_id != new.terminal_id:
         raise Problem(
@@ -150,8 +154,10 @@ def is_free(session: Session, psam: Psam) -> bool:
     """Say whether a PSAM may be enrolled anew: it went with its terminal before it did anything."""
     if psam.state != "revoked":
         return False
-    named = sa.select(sa.literal(1)).where(_EVENT.c.psam_no == psam.number).limit(1)
-    return session.scalar(named) is None
+    used = sa.select(sa.literal(1)).where(
+        _STORED.c.terminal_id == psam.terminal_id, _STORED.c.last_seq >= psam.from_seq
+    )
+    return session.scalar(used.limit(1)) is None
 
 
 def check_psam(number: bytes, *, hardware: bool, dpk_idx: int) -> None:
@@ -166,8 +172,16 @@ def check_psam(number: bytes, *, hardware: bool, dpk_idx: int) -> None:
         )
 
 
-def _put_in(session: Session, psam: Psam | None, new: NewPsam, author: str) -> Psam:
-    """Make a PSAM wait for its approval; one that is free gets its terminal anew."""
+def _put_in(session: Session, psam: Psam | None, new: NewPsam, by: tuple[str, int]) -> Psam:
+    """Make a PSAM wait for its approval; one that is free gets its terminal anew.
+
+    That is a leaf of the public log: the one of its former enrolment holds no longer, whatever
+    becomes of the new one.
+    """
+    author, now_ms = by
+    if psam is not None:
+        record = {"number": psam.number.hex(), "terminal": psam.terminal_id, "by": author}
+        evidence.append_record(session, now_ms, "psam-freed", record)
     psam = psam or Psam(number=new.number)
     psam.terminal_id, psam.from_seq = new.terminal_id, new.from_seq
     psam.hardware, psam.dpk_idx = new.hardware, new.dpk_idx

@@ -82,14 +82,26 @@ def enrolment_findings(session: Session) -> Iterator[Finding]:
                           f"存证第 {index} 片叶", f"leaf {index}")  # fmt: skip
     # One that was revoked before it did anything may have been enrolled anew: the last leaf counts.
     psams = {record["number"]: (index, record) for index, record in _records(session, "psam")}
+    freed = {record["number"]: index for index, record in _records(session, "psam-freed")}
     for index, record in psams.values():
         psam = session.get(Psam, bytes.fromhex(record["number"]))
+        let_go = freed.get(record["number"], 0)
+        if let_go > index:
+            yield from _unapproved(psam, let_go)
+            continue
         names = ("terminal", "dpk_idx", "from_seq")
         wanted = tuple(record[name] for name in names)
         here = None if psam is None else (psam.terminal_id, psam.dpk_idx, psam.from_seq)
         if wanted != here:
             yield Finding("psam", record["number"], ", ".join(names), str(wanted), str(here),
                           f"存证第 {index} 片叶", f"leaf {index}")  # fmt: skip
+
+
+def _unapproved(psam: Psam | None, index: int) -> Iterator[Finding]:
+    """Check a PSAM that was let go: it waits for an approval or is gone, and does not serve."""
+    if psam is not None and psam.state != "pending":
+        yield Finding("psam", psam.number.hex(), "state", "pending", psam.state,
+                      f"存证第 {index} 片叶", f"leaf {index}")  # fmt: skip
 
 
 def ledger_findings(session: Session) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from keys.usage import DPK_INDEX_SOFT
 from server.db import Database
 from server.errors import Refused as ServerRefuses
 from server.evidence import LogRecord
-from server.ingest.models import StoredEvent
+from server.ingest.models import StoredEvent, StoredRange
 from server.ingest.verdicts import Verdict
 from server.people.models import Audit
 from server.terminals import enrolment, key_change, policy, psams, services
@@ -161,6 +162,64 @@ def test_a_psam_that_did_nothing_is_enrolled_anew(office: Office, approved: bool
     assert (row.state, row.terminal_id, row.approved_by) == ("active", second, "wang")
     with office.rig.database.reading() as session:
         assert list(enrolment_findings(session)) == []
+
+
+def test_the_log_tells_of_a_psam_between_two_terminals(office: Office) -> None:
+    """While it waits for its new terminal, and if nothing comes of that, the check finds no fault.
+
+    A row that stands for it without an approval is one.
+    """
+    terminal, code = office.order()
+    office.provision("old", code)
+    office.approve(terminal)
+    revoke(office, terminal)
+    second, code = order_second(office)
+    office.provision("second", code)
+    with office.rig.database.reading() as session:
+        assert list(enrolment_findings(session)) == []
+        bodies = sa.select(LogRecord.body).where(LogRecord.kind == "psam-freed")
+        (freed,) = (json.loads(body) for body in session.scalars(bodies))
+    assert freed["number"] == office.psam.number.hex()
+    assert (freed["terminal"], freed["by"]) == (terminal, "li")
+
+    with office.rig.database.writing() as session:
+        session.get_one(Psam, office.psam.number).state = "active"
+    with office.rig.database.reading() as session:
+        assert [found.table for found in enrolment_findings(session)] == ["psam"]
+    with office.rig.database.writing() as session:
+        session.get_one(Psam, office.psam.number).state = "pending"
+
+    office.letter(second, "li")
+    assert state_of(office, office.psam.number) is None
+    with office.rig.database.reading() as session:
+        assert list(enrolment_findings(session)) == []
+
+
+def test_what_is_stored_counts_though_its_month_was_detached(office: Office) -> None:
+    """The table of events has nothing of a terminal any more: it is not taken for one without."""
+    terminal, code = office.order()
+    office.provision("old", code)
+    office.approve(terminal)
+    with office.rig.database.writing() as session:
+        session.add(StoredRange(terminal_id=terminal, first_seq=1, last_seq=9))
+        session.flush()
+        assert enrolment.replaces(session, keys_of(session, terminal)[0])
+    revoke(office, terminal)
+    _, code = order_second(office)
+
+    with pytest.raises(EnrolmentRefused, match="409"):
+        office.provision("second", code)
+
+
+def test_a_psam_of_a_successor_that_did_nothing_is_free(office: Office, terminal: int) -> None:
+    """What the box before had stored is none of it: it counts from its own first number."""
+    number = office.other_psam(0x99)
+    office.succeed(terminal)
+    revoke(office, terminal)
+
+    _, code = order_second(office)
+    assert office.provision("second", code) == "pending"
+    assert state_of(office, number) == "pending"
 
 
 def test_a_psam_that_proved_taps_stays_revoked(office: Office, terminal: int) -> None:
