@@ -352,12 +352,14 @@ _ENROLMENTS = {
         "the code was used, or key or PSAM belong to another terminal, or the PSAM is set apart",
         (
             "请管理员查看 yika-server terminal list；换了 PSAM 须 psam add 并由另一人批准；"
-            "本机密钥已丢失或已终止则请运行 yika-server fleet replace"
+            "本机密钥已终止则先将 identity.pem 改名（不要删除）；已终止或已丢失均须运行 "
+            "yika-server fleet replace"
         ),
         (
             "have staff look at yika-server terminal list; another PSAM takes `psam add` and, by "
-            "somebody else, `psam approve`; for a box whose key is lost or has ended they run "
-            "`yika-server fleet replace`"
+            "somebody else, `psam approve`; if this box's key has ended rename identity.pem first "
+            "(never delete it); for one that has ended or is lost they run `yika-server fleet "
+            "replace`"
         ),
     ),
 }

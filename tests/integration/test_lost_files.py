@@ -13,6 +13,7 @@ from server.terminals import enrolment as enrolment_services
 from server.terminals import services
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, enrolment, main
 from terminal.errors import (
+    EnrolmentRefused,
     FormerJournal,
     IdentityLost,
     JournalMissing,
@@ -98,6 +99,14 @@ def test_a_damaged_key_is_named_with_its_way_out(office: Office, terminal: int) 
     assert pem.read_bytes() == b"half a key"
     pem.rename(pem.with_suffix(".bad"))
     assert office.provision("old", code) == "pending"
+
+
+def test_an_ended_key_is_set_aside_first() -> None:
+    """The refusal of an ended key sends nobody round: with its file there, it is shown again."""
+    told = EnrolmentRefused(409, "this box's key has ended").diagnostics()
+
+    assert "先将 identity.pem 改名" in told
+    assert "rename identity.pem first" in told
 
 
 def test_a_box_without_its_key_takes_its_own_place(
