@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -28,6 +30,8 @@ from terminal.program import Parts, Program
 from terminal.psam_slot import open_named, open_psam
 
 QUICK_S = 2.0  # one answer of the server while a card is held still
+# Half a second: a whole picture of 2.4 kB at 115 200 baud takes 0.2 s.
+SHOWN_TIMES, SHOWN_EVERY_S = 5, 0.1
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
@@ -47,7 +51,10 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
     try:
         known = _known_psam(config)
     except TerminalError as exc:
-        _show(config, exc)
+        with contextlib.suppress(TerminalError, OSError):  # why it does not start comes first
+            display = open_display(config.display)
+            _leave(display, exc)
+            display.close()
         raise
     devices = open_devices(config)
     parts = Parts(
@@ -73,15 +80,19 @@ def run(session: Session, *, verbose: bool, mirror: bool) -> None:
     except AlreadyRunning:  # the display is that program's
         raise
     except TerminalError as exc:
-        parts.display.show(cannot_start(exc.short))
+        with contextlib.suppress(OSError):
+            _leave(parts.display, exc)
         raise
 
 
-def _show(config: Config, error: TerminalError) -> None:
-    """Leave on the display why the program does not start: nobody reads a log at the gate."""
-    display = open_display(config.display)
-    display.show(cannot_start(error.short))
-    display.close()
+def _leave(display: Display, error: TerminalError) -> None:
+    """Leave on the display why the program does not start: nobody reads a log at the gate.
+
+    A display shows what its line takes now and the rest with later calls.
+    """
+    for _ in range(SHOWN_TIMES):
+        display.show(cannot_start(error.short))
+        time.sleep(SHOWN_EVERY_S)
 
 
 def _mirrored(config: Config, display: Display) -> Display:

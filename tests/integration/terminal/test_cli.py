@@ -20,7 +20,7 @@ from keys.identity import fingerprint
 from keys.store import FileKeyStore
 from swipe.kinds import EventType
 from swipe.verify import verify_stream
-from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, cli, main
+from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, cli, main, running
 from terminal.decommission import Decommissioned
 from terminal.errors import NotSaved
 from terminal.files import HIGH_WATER, IDENTITY, JOURNAL, PASSPORT, sole_writer
@@ -28,6 +28,7 @@ from terminal.storage import FileStorage
 from tests.factories import PASSPHRASE
 from tests.integration.terminal.bench import SOFT_NUMBER, Bench, issue, software_psam
 from tests.integration.terminal.office import TOKEN, Office, Refusal
+from tests.integration.terminal.post import Shown
 from tests.unit.terminal.clocks import HandClock
 
 ROOT = Path(__file__).parents[3]
@@ -352,6 +353,36 @@ def test_a_terminal_that_was_ended_says_so(site: Site, capsys: pytest.CaptureFix
 
     assert caught.value.code == Decommissioned.exit_status
     assert frame.text.split("\n")[:2] == ["此终端已停用", "TERMINAL RETIRED"]
+    assert "请使用新终端 · use the new terminal" in capsys.readouterr().err
+
+
+def test_a_slow_display_gets_the_whole_of_why(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that takes a picture in pieces is given it until it stands there."""
+    site.run("provision")
+    (site.data / JOURNAL).unlink()
+    shown = Shown()
+    monkeypatch.setattr(running, "open_display", lambda _section: shown)
+    failure(site, capsys, "run")
+
+    assert len(shown.screens) > 1
+    assert "PROVISION ONCE MORE" in shown.text
+
+
+def test_a_display_that_cannot_be_opened_hides_no_cause(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its font the box that was ended still ends with the status that stops systemd."""
+    site.run("provision")
+    site.run("decommission", "--yes")
+    lcd = '[display]\ndevice = "tty:/dev/null"\nkind = "st7920"\nfont = "/nowhere.ttf"\n'
+    site.write(site.office.url, lcd)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        site.run("run")
+
+    assert caught.value.code == Decommissioned.exit_status
     assert "请使用新终端 · use the new terminal" in capsys.readouterr().err
 
 
