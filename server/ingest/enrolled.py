@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,9 +21,20 @@ ACCEPTED_STATES = ("active", "quarantined")
 REVOKED = "revoked"
 # What may still come from a revoked terminal: a year of a busy site, then nothing but noise.
 LATE_EVENTS_MAX = 100_000
+
+
+def _psams_in(state: str) -> sa.ScalarSelect[int]:
+    """Count the terminal's PSAMs in one state."""
+    mine = sa.and_(Psam.terminal_id == sa.bindparam("terminal"), Psam.state == state)
+    return sa.select(sa.func.count()).select_from(Psam).where(mine).scalar_subquery()
+
+
+# How the PSAMs stand: one that is let in or set apart changes a count, and both if let in again.
+_PSAMS = (_psams_in("active").label("serving"), _psams_in("quarantined").label("apart"))
 # Written once: to build a statement costs more than to run it.
 _KEYS = (
     sa.select(
+        *_PSAMS,
         Terminal.state,
         TerminalKey.id,
         TerminalKey.public_key,
@@ -43,11 +57,12 @@ _KEYS = (
     .order_by(TerminalKey.id)
 )
 # How the keys stand, in three numbers: one that ends adds to the first, a nearer end lessens the
-# second, and one that is let in adds to the last.
+# second, and one that is let in adds to the third; and how the PSAMs stand, in two.
 STAMPS = sa.select(
     sa.func.count(TerminalKey.until_seq).label("ended"),
     sa.func.coalesce(sa.func.sum(TerminalKey.until_seq), 0).label("ends"),
     sa.func.count(TerminalKey.valid_from_ms).label("let_in"),
+    *_PSAMS,
 ).where(TerminalKey.terminal_id == sa.bindparam("terminal"))
 _NAMED = sa.select(
     Psam.number, Psam.terminal_id, Psam.dpk_idx, Psam.hardware, Psam.from_seq, Psam.state
@@ -81,15 +96,17 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
         ends=ends,
         lasts=lasts,
         first_key=keys[0].public_key if keys else b"",
-        stamp=_stamp([key.until_seq for key in keys], [key.valid_from_ms for key in keys]),
+        stamp=_stamp(keys),
         psams=_psams(session, events, terminal_id if late else None),
     )
 
 
-def _stamp(ends: list[int | None], starts: list[int | None]) -> Stamp:
-    """Return what `STAMPS` gives for the keys that were read."""
-    ended = [end for end in ends if end is not None]
-    return len(ended), sum(ended), sum(start is not None for start in starts)
+def _stamp(keys: Sequence[sa.Row[Any]]) -> Stamp:
+    """Return what `STAMPS` gives for the keys that were read, before their PSAMs are."""
+    ended = [key.until_seq for key in keys if key.until_seq is not None]
+    let_in = sum(key.valid_from_ms is not None for key in keys)
+    psams = (keys[0].serving, keys[0].apart) if keys else (0, 0)
+    return len(ended), sum(ended), let_in, *psams
 
 
 def _has_room(session: Session, terminal_id: int, revoked_ms: int) -> bool:

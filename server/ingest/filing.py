@@ -59,6 +59,8 @@ _STANDING = (
         _KEYS.c.ended,
         _KEYS.c.ends,
         _KEYS.c.let_in,
+        _KEYS.c.serving,
+        _KEYS.c.apart,
         Batch.sha256,
         Batch.receipt,
         ChainState.terminal_id.label("begun"),
@@ -129,7 +131,7 @@ class Standing:
 
     Attributes:
         key_revoked: Whether the key of the upload's header is revoked.
-        stamp: Whether keys have ended or been let in, as of `Enrolled`.
+        stamp: Whether keys or PSAMs have changed since they were read, as of `Enrolled`.
         known: Hash and receipt of the batch that has this number already.
         begun: Whether the terminal has uploaded before.
         last_receipt: The receipt it was given last.
@@ -156,7 +158,7 @@ def standing(session: Session, upload: Upload, opened: Opened) -> Standing | Non
         return None
     return Standing(
         key_revoked=row.revoked_ms is not None,
-        stamp=(row.ended, int(row.ends), row.let_in),
+        stamp=(row.ended, int(row.ends), row.let_in, row.serving, row.apart),
         known=None if row.sha256 is None else (bytes(row.sha256), bytes(row.receipt)),
         begun=row.begun is not None,
         last_receipt=row.last_receipt,

@@ -23,7 +23,7 @@ from swipe.arrays import EventArray, Mask
 from swipe.event import SWIPE_CONTEXT
 from swipe.kinds import CardKind, CgType, EventType, Result
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int, int]
 NO_PSAM = bytes(6)
 SEQ_END = 1 << 32  # one more than the last sequence number there can be
 TAP_RESULTS = (int(Result.OK), int(Result.TORN))
@@ -46,7 +46,7 @@ class Enrolled:
 
     `ends` names, for each key that has ended, the first event it does not sign any more; `lasts`,
     for each key of a box that was replaced, the last number of that box. `stamp` tells whether keys
-    have ended or been let in since they were read.
+    have ended or been let in since they were read, or PSAMs been let in or set apart.
     """
 
     terminal_id: int
@@ -55,7 +55,7 @@ class Enrolled:
     psams: Mapping[bytes, PsamView]
     ends: Mapping[int, int] = field(default_factory=dict)
     lasts: Mapping[int, int] = field(default_factory=dict)
-    stamp: Stamp = (0, 0, 0)
+    stamp: Stamp = (0, 0, 0, 0, 0)
 
     @property
     def suite(self) -> Suite:

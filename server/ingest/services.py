@@ -66,7 +66,7 @@ def accept_batch(intake: Intake, upload: Upload) -> Answer:
 
 
 def _weigh_and_file(intake: Intake, upload: Upload) -> Answer | None:
-    """Take an upload; None if the terminal's keys changed while it was weighed."""
+    """Take an upload; None if the terminal's keys or PSAMs changed while it was weighed."""
     with intake.database.reading() as session:
         known = _known(session, upload)
         if known is not None and known.sha256 == upload.sha256:
@@ -111,7 +111,7 @@ def _file(
     found: Enrolled,
 ) -> Answer | None:
     terminal = session.get(Terminal, upload.terminal_id, with_for_update=True)
-    # The same upload, a revocation or the end of a key may have come between look and lock.
+    # The same upload, a revocation, the end of a key or a PSAM set apart may have come meanwhile.
     standing = filing.standing(session, upload, opened)
     if terminal is None or standing is None:
         raise checks.key_unknown()

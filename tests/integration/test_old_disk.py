@@ -438,6 +438,27 @@ def test_an_upload_that_loses_to_the_approval_stores_nothing(
     assert is_in_order(office, terminal)
 
 
+def test_an_upload_that_loses_to_a_psam_set_apart_is_weighed_again(
+    office: Office, terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PSAM that is set apart while its taps are weighed gives none of them credit any more."""
+    numbers = office.tap("old", 1)
+    weigh, times = proofs.weigh, iter([True])
+
+    def set_apart_meanwhile(*given: Any) -> Any:
+        weighed = weigh(*given)
+        if next(times, False):
+            with office.rig.database.writing() as session:
+                session.get_one(Psam, office.psam.number).state = "quarantined"
+        return weighed
+
+    monkeypatch.setattr(proofs, "weigh", set_apart_meanwhile)
+    assert office.upload("old") == 0
+
+    after = held(office, terminal)
+    assert [after[seq][0] for seq in numbers] == [Verdict.UNKNOWN_PSAM]
+
+
 def test_a_new_box_that_cannot_go_on_is_told_why(office: Office, terminal: int) -> None:
     """Once its events are there, a box without its journal hears what happened and what to do."""
     code = office.succeed(terminal)
