@@ -101,7 +101,7 @@ def load(session: Session, terminal_id: int, events: EventArray) -> Enrolled:
     )
 
 
-def _stamp(keys: Sequence[sa.Row[Any]]) -> Stamp:
+def _stamp(keys: Sequence[sa.Row[*tuple[Any, ...]]]) -> Stamp:
     """Return what `STAMPS` gives for the keys that were read, before their PSAMs are."""
     ended = [key.until_seq for key in keys if key.until_seq is not None]
     let_in = sum(key.valid_from_ms is not None for key in keys)
