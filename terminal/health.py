@@ -16,7 +16,7 @@ from swipe import payloads
 from swipe.event import Event
 from swipe.kinds import EventType, TamperKind
 from terminal.config import Config
-from terminal.devices.protocols import Device
+from terminal.devices.protocols import Device, DeviceState
 from terminal.journal import Journal
 from terminal.releases import slots
 from terminal.report import Report
@@ -77,7 +77,14 @@ class Vitals:
 
     def watch(self, name: str, device: Device) -> None:
         """Ask a device for its state whenever somebody wants to know."""
-        self.devices[name] = lambda: str(device.state)
+
+        def ask() -> str:
+            try:
+                return str(device.state)
+            except OSError:  # a report ends no clocking
+                return str(DeviceState.FAULT)
+
+        self.devices[name] = ask
 
     def __call__(self) -> dict[str, str]:
         """Return one word for each device."""

@@ -27,14 +27,15 @@ from terminal.announce import Announcer, note_of
 from terminal.courier import Mailbox, Standing
 from terminal.desk import Desk, local_time
 from terminal.devices.absent import NoGps, NoPrinter, NoScanner, NoSounder
-from terminal.devices.protocols import DeviceState, Gps, Printer, Scanner, Sounder
+from terminal.devices.protocols import DeviceState, Gps, Printer, Scanner, Slip, Sounder
 from terminal.display import Display, NoDisplay
 from terminal.errors import NotSaved
 from terminal.inquiry import ask
-from terminal.keypad import Keypad, NoKeypad
+from terminal.keypad import Key, Keypad, NoKeypad
 from terminal.modes.comparison import Comparison
 from terminal.modes.console import Console, Services
 from terminal.modes.enquiry import Enquiry
+from terminal.modes.policy import Panel
 from terminal.modes.power_on import lift_first, self_test
 from terminal.modes.screens import checked
 from terminal.modes.usb import find_stick
@@ -209,7 +210,7 @@ class Loop:
         """Keys, clock, notes and the idle screen: none of it may end the program."""
         self._heal()
         for key in self._parts.keypad.pressed():
-            self.console.key(key)
+            self._key(key)
         codes: list[bytes] = self._asked("scanner", self._parts.scanner.codes, [])
         for code in codes[:CODES_MAX]:
             self._code(code)
@@ -273,14 +274,22 @@ class Loop:
         """Return how the parts are; what is not configured is not named."""
         reader = "ok" if self._reader_problem is None else "offline"
         psam = "fault" if self.psam_failed else "ok"
-        printer = self._parts.printer.state
+        printer = self._asked("printer", lambda: self._parts.printer.state, DeviceState.FAULT)
         fitted = (("printer", str(printer)),) if printer is not DeviceState.NONE else ()
         return (("reader", reader), ("psam", psam), *fitted)
 
     def _print_test(self) -> bool:
         now = local_time(self._station.chain.time.now().utc_s, self._station.chain.around.tz_q)
         slip = trial_slip(self._station.site_name, now.date().isoformat(), f"{now:%H:%M}")
-        return self._parts.printer.print(slip)
+        return self._slip(slip)
+
+    def _key(self, key: Key) -> None:
+        """Let a key do what it does; whatever fails there leads back to the idle screen."""
+        try:
+            self.console.key(key)
+        except Exception:  # noqa: BLE001 - one strange key must not stop the terminal
+            _LOG.exception("key")
+            self.console.panel = Panel()
 
     def _code(self, code: bytes) -> None:
         """Answer a code that the scanner read, as a card is answered."""
@@ -323,7 +332,11 @@ class Loop:
         note = note_of(outcome, self._station)
         slip = slip_of(outcome, note, self._station.site_name, day)
         if slip is not None:
-            self._parts.printer.print(slip)
+            self._slip(slip)
+
+    def _slip(self, slip: Slip) -> bool:
+        """Hand a slip to the printer; return whether it took it."""
+        return self._asked("slip", partial(self._parts.printer.print, slip), without=False)
 
     def _card(self) -> None:
         """Answer one presentation, with nothing in between that can wait."""

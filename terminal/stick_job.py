@@ -26,7 +26,11 @@ class StickJob:
     def begin(self) -> Say:
         """Look for the stick and begin; an export that is under way just goes on."""
         if self._steps is None:
-            stick = self._find()
+            try:
+                stick = self._find()
+            except OSError as exc:  # pulled while it was looked for
+                _LOG.warning("%s", exc)
+                stick = None
             if stick is None:
                 return Say.EXPORT_FAILED
             self._steps = stick_steps(self._station.chain, self._station.uplink, stick)
@@ -43,6 +47,10 @@ class StickJob:
             return Say.EXPORTED
         except (NotSaved, StickProblem) as exc:
             _LOG.warning("%s", exc)
+            self._steps = None
+            return Say.EXPORT_FAILED
+        except Exception:  # noqa: BLE001 - no stick's fault may end clocking
+            _LOG.exception("stick")
             self._steps = None
             return Say.EXPORT_FAILED
         return None

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from card.errors import CardError, CardRemoved, ProtocolFault
 from keys.store import FileKeyStore
+from terminal import actions, stick_job
+from terminal.devices.protocols import DeviceState, Slip
+from terminal.health import Vitals
+from terminal.policy import Say
+from terminal.stick_job import StickJob
 from tests.integration.terminal.bench import issue
 from tests.integration.terminal.post import OTHER, VOLUNTEER, Post
 
@@ -25,4 +34,67 @@ def test_a_card_that_cannot_be_powered_is_told(
     post.slot.refusal = None
 
     assert told in shown
+    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+
+
+class Broken:
+    """A printer whose device answers every call with an error."""
+
+    @property
+    def state(self) -> DeviceState:
+        """Fail."""
+        raise OSError(5, "Input/output error")
+
+    def print(self, slip: Slip) -> bool:
+        """Fail."""
+        raise OSError(5, f"Input/output error: {len(slip.lines)} lines")
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def fail(*_: object, **__: object) -> Any:
+    """Meet what any device may answer."""
+    raise OSError(5, "Input/output error")
+
+
+def test_a_printer_that_fails_ends_no_clocking(post: Post, store: FileKeyStore) -> None:
+    """A slip that cannot be printed is left out, and the parts are told with the fault."""
+    post.parts.printer, post.parts.every_slip = Broken(), True
+    card = issue(store, VOLUNTEER)
+
+    assert "签到 IN" in post.tap(card, seconds=120)
+    assert "签退 OUT" in post.tap(card, seconds=4)
+    vitals = Vitals()
+    vitals.watch("printer", post.parts.printer)
+    assert vitals.devices["printer"]() == str(DeviceState.FAULT)
+
+
+def test_a_key_that_fails_ends_no_clocking(
+    post: Post, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a key leads to may fail in any way: the idle screen is back, and cards are answered."""
+
+    monkeypatch.setattr(actions, "set_mode", fail)
+    post.press("1", seconds=4)
+
+    assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+
+
+def test_a_stick_that_fails_otherwise_ends_no_clocking(
+    post: Post, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A stick pulled while it is looked for, or whatever its export meets, is told as a failure."""
+
+    def steps(*_: object) -> Iterator[int]:
+        yield fail()
+
+    job = StickJob(post.station, lambda: tmp_path)
+    monkeypatch.setattr(stick_job, "stick_steps", steps)
+
+    assert job.begin() is Say.EXPORTING
+    assert job.turn() is Say.EXPORT_FAILED
+    assert job.turn() is None
+    monkeypatch.setattr(job, "_find", fail)
+    assert job.begin() is Say.EXPORT_FAILED
     assert "签到 IN" in post.tap(issue(store, VOLUNTEER))

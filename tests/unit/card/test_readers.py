@@ -248,7 +248,7 @@ def test_a_card_that_stays_is_still_there() -> None:
 
 def test_a_lost_service_is_no_removal() -> None:
     """Whether the card still lies there nobody knows: the loss is told, the next look goes on."""
-    lost = (0x8010001D - (1 << 32), [])
+    lost: tuple[int, list[Any]] = (0x8010001D - (1 << 32), [])
     reader, _ = _reader(
         SCardGetStatusChange=[_change(0x10000 | PRESENT), lost, _change(0x10000 | PRESENT)]
     )
