@@ -174,9 +174,10 @@ class Loop:
         """Let a card that lies there unasked be lifted first.
 
         It may have been tapped before the program started or the reader went away: another tap
-        would be an OUT that nobody made.
+        would be an OUT that nobody made. A reader that comes back in the middle of a wait is not
+        given the rest of it only.
         """
-        self._lying = self._left = reader.wait_card(SETTLE_S)
+        self._lying = self._left = reader.wait_card(0.0) or reader.wait_card(SETTLE_S)
         self._unsure = False
 
     @property

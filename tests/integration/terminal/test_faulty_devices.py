@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from card.errors import CardError, CardRemoved, ProtocolFault
+from card.errors import CardError, CardRemoved, NoReader, ProtocolFault
 from keys.store import FileKeyStore
+from swipe.kinds import EventType
 from terminal import actions, stick_job
 from terminal.devices.protocols import DeviceState, Slip
 from terminal.health import Vitals
 from terminal.policy import Say
 from terminal.stick_job import StickJob
 from tests.integration.terminal.bench import issue
-from tests.integration.terminal.post import OTHER, VOLUNTEER, Post
+from tests.integration.terminal.post import OTHER, VOLUNTEER, Post, Slot
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,39 @@ def test_a_card_that_cannot_be_powered_is_told(
 
     assert told in shown
     assert "签到 IN" in post.tap(issue(store, VOLUNTEER))
+
+
+class Restarting(Slot):
+    """A reader that comes back in the middle of a wait, and needs a moment to notice its card."""
+
+    NOTICES_S = 0.4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = self.back_s = 0.0
+
+    def wait_card(self, timeout_s: float) -> bool:
+        """Wait in a time of its own."""
+        end_s = self.now_s + timeout_s
+        noticed_s = self.back_s + self.NOTICES_S if self.back_s else 0.0
+        self.now_s = end_s
+        if end_s < self.back_s:
+            raise NoReader(self.name)
+        return self.card is not None and end_s >= noticed_s
+
+
+def test_a_reader_back_in_mid_wait_is_given_its_time(post: Post, store: FileKeyStore) -> None:
+    """The card that lay there all along is not noticed at once: it is lifted first all the same."""
+    slot = post.slot = post.parts.reader = Restarting()
+    slot.card = issue(store, VOLUNTEER)
+    post.turn()
+    slot.back_s = slot.now_s + 0.5
+    for _ in range(10):
+        post.wait(60)
+        slot.now_s += 0.1
+
+    assert "请先取走卡再刷" in post.shown.text
+    assert [e.type for e in post.events(EventType.IN, EventType.OUT)] == [EventType.IN]
 
 
 class Broken:
@@ -74,7 +108,6 @@ def test_a_key_that_fails_ends_no_clocking(
     post: Post, store: FileKeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a key leads to may fail in any way: the idle screen is back, and cards are answered."""
-
     monkeypatch.setattr(actions, "set_mode", fail)
     post.press("1", seconds=4)
 
