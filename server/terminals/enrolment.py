@@ -300,9 +300,10 @@ def _told_again(
         raise Problem(
             409,
             "key-ended",
-            "此机的密钥已终止；请先导出日志，再清空数据目录，用 fleet replace 的新入网单重新入网",
-            "this box's key has ended: export its journal, empty its data folder, and enrol it "
-            "with a new letter of fleet replace",
+            "此机的密钥已终止；请先将数据目录中的 identity.pem 改名（流水不要删除），"
+            "再用 fleet replace 的新入网单运行 provision",
+            "this box's key has ended: rename identity.pem in its data folder (never delete the "
+            "journal), then run provision with a new letter of fleet replace",
         )
     psam = session.get(Psam, shown.psam_no)
     own = psam is not None and psam.terminal_id == key.terminal_id and psam.state != "pending"
@@ -336,9 +337,10 @@ def _check_new_key(session: Session, terminal: Terminal, shown: Enrolment) -> No
         raise Problem(
             409,
             "already-enrolled",
-            f"此机的密钥已登记到终端 {known.terminal_id}；要改作他用，请先导出日志，再清空数据目录",
-            f"this box's key is enrolled to terminal {known.terminal_id}; for another use export "
-            "its journal first, then empty its data folder",
+            f"此机的密钥已登记到终端 {known.terminal_id}；要改作他用，请先上传或导出，"
+            "再将 identity.pem 改名后重新运行 provision，旧流水会另存",
+            f"this box's key is terminal {known.terminal_id}'s; to use the box elsewhere upload or "
+            "export first, rename identity.pem and run provision: the old journal is kept",
         )
     earlier = keys_of(session, terminal.id)
     if earlier and earlier[0].suite != int(Suite.of(shown.public_key)):
