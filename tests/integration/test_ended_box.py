@@ -3,26 +3,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from server.db import Database
 from server.fleet import services as fleet
 from server.ingest.alarms import alarms
 from server.terminals.services import revoke
 from terminal.decommission import Reason, decommission
-from tests.factories import make_store
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
 
 LONG_S = 40 * 86_400
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
 
 
 @pytest.fixture

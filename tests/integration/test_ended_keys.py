@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from keys.identity import Identity
-from server.db import Database
 from server.errors import Refused
 from server.terminals import key_change
 from server.terminals.models import TerminalKey
@@ -20,21 +18,9 @@ from swipe.requests import ROTATE_CONTEXT, change_message
 from terminal.errors import ServerError
 from terminal.files import IDENTITY, NEXT_IDENTITY
 from terminal.sync import renew_key
-from tests.factories import make_identity, make_store
+from tests.factories import make_identity
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
-
-
-@pytest.fixture
-def terminal(office: Office) -> int:
-    """A terminal in service, its box called "old"."""
-    return office.in_service()
 
 
 def identity_of(office: Office, name: str = "old") -> Identity:

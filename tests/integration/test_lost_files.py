@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from server.db import Database
 from server.terminals import enrolment as enrolment_services
 from server.terminals import services
 from terminal.cli import PASSPHRASE_VARIABLE, TOKEN_VARIABLE, enrolment, main
@@ -28,23 +26,11 @@ from terminal.passport import Passport
 from terminal.storage import Folder
 from terminal.succession import SUCCESSION
 from terminal.sync import renew_key, sync
-from tests.factories import PASSPHRASE, make_store
+from tests.factories import PASSPHRASE
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
 
 FORMER = KEPT_JOURNAL.format(1)
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
-
-
-@pytest.fixture
-def terminal(office: Office) -> int:
-    """A terminal that has tapped and uploaded."""
-    return office.in_service()
 
 
 @pytest.fixture

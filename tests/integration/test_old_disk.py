@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from keys.identity import Identity
 from keys.psam import SoftwarePsam
 from server.cli import cli, load_features
-from server.db import Database
 from server.fleet import services as fleet
 from server.ingest import chain, proofs
 from server.ingest.alarms import alarms as find_alarms
@@ -39,21 +38,8 @@ from terminal.errors import Refused, SuccessionRefused
 from terminal.files import IDENTITY
 from terminal.station import open_station
 from terminal.stick import export_usb, import_receipts
-from tests.factories import make_store
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
-
-
-@pytest.fixture
-def terminal(office: Office) -> int:
-    """A terminal whose box has uploaded and has more on its disk."""
-    return office.in_service()
 
 
 class Dead:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from keys.suite import Suite
-from server.db import Database
 from server.errors import Refused as ServerRefuses
 from server.fleet import replacement
 from server.ingest import settlement
@@ -28,21 +26,9 @@ from terminal.passport import Passport
 from terminal.station import open_station
 from terminal.succession import SUCCESSION
 from terminal.sync import renew_key, sync
-from tests.factories import make_identity, make_store
+from tests.factories import make_identity
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
-
-
-@pytest.fixture
-def terminal(office: Office) -> int:
-    """A terminal that has tapped and uploaded; then its box died with taps on board."""
-    return office.in_service()
 
 
 def stored(office: Office, terminal_id: int) -> dict[tuple[int, int], bytes]:

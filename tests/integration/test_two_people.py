@@ -3,29 +3,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from keys.usage import DPK_INDEX_SOFT
-from server.db import Database
 from server.errors import Refused as ServerRefuses
 from server.fleet import replacement
 from server.terminals import key_change, psams, services
 from server.terminals.psams import NewPsam
 from server.terminals.services import keys_of
 from terminal.errors import EnrolmentRefused
-from tests.factories import make_store
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
 
 NUMBER = bytes.fromhex("880000000777")
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
 
 
 @pytest.fixture

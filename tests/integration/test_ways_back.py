@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from keys.usage import DPK_INDEX_SOFT
-from server.db import Database
 from server.errors import Refused as ServerRefuses
 from server.evidence import LogRecord
 from server.ingest.models import StoredEvent, StoredRange
@@ -26,15 +24,8 @@ from terminal.errors import EnrolmentRefused, Refused
 from terminal.files import IDENTITY, JOURNAL, PASSPORT
 from terminal.passport import Passport
 from terminal.sync import renew_key
-from tests.factories import make_store
 from tests.integration.office import Office
 from tests.integration.server.rig import NOW_MS
-
-
-@pytest.fixture
-def office(tmp_path: Path, sqlite_database: Database) -> Office:
-    """An office with a key store of its own."""
-    return Office(tmp_path, sqlite_database, make_store(tmp_path / "keys.yks"))
 
 
 @pytest.fixture
