@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import pytest
 
@@ -13,20 +12,12 @@ from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.hotlist import CardSet, HotlistBitmap
 from swipe.kinds import EventType, Flag, RejectReason
-from tests.integration.terminal.bench import Bench, asn, issue, software_psam
-from tests.integration.terminal.post import OTHER, VOLUNTEER, Post, configure
+from tests.integration.terminal.bench import asn, issue
+from tests.integration.terminal.post import OTHER, VOLUNTEER, Post
 
 DEBIT = 0x54
 BORN = dt.date(2014, 1, 1)
 CHILD = 11
-
-
-@pytest.fixture
-def post(tmp_path: Path, store: FileKeyStore) -> Post:
-    """Return a terminal whose site has operators and two activities."""
-    post = Post(Bench(tmp_path / "terminal", store, software_psam(tmp_path, store)))
-    configure(post)
-    return post
 
 
 def torn_then_whole(post: Post, card: VirtualCard) -> str:

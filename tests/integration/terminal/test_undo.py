@@ -3,27 +3,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from hardware_mocks.cardos.cos import VirtualCard
 from hardware_mocks.cardos.tear import Moment, Tear
 from keys.store import FileKeyStore
 from swipe.kinds import EventType, Result
-from tests.integration.terminal.bench import Bench, asn, issue, software_psam
+from tests.integration.terminal.bench import asn, issue
 from tests.integration.terminal.post import OTHER, VOLUNTEER, Post, configure
 
 DEBIT = 0x54
 INVITES = "撤销请按2"
-
-
-@pytest.fixture
-def post(tmp_path: Path, store: FileKeyStore) -> Post:
-    """Return a terminal whose site has operators and two activities."""
-    post = Post(Bench(tmp_path / "terminal", store, software_psam(tmp_path, store)))
-    configure(post)
-    return post
 
 
 def test_duplicate_invites_only_its_holder(post: Post, store: FileKeyStore) -> None:
