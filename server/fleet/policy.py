@@ -20,7 +20,10 @@ HOT_C = 75.0  # boards of this class slow down at 80 °C
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing that somebody must look at; `code` is stable, the words are for people."""
+    """One thing that somebody must look at; `code` is stable, the words are for people.
+
+    They stand on a page that site leaders read: commands are for `ingest alarms` to name.
+    """
 
     code: str
     zh: str
@@ -35,15 +38,12 @@ _ALARMS = {
     "psam": Alarm("psam", "PSAM 故障", "the PSAM failed", urgent=True),
     "psam-apart": Alarm(
         "psam-apart",
-        "PSAM 已被隔离，刷卡不计时：查明后运行 psam release --reason …，或换 PSAM",
-        "PSAM set apart, taps are not credited: look, then psam release --reason … or another PSAM",
+        "PSAM 已被隔离，刷卡不计时，请管理员处理",
+        "PSAM set apart, taps do not count: tell the office",
         urgent=True,
     ),
     "ended": Alarm(
-        "ended",
-        "本机已自行停用：请停用 terminal revoke 或更换 fleet replace",
-        "ended: revoke or replace it",
-        urgent=True,
+        "ended", "本机已自行停用，请停用或更换", "ended: revoke or replace it", urgent=True
     ),
     "journal": Alarm("journal", "流水异常", "trouble with the journal", urgent=True),
     "rolled-back": Alarm(

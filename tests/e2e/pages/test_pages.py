@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 
+from server.terminals.models import Psam
 from server.worker import derive_and_post, drain
 from tests.e2e.pages.conftest import Watched
 from tests.unit.server.portal import scene as town
@@ -218,3 +220,17 @@ def test_narrow_tables_become_cards_with_labels(open_page: Callable[[int], Watch
 
     assert label == '"状态"'
     assert watched.page.get_by_role("table").get_by_role("row").count() == 5
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_long_alarm_fits(open_page: Callable[[int], Watched], width: int) -> None:
+    """An alarm in a whole sentence takes a second line on a phone."""
+    watched = open_page(width)
+    with watched.scene.database.writing() as session:
+        session.execute(sa.update(Psam).values(state="quarantined"))
+    watched.sign_in("staff", town.STAFF_PASSWORD, desk=True)
+
+    watched.open("/terminals")
+
+    assert "PSAM 已被隔离" in watched.page.locator(".badge.bad").first.inner_text()
+    check_page(watched)
